@@ -1,0 +1,1 @@
+"""When it happens: the only package that imports prefect or dvc."""

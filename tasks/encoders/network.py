@@ -1,0 +1,130 @@
+"""An encoder under a linear head, as a folder that rebuilds itself."""
+
+import json
+import os
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save
+from torch import nn
+
+from tasks.encoders import build
+from tasks.errors import DeepmineError
+from tasks.store import file_sha256, fingerprint, write_atomically, write_json
+
+WEIGHTS, CARD = "encoder.safetensors", "encoder.json"
+FORMAT = 1
+
+
+class Network(nn.Module):
+    """``encoder`` and one linear layer: (N, C, H, W) -> features (N, width) and scores (N, labels)."""
+
+    def __init__(self, encoder: nn.Module, outputs: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        width: int = encoder.width  # type: ignore[assignment]
+        self.head = nn.Linear(width, outputs)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        features = self.encoder(x)
+        return features, self.head(features)
+
+
+@dataclass(frozen=True)
+class Card:
+    """All that is needed to rebuild a trained network and to feed it.
+
+    Attributes:
+        encoder: registry name and options.
+        shape: (channels, height, width) of the input.
+        labels: the class of each score.
+        state: what `clean` settled and fitted, normalisation included.
+    """
+
+    encoder: dict[str, Any]
+    shape: tuple[int, ...]
+    labels: list[str]
+    state: dict[str, Any]
+    format: int = FORMAT
+
+    def build(self) -> Network:
+        """The network with fresh weights."""
+        options = {k: v for k, v in self.encoder.items() if k != "name"}
+        return Network(build(self.encoder["name"], tuple(self.shape), options), len(self.labels))
+
+
+def save_network(folder: Path, network: Network, card: Card) -> None:
+    """Write weights (safetensors) and card into ``folder``."""
+    tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
+    write_atomically(folder / WEIGHTS, save(tensors))
+    write_json(folder / CARD, vars(card))
+
+
+def load_network(folder: Path) -> tuple[Network, Card]:
+    """The network of a model folder, in evaluation mode on the CPU.
+
+    Raises:
+        DeepmineError: no model there, or one of a newer format or with other weights than its card says.
+    """
+    try:
+        values = json.loads((folder / CARD).read_bytes())
+        if values["format"] > FORMAT:
+            raise DeepmineError(
+                f"{folder}: written by a newer deepmine (format {values['format']}). Update this one."
+            )
+        card = Card(**values)
+        network = card.build()
+        network.load_state_dict(load_file(folder / WEIGHTS))
+    except FileNotFoundError:
+        raise DeepmineError(f"{folder}: no trained encoder here. Run: deepmine run") from None
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise DeepmineError(
+            f"{folder}: damaged model ({error}). Remove the folder and run: deepmine run"
+        ) from None
+    return network.eval(), card
+
+
+def encoder_fingerprint(folder: Path, card: Card, dtype: torch.dtype) -> str:
+    """Names the feature space: weights, cleaning state, inputs, layer, pooling and precision."""
+    return fingerprint(
+        file_sha256(folder / WEIGHTS), card.state, list(card.shape), card.encoder, "features", str(dtype)
+    )
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto`, `cpu` or `cuda` as a device.
+
+    Raises:
+        DeepmineError: cuda was asked for and there is none.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise DeepmineError("train.device: cuda was asked for, but torch sees no GPU. Use 'auto' or 'cpu'.")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def pick_dtype(name: str, device: torch.device) -> torch.dtype:
+    """`auto`, `float32` or `bfloat16`; auto is bfloat16 where the hardware multiplies it."""
+    if name == "auto":
+        fast = (
+            torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.cpu._is_avx512_bf16_supported()
+        )
+        return torch.bfloat16 if fast else torch.float32
+    return torch.bfloat16 if name == "bfloat16" else torch.float32
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[Any]:
+    """Mixed precision on ``device``, switched off for float32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16)
+
+
+def fix_arithmetic() -> None:
+    """What must not differ between two runs on one machine: threads, algorithms."""
+    torch.set_num_threads(
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.backends.cudnn.benchmark = False

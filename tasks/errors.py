@@ -1,0 +1,18 @@
+"""The one exception whose text is written for the person who runs deepmine."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class DeepmineError(Exception):
+    """A person's mistake or a fault in their data: says what, where, why, and what to do.
+
+    The command line prints it without a traceback and exits with 1.
+    """
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """`" Did you mean 'x'?"` for the closest of ``choices``, or the list of them when none is close."""
+    names = sorted(choices)
+    match = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    return f" Did you mean '{match[0]}'?" if match else f" Known: {', '.join(names) or 'none'}."

@@ -1,0 +1,136 @@
+"""plan: what each later stage will work on, as one small file that DVC compares key by key."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tasks import sources
+from tasks.codehash import code_hash
+from tasks.config import STAGES, plain
+from tasks.errors import DeepmineError, nearest
+from tasks.store import fingerprint, write_atomically, write_json
+
+if TYPE_CHECKING:
+    from tasks.config import Dataset
+
+#: Stages that know modalities; those after them see features alone.
+ABOVE_THE_WAIST = ("ingest", "validate", "clean", "train", "extract", "report")
+
+
+def plan(*, dataset: "Dataset", listing: Path, plan: Path, warn: Callable[[str], None]) -> dict[str, Any]:
+    """Scan the source and write the plan of one dataset.
+
+    Args:
+        dataset: its entry, defaults merged in.
+        listing: Parquet file of the items found, with the shard that each belongs to. Known items keep their
+            shard and new ones get new shards, so that added data leaves finished shards as they are.
+        plan: JSON file; for each stage its resolved parameters and the hash of the code it can reach.
+        warn: told in a sentence when the source is away and the recorded listing is kept.
+
+    Raises:
+        DeepmineError: the source cannot be listed, or a miner's parameters are refused.
+    """
+    old = _read(plan)
+    check_miners(dataset, old.get("mine", {}).get("params"))
+    rows = _listing(dataset, listing, warn)
+    summary = {"rows": rows.num_rows, "digest": _digest(rows)}
+    result: dict[str, Any] = {"source": plain(dataset)["source"], "listing": summary}
+    result |= {stage: stage_slice(dataset, stage, summary) for stage in STAGES}
+    if result != old:
+        write_json(plan, result)
+    return result
+
+
+def stage_slice(dataset: "Dataset", stage: str, listing: dict[str, Any]) -> dict[str, Any]:
+    """All that makes a stage's result besides its input files: parameters, code, and for ingest the listing."""
+    values = plain(dataset)
+    part: dict[str, Any] = {"params": values[stage], "code": code_hash(stage, registry_entries(dataset))}
+    if stage in ABOVE_THE_WAIST:
+        part["inputs"] = values["inputs"]
+    if stage == "ingest":
+        part["listing"] = listing
+    return part
+
+
+def registry_entries(dataset: "Dataset") -> dict[str, set[str]]:
+    """The keys of each registry that the dataset uses."""
+    return {
+        "MODALITIES": {i.modality for i in dataset.inputs.values()},
+        "ENCODERS": {dataset.train.encoder.name},
+        "OPTIMIZERS": {dataset.train.optimizer.name},
+        "LOSSES": {dataset.train.loss.name},
+        "MINERS": {m.miner for m in dataset.mine.miners.values()},
+    }
+
+
+def check_miners(dataset: "Dataset", recorded: Any = None) -> None:
+    """Refuse what scikit-learn would refuse, before anything runs; skipped where ``recorded`` passed already.
+
+    Raises:
+        DeepmineError: an unknown miner or view, or a parameter that its estimator refuses.
+    """
+    if plain(dataset)["mine"] == recorded:
+        return
+    from tasks.miners import MINERS, check  # scikit-learn takes a second to import
+
+    for name, miner in dataset.mine.miners.items():
+        if miner.miner not in MINERS:
+            raise DeepmineError(
+                f"params.yaml: mine.miners.{name}.miner: unknown miner '{miner.miner}'.{nearest(miner.miner, MINERS)}"
+            )
+        for view in (v for views in miner.views for v in views.split("+")):
+            if view not in ("raw", "deep"):
+                raise DeepmineError(
+                    f"params.yaml: mine.miners.{name}.views: unknown view '{view}'.{nearest(view, ['raw', 'deep'])}"
+                )
+        check(miner.miner, dict(miner.params), f"params.yaml: mine.miners.{name}.params")
+
+
+def _listing(dataset: "Dataset", path: Path, warn: Callable[[str], None]) -> pa.Table:
+    old = pq.read_table(path) if path.is_file() else None
+    if old is not None and not sources.exists(dataset.source):
+        warn(
+            f"{dataset.source.path} is not there; going on with the {old.num_rows:,} items recorded last time"
+        )
+        return old
+    table = assign_shards(sources.listing(dataset.source), old, dataset.ingest.shard_rows)
+    if old is None or not table.equals(old):
+        buffer = pa.BufferOutputStream()
+        pq.write_table(table, buffer, compression="zstd")
+        write_atomically(path, buffer.getvalue().to_pybytes())
+    return table
+
+
+def assign_shards(table: pa.Table, old: pa.Table | None, shard_rows: int) -> pa.Table:
+    """``table`` with a column `shard`: that of ``old`` for known ids, new ones after them for the rest."""
+    shards: list[int | None] = [None] * table.num_rows
+    following = 0
+    if old is not None and pc.max(pc.value_counts(old["shard"]).field("counts")).as_py() <= shard_rows:
+        known = dict(zip(old["id"].to_pylist(), old["shard"].to_pylist(), strict=True))
+        shards = [known.get(name) for name in table["id"].to_pylist()]
+        following = max(known.values()) + 1
+    fresh = 0
+    for i, shard in enumerate(shards):
+        if shard is None:
+            shards[i] = following + fresh // shard_rows
+            fresh += 1
+    return table.append_column("shard", pa.array(shards, pa.int64())).sort_by(
+        [("shard", "ascending"), ("id", "ascending")]
+    )
+
+
+def _digest(table: pa.Table) -> str:
+    return fingerprint([table.column(name).to_pylist() for name in table.column_names])
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        result: dict[str, Any] = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return result

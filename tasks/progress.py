@@ -1,0 +1,43 @@
+"""How a long stage says where it is: lines for a person, a small file for whoever watches."""
+
+import sys
+import time
+from pathlib import Path
+
+from tasks.store import write_json
+
+
+class Progress:
+    """Rate and time left of one stage.
+
+    Args:
+        file: JSON rewritten at each report for a watching flow (`done`, `total`, `unit`, `line`), or None.
+        quiet: write no lines.
+    """
+
+    def __init__(self, file: Path | None = None, quiet: bool = False) -> None:
+        self.file, self.quiet = file, quiet
+        self._began = self._last = time.monotonic()
+        self._first = 0
+
+    def start(self, done: int = 0) -> None:
+        """Begin to count time; ``done`` units were there already and say nothing of the rate."""
+        self._began, self._last, self._first = time.monotonic(), 0.0, done
+
+    def __call__(self, done: int, total: int, unit: str, note: str = "", always: bool = False) -> None:
+        """Report ``done`` of ``total`` units; at most once a second unless ``always`` or at the end."""
+        now = time.monotonic()
+        if now - self._last < 1 and not always and done < total:
+            return
+        self._last = now
+        rate = (done - self._first) / max(now - self._began, 1e-9)
+        left = f", {_clock((total - done) / rate)} left" if rate > 0 and done < total else ""
+        line = f"{done:,}/{total:,} {unit} ({rate:,.0f} a second{left})" + (f"  {note}" if note else "")
+        if not self.quiet:
+            print(line, file=sys.stderr, flush=True)
+        if self.file is not None:
+            write_json(self.file, {"done": done, "total": total, "unit": unit, "line": line})
+
+
+def _clock(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
