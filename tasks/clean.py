@@ -51,9 +51,7 @@ def clean(
             sums.append(made.statistics(made.pixels(train[name], settled)))
     state = {"input": name, "modality": kind, **settled, **made.normalisation(sums)}
     write_json(clean / STATE, state)
-    writer.finish(
-        {"in": manifest.rows, "accepted": facts.num_rows, "quarantined": {"rejected by validate": len(gone)}}
-    )
+    writer.finish({"in": manifest.rows, "accepted": facts.num_rows, "quarantined": {"rejected by validate": len(gone)}})
     cache.prune()
     return {"rows": facts.num_rows, "size": f"{settled}"}
 

@@ -23,6 +23,7 @@ from typing import (
     get_type_hints,
 )
 
+from tasks import STAGES
 from tasks.errors import DeepmineError, nearest
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema, ErrorDetails
 
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
-STAGES = ("ingest", "validate", "clean", "train", "extract", "mine", "evaluate", "report")
 #: More YAML nodes than any person writes: an alias bomb expands to billions.
 MAX_NODES = 100_000
 
@@ -429,11 +429,7 @@ def _locate(kind: type, loc: tuple[int | str, ...]) -> tuple[list[str], Any]:
             continue  # pydantic names the member of a union of plain types here
         keys.append(str(part))
         owner = hint if is_dataclass(hint) else owner
-        hint = (
-            get_type_hints(owner, include_extras=False).get(str(part), hint)
-            if is_dataclass(hint)
-            else _inner(hint)
-        )
+        hint = get_type_hints(owner, include_extras=False).get(str(part), hint) if is_dataclass(hint) else _inner(hint)
     return keys, owner
 
 

@@ -26,7 +26,7 @@ TITLES = {
 
 
 def evaluate(
-    *, params: "Evaluate", raw: Path, unreadable: Path, rejected: Path, clean: Path, encoder: Path, features: Path,
+    *, params: "Evaluate", raw: Path, unreadable: Path, rejected: Path, clean: Path, features: Path,
     miners: Path, metrics: Path, evaluation: Path, progress: Progress,
 ) -> dict[str, Any]:  # fmt: skip
     """Test-set figures to ``metrics`` (numbers for DVC) and ``evaluation`` (tables and sentences for the report).
@@ -43,9 +43,7 @@ def evaluate(
     names = [c for c in table.columns if "@" in c]
     clusterers = {n for n in names if n.partition("@")[0] in _clusterers(miners)}
     classifiers = [n for n in names if n not in clusterers] + ["network"]
-    scores = {
-        n: classification(truth, table[n].to_numpy(str), labels, params.confidence) for n in classifiers
-    }
+    scores = {n: classification(truth, table[n].to_numpy(str), labels, params.confidence) for n in classifiers}
     val = predictions[predictions["split"] == "val"]
     chosen = {way: _choose(view, classifiers, val) for way, view in WAYS.items()}
     fusion = _fusion(chosen, scores, table, truth, params)
@@ -92,9 +90,7 @@ def sentence(ways: dict[str, dict[str, Any]], pairs: dict[str, dict[str, Any]]) 
     if "deep_svm - raw_svm" in pairs:
         gain = pairs["deep_svm - raw_svm"]["interval"]
         if gain[0] > 0:
-            parts.append(
-                f"Deep features are worth their training: {shown('deep_svm - raw_svm')} over the raw view."
-            )
+            parts.append(f"Deep features are worth their training: {shown('deep_svm - raw_svm')} over the raw view.")
         elif gain[1] < 0:
             parts.append(
                 f"The raw view alone does better than deep features: {shown('deep_svm - raw_svm')}. Train no network here."
@@ -164,9 +160,7 @@ def _clusters(names: list[str], table: Any, features: Path, params: "Evaluate") 
     return found
 
 
-def _counts(
-    raw: Path, unreadable: Path, rejected: Path, clean: Path, features: Path, miners: Path
-) -> dict[str, Any]:
+def _counts(raw: Path, unreadable: Path, rejected: Path, clean: Path, features: Path, miners: Path) -> dict[str, Any]:
     """The ledger: rows in, accepted and quarantined of each stage, each stage's `in` being the last one's `accepted`."""
     summary = json.loads((rejected / SUMMARY).read_bytes())
     ledger = {
@@ -178,9 +172,7 @@ def _counts(
     before = ledger["ingest"]["accepted"]
     for stage in ("validate", "clean", "extract"):
         if ledger[stage]["in"] != before:
-            raise ValueError(
-                f"rows unaccounted for before {stage}: {before} came out, {ledger[stage]['in']} went in"
-            )
+            raise ValueError(f"rows unaccounted for before {stage}: {before} came out, {ledger[stage]['in']} went in")
         before = ledger[stage]["accepted"]
     ledger["mine"] = read_manifest(miners / PREDICTIONS).counts
     return ledger
@@ -208,7 +200,5 @@ def _numbers(
         stage: {"in": c["in"], "accepted": c["accepted"], "quarantined": sum(c["quarantined"].values())}
         for stage, c in counts.items()
     }
-    miners = {
-        name: {k: v[k] for k in ("accuracy", "precision", "recall", "f1")} for name, v in scores.items()
-    }
+    miners = {name: {k: v[k] for k in ("accuracy", "precision", "recall", "f1")} for name, v in scores.items()}
     return {"fusion": {**ways, "differences": pairs}, "clusters": named, "miners": miners, "rows": rows}

@@ -55,9 +55,7 @@ def run_suite(name: str, frame: pd.DataFrame, checks: list[Check], docs: Path) -
         suite = context.suites.add(gx.ExpectationSuite(name=name, expectations=expectations))
         asset = context.data_sources.add_pandas("frame").add_dataframe_asset(name)
         batch = asset.add_batch_definition_whole_dataframe(name)
-        definition = context.validation_definitions.add(
-            gx.ValidationDefinition(name=name, data=batch, suite=suite)
-        )
+        definition = context.validation_definitions.add(gx.ValidationDefinition(name=name, data=batch, suite=suite))
         backend = {
             "class_name": "TupleFilesystemStoreBackend",
             "base_directory": str((docs / name).absolute()),
@@ -108,6 +106,4 @@ def _outcome(suite: str, check: Check, result: Any) -> Outcome:
     rows = [] if result.success else [int(i) for i in values.get("unexpected_index_list") or []]
     observed = values.get("observed_value", values.get("unexpected_count", ""))
     reason = check.reason or f"{check.expect.removeprefix('expect_').replace('_', ' ')} ({column or 'table'})"
-    return Outcome(
-        suite, check.expect, column, check.action, reason, bool(result.success), str(observed), rows
-    )
+    return Outcome(suite, check.expect, column, check.action, reason, bool(result.success), str(observed), rows)

@@ -71,9 +71,7 @@ def extract(
         return pixels
 
     def run_network(table: pa.Table) -> list[np.ndarray]:
-        return encode(
-            network, items(table), lambda x: made.tensor(x, card.state), params.batch, device, dtype
-        )
+        return encode(network, items(table), lambda x: made.tensor(x, card.state), params.batch, device, dtype)
 
     components, mean = fit_components(_train_rows(clean, name, items, made.flat, params.fit_rows), params)
     raw_mark = fingerprint("pca", state, fingerprint_bytes(components, mean))
@@ -91,17 +89,14 @@ def extract(
     raw_views = {"raw": view_schema("raw", len(components), raw_mark)}
     cache = Scratch(scratch)
     writers = {
-        v: Writer(features / v, s, s.metadata[b"fingerprint"].decode())
-        for v, s in (network_views | raw_views).items()
+        v: Writer(features / v, s, s.metadata[b"fingerprint"].decode()) for v, s in (network_views | raw_views).items()
     }
     done = encoded = 0
     progress.start()
     for shard, table in read_shards(clean):
         key = fingerprint(code, params.batch, shard.sha256)
         fresh = [
-            _views(
-                table, network_views, run_network, fingerprint(key, deep_mark, device.type), cache, writers
-            ),
+            _views(table, network_views, run_network, fingerprint(key, deep_mark, device.type), cache, writers),
             _views(table, raw_views, project, fingerprint(key, raw_mark), cache, writers),
         ]
         encoded += table.num_rows if any(fresh) else 0

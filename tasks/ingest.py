@@ -16,12 +16,12 @@ from tasks.sources import Unreadable, read_bytes
 from tasks.store import QUARANTINE, Scratch, Writer, fingerprint
 
 if TYPE_CHECKING:
-    from tasks.config import Dataset, Ingest
+    from tasks.config import Ingest, Input, Source
 
 
 def ingest(
-    *, dataset: "Dataset", params: "Ingest", code: str, listing: Path, raw: Path, unreadable: Path, scratch: Path,
-    progress: Progress,
+    *, source: "Source", inputs: "dict[str, Input]", params: "Ingest", code: str, listing: Path, raw: Path,
+    unreadable: Path, scratch: Path, progress: Progress,
 ) -> dict[str, Any]:  # fmt: skip
     """Listed items to Parquet shards of encoded bytes, one shard of output for each shard of the listing.
 
@@ -29,7 +29,7 @@ def ingest(
     encoded item) and ``unreadable`` (`id`, `reason`, `detail` and where it came from). Encoded bytes are kept as
     they came: nothing is lost, and they are a fraction of the decoded size.
     """
-    [(name, spec)] = dataset.inputs.items()
+    [(name, spec)] = inputs.items()
     facts = modality(spec.modality).FACTS
     schema = pa.schema(
         [("id", pa.string()), ("content", pa.string()), ("split", pa.string()), ("label", pa.string()),
@@ -49,7 +49,7 @@ def ingest(
         key = fingerprint(code, vars(params), sorted(official), part.drop_columns(["shard"]).to_pydict())
         found = cache.find(f"{key}.rows"), cache.find(f"{key}.bad")
         if not all(found):
-            good, faulty = _read_shard(part, dataset, params, schema, official)
+            good, faulty = _read_shard(part, name, source, params, schema, official)
             found = cache.put(f"{key}.rows", good), cache.put(f"{key}.bad", faulty)
             again += part.num_rows
         if found[0] and found[1]:
@@ -76,17 +76,16 @@ def split_of(key: str, val: float, test: float) -> str:
 
 
 def _read_shard(
-    part: pa.Table, dataset: "Dataset", params: "Ingest", schema: pa.Schema, official: set[str]
+    part: pa.Table, name: str, source: "Source", params: "Ingest", schema: pa.Schema, official: set[str]
 ) -> tuple[pa.Table, pa.Table]:
-    [(name, spec)] = dataset.inputs.items()
-    inspect = modality(spec.modality).inspect
+    inspect = modality(schema.metadata[b"modality"].decode()).inspect
     # shares of the splits that the source does not bring
     val, test = (0.0 if s in official else share for s, share in (("val", params.val), ("test", params.test)))
 
     def one(row: dict[str, Any]) -> dict[str, Any]:
         place = {"id": row["id"], "source": row["path"], "label": row["label"], "split": row["split"]}
         try:
-            data = read_bytes(dataset.source, row["path"])
+            data = read_bytes(source, row["path"])
             facts = inspect(data, params.max_pixels)
         except Unreadable as error:
             return {**place, "reason": error.reason, "detail": error.detail}

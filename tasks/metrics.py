@@ -7,9 +7,7 @@ from scipy.stats import binomtest
 from sklearn import metrics as sk
 
 
-def classification(
-    truth: np.ndarray, predicted: np.ndarray, labels: list[str], confidence: float
-) -> dict[str, Any]:
+def classification(truth: np.ndarray, predicted: np.ndarray, labels: list[str], confidence: float) -> dict[str, Any]:
     """Accuracy with its interval, macro averages, and precision, recall and F1 of each class."""
     precision, recall, f1, support = sk.precision_recall_fscore_support(
         truth, predicted, labels=labels, zero_division=0.0
@@ -32,9 +30,7 @@ def wilson(hits: int, n: int, confidence: float) -> list[float]:
     return [float(interval.low), float(interval.high)]
 
 
-def paired_difference(
-    a: np.ndarray, b: np.ndarray, confidence: float, resamples: int, seed: int
-) -> dict[str, Any]:
+def paired_difference(a: np.ndarray, b: np.ndarray, confidence: float, resamples: int, seed: int) -> dict[str, Any]:
     """Mean of ``a`` - ``b`` (paired, (N,) hits as 0 and 1) with its percentile bootstrap interval.
 
     A resample of N pairs is a draw of how many are won, lost and tied, so each costs one multinomial number
@@ -49,9 +45,7 @@ def paired_difference(
     return {"difference": float(difference.mean()), "interval": [float(low), float(high)]}
 
 
-def clustering(
-    truth: np.ndarray, clusters: np.ndarray, X: np.ndarray, sample: np.ndarray
-) -> dict[str, float]:
+def clustering(truth: np.ndarray, clusters: np.ndarray, X: np.ndarray, sample: np.ndarray) -> dict[str, float]:
     """Adjusted Rand index, normalised mutual information, purity, and the silhouette on the rows ``sample``."""
     table = sk.cluster.contingency_matrix(truth, clusters)
     picked = clusters[sample]

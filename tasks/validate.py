@@ -48,10 +48,7 @@ def validate(
     writer.add(
         pa.table(
             {
-                **{
-                    c: pa.array(bad[c], pa.string(), from_pandas=True)
-                    for c in ("id", "source", "label", "split")
-                },
+                **{c: pa.array(bad[c], pa.string(), from_pandas=True) for c in ("id", "source", "label", "split")},
                 "reason": pa.array([r for r in reasons if r], pa.string()),
                 "detail": pa.array(bad["copy"], pa.string(), from_pandas=True),
             },
@@ -86,9 +83,7 @@ def copies(rows: pd.DataFrame) -> pd.Series:
     order = {"test": 0, "val": 1, "train": 2}
     for _, group in repeated.groupby("content"):
         if group["label"].nunique(dropna=False) > 1:
-            others = ", ".join(
-                f"{i} ({label})" for i, label in zip(group["id"][:4], group["label"][:4], strict=True)
-            )
+            others = ", ".join(f"{i} ({label})" for i, label in zip(group["id"][:4], group["label"][:4], strict=True))
             found[group.index] = f"{COPIES[2]}: {others}"
             continue
         ranked = sorted(group.index, key=lambda i: (order[rows["split"][i]], rows["id"][i]))
@@ -104,9 +99,7 @@ def class_table(rows: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
     table = pd.crosstab(rows["label"], rows["split"]).reindex(labels, fill_value=0)
     table = table.reindex(columns=["train", "val", "test"], fill_value=0)
     total = table.sum(axis=1)
-    table["times_smaller"] = (
-        (total.max() / total.replace(0, np.nan)).fillna(np.inf).replace(np.inf, 1e9).round(3)
-    )
+    table["times_smaller"] = (total.max() / total.replace(0, np.nan)).fillna(np.inf).replace(np.inf, 1e9).round(3)
     return table.rename_axis("label").reset_index()
 
 
@@ -163,9 +156,7 @@ def _judge(
     for outcome in outcomes:
         if outcome.action == "fail" and not outcome.success:
             where = f" (column {outcome.column})" if outcome.column else ""
-            examples = (
-                [str(classes["label"][i]) for i in outcome.rows[:5]] if outcome.suite == "classes" else []
-            )
+            examples = [str(classes["label"][i]) for i in outcome.rows[:5]] if outcome.suite == "classes" else []
             problems.append(outcome.reason + (f": {', '.join(examples)}" if examples else where))
     wrong = lost + sum(n for reason, n in counts.items() if reason not in COPIES)
     share = wrong / max(rows + lost, 1)

@@ -79,9 +79,7 @@ def blocks(values: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, int]]:
 def _load(folder: Path, name: str) -> View:
     table = read(folder, ["id", "split", "label", name]).combine_chunks()
     X = vectors(table[name])
-    ids, split, label = (
-        np.array(table[c].to_pylist(), dtype=object).astype(str) for c in ("id", "split", "label")
-    )
+    ids, split, label = (np.array(table[c].to_pylist(), dtype=object).astype(str) for c in ("id", "split", "label"))
     order = np.argsort(ids, kind="stable")
     if not np.array_equal(order, np.arange(len(order))):
         ids, split, label, X = ids[order], split[order], label[order], X[order]

@@ -72,18 +72,14 @@ def load_network(folder: Path) -> tuple[Network, Card]:
     try:
         values = json.loads((folder / CARD).read_bytes())
         if values["format"] > FORMAT:
-            raise DeepmineError(
-                f"{folder}: written by a newer deepmine (format {values['format']}). Update this one."
-            )
+            raise DeepmineError(f"{folder}: written by a newer deepmine (format {values['format']}). Update this one.")
         card = Card(**values)
         network = card.build()
         network.load_state_dict(load_file(folder / WEIGHTS))
     except FileNotFoundError:
         raise DeepmineError(f"{folder}: no trained encoder here. Run: deepmine run") from None
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise DeepmineError(
-            f"{folder}: damaged model ({error}). Remove the folder and run: deepmine run"
-        ) from None
+        raise DeepmineError(f"{folder}: damaged model ({error}). Remove the folder and run: deepmine run") from None
     return network.eval(), card
 
 
@@ -108,9 +104,7 @@ def pick_device(name: str) -> torch.device:
 def pick_dtype(name: str, device: torch.device) -> torch.dtype:
     """`auto`, `float32` or `bfloat16`; auto is bfloat16 where the hardware multiplies it."""
     if name == "auto":
-        fast = (
-            torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.cpu._is_avx512_bf16_supported()
-        )
+        fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.cpu._is_avx512_bf16_supported()
         return torch.bfloat16 if fast else torch.float32
     return torch.bfloat16 if name == "bfloat16" else torch.float32
 
@@ -122,9 +116,7 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
 
 def fix_arithmetic() -> None:
     """What must not differ between two runs on one machine: threads, algorithms."""
-    torch.set_num_threads(
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
+    torch.set_num_threads(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     torch.use_deterministic_algorithms(True, warn_only=True)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.backends.cudnn.benchmark = False

@@ -125,9 +125,7 @@ def fit(
         if params.patience and val_loss is not None and val_loss <= min(e.val_loss or 0 for e in history):
             best = {k: v.detach().clone() for k, v in network.state_dict().items()}
         _save(checkpoint, key, network, optimizer, history, best)
-        progress(
-            number * steps * batch, total, "images", note=_describe(history[-1], params.epochs), always=True
-        )
+        progress(number * steps * batch, total, "images", note=_describe(history[-1], params.epochs), always=True)
     if best:
         network.load_state_dict(best)
     trained = (len(history) - done) * steps * batch
@@ -219,9 +217,7 @@ def _resume(
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for name, value in part("optimizer.").items():
         index, _, field = name.partition(".")
-        if (
-            value.shape == parameters[int(index)].shape
-        ):  # in the parameter's own memory layout, else steps are slow
+        if value.shape == parameters[int(index)].shape:  # in the parameter's own memory layout, else steps are slow
             value = torch.empty_like(parameters[int(index)]).copy_(value)
         state.setdefault(int(index), {})[field] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})

@@ -14,9 +14,7 @@ class VGG(nn.Module):
     The features are the maxima over space of the last block.
     """
 
-    def __init__(
-        self, shape: tuple[int, int, int], *, stem: int, channels: Sequence[int], dropout: float
-    ) -> None:
+    def __init__(self, shape: tuple[int, int, int], *, stem: int, channels: Sequence[int], dropout: float) -> None:
         super().__init__()
         before, height, width = shape
         layers: list[nn.Module] = [nn.Conv2d(before, stem, 2), nn.GELU()]

@@ -18,9 +18,7 @@ MINERS: dict[str, Callable[..., BaseEstimator]] = {
         StandardScaler(), LinearSVC(**{"random_state": seed, "max_iter": 5000, **kw})
     ),
     "rbf_svm": lambda seed, classes, **kw: make_pipeline(StandardScaler(), SVC(**{"cache_size": 1000, **kw})),
-    "kmeans": lambda seed, classes, **kw: KMeans(
-        **{"n_clusters": classes, "n_init": 3, "random_state": seed, **kw}
-    ),
+    "kmeans": lambda seed, classes, **kw: KMeans(**{"n_clusters": classes, "n_init": 3, "random_state": seed, **kw}),
 }
 
 

@@ -99,9 +99,7 @@ def column_type(state: dict[str, Any]) -> pa.DataType:
 
 def statistics(images: np.ndarray) -> dict[str, Any]:
     """Exact integer sums per channel of (N, H, W, C) uint8, which add up over shards in any order."""
-    counts = np.stack(
-        [np.bincount(images[..., c].reshape(-1), minlength=256) for c in range(images.shape[-1])]
-    )
+    counts = np.stack([np.bincount(images[..., c].reshape(-1), minlength=256) for c in range(images.shape[-1])])
     levels = np.arange(256)
     return {
         "n": int(counts[0].sum()),
@@ -157,9 +155,7 @@ def augment(batch: "torch.Tensor", params: "Augment", generator: "torch.Generato
         y = draw(0, 2 * pad + 1)[:, None] + rows  # (N, H)
         x = draw(0, 2 * pad + 1)[:, None] + columns  # (N, W)
         index = torch.arange(n, device=batch.device)[:, None, None]
-        batch = padded.permute(0, 2, 3, 1)[index, y[:, :, None], x[:, None, :]].permute(
-            0, 3, 1, 2
-        )  # (N, C, H, W)
+        batch = padded.permute(0, 2, 3, 1)[index, y[:, :, None], x[:, None, :]].permute(0, 3, 1, 2)  # (N, C, H, W)
     if params.cutout:
         y, x = draw(0, height), draw(0, width)
         near_y = (rows - y[:, None]).abs() * 2 < params.cutout  # (N, H)

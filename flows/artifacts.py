@@ -1,0 +1,115 @@
+"""What a run shows of its results in the Prefect UI: progress, tables, a link to the report."""
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+
+from flows.graph import Node
+from flows.project import paths, read_record
+
+LONG = ("train", "extract")
+LINE = re.compile(r"[\d,]+/[\d,]+ \w+")
+
+
+class Progress:
+    """The progress artifact of a long stage, fed from the file that the stage's process rewrites."""
+
+    def __init__(self, node: Node, file: Path) -> None:
+        self.node, self.file = node, file
+        self._artifact: UUID | None = None
+        self._seen: int | None = file.stat().st_mtime_ns if file.is_file() else None
+        self._sent = 0.0
+
+    def is_progress(self, line: str) -> bool:
+        """Whether a line of output only says how far the stage is."""
+        return bool(LINE.match(line))
+
+    def update(self) -> None:
+        """Send the share done, at most every two seconds."""
+        if self.node.stage not in LONG or time.monotonic() - self._sent < 2 or not self.file.is_file():
+            return
+        if (changed := self.file.stat().st_mtime_ns) == self._seen:
+            return
+        self._seen, self._sent = changed, time.monotonic()
+        state = json.loads(self.file.read_bytes())
+        self._send(100.0 * state["done"] / max(state["total"], 1), state["line"])
+
+    def finish(self) -> None:
+        """Show a finished stage as such."""
+        if self.node.stage in LONG:
+            self._send(100.0, "done")
+
+    def _send(self, percent: float, line: str) -> None:
+        if self._artifact is None:
+            key = _key(self.node.stage, self.node.dataset)
+            self._artifact = create_progress_artifact(percent, key=key, description=f"{self.node.name}: {line}")  # type: ignore[assignment]
+        elif self._artifact is not None:
+            update_progress_artifact(self._artifact, percent, description=f"{self.node.name}: {line}")
+
+
+def publish(node: Node) -> None:
+    """The artifacts of a finished stage, if it has any."""
+    files = paths(node.stage, node.dataset)
+    if node.stage == "validate":
+        summary = json.loads((files["rejected"] / "summary.json").read_bytes())
+        create_table_artifact(quality_rows(summary), key=_key("quality", node.dataset), description=_quality(summary))
+    elif node.stage == "evaluate":
+        result = json.loads(files["evaluation"].read_bytes())
+        create_table_artifact(
+            fusion_rows(result), key=_key("metrics", node.dataset), description=result["fusion"]["sentence"]
+        )
+    elif node.stage == "report":
+        page = files["index"].resolve()
+        create_link_artifact(page.as_uri(), link_text=f"report of {node.dataset}", key=_key("report", node.dataset),
+                             description=f"Open in a browser on the machine of the run: {page}")  # fmt: skip
+        create_markdown_artifact(
+            _times(node.dataset), key=_key("times", node.dataset), description="Seconds of each stage"
+        )
+
+
+def quality_rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """One row an expectation."""
+    return [
+        {"expectation": e["reason"], "column": e["column"], "met": "yes" if e["success"] else "no",
+         "rows failing": e["rows"], "otherwise": e["action"]}
+        for e in summary["expectations"]
+    ]  # fmt: skip
+
+
+def fusion_rows(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """One row a way, with its interval."""
+    from tasks.evaluate import TITLES
+
+    return [
+        {"way": TITLES[way], "by": v["by"], "accuracy": f"{v['accuracy']:.2%}",
+         "interval": f"{v['interval'][0]:.2%} to {v['interval'][1]:.2%}", "F1 (macro)": f"{v['f1']:.2%}"}
+        for way, v in result["fusion"]["ways"].items()
+    ]  # fmt: skip
+
+
+def _quality(summary: dict[str, Any]) -> str:
+    gone = ", ".join(f"{n:,} {reason}" for reason, n in summary["quarantined"].items()) or "none rejected"
+    return f"{summary['in']:,} rows in, {summary['accepted']:,} accepted; {gone}"
+
+
+def _times(dataset: str) -> str:
+    from flows.project import STAGES
+
+    rows = [(stage, read_record(dataset, stage)) for stage in STAGES]
+    lines = ["| stage | seconds |", "| --- | ---: |"]
+    return "\n".join(lines + [f"| {stage} | {r['seconds']:.1f} |" for stage, r in rows if r])
+
+
+def _key(what: str, dataset: str) -> str:
+    return f"{what}-{dataset}".replace("_", "-").lower()

@@ -1,0 +1,95 @@
+"""`dvc repro` of one stage in a child process that never outlives this one."""
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from flows.watchdog import RUN
+
+#: What DVC itself says at each stage; the run shows that in its own way.
+NOISE = (
+    "Running stage ", "> deepmine ", "Updating lock file", "Generating lock file", "To track the changes", "\tgit add ",
+    "To enable auto staging", "\tdvc config core.autostage", "Use `dvc push`", "Data and pipelines are up to date",
+    "Building workspace index", "Comparing indexes", "Applying changes", "ERROR: failed to reproduce", "Verifying outputs",
+)  # fmt: skip
+
+
+class Busy(Exception):
+    """Another dvc command holds the project."""
+
+
+def environment() -> dict[str, str]:
+    """This process's environment, with our own interpreter's commands first and every telemetry off."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    quiet = {"DVC_NO_ANALYTICS": "1", "DO_NOT_TRACK": "1", "GX_ANALYTICS_ENABLED": "false", "PYTHONUNBUFFERED": "1"}
+    return {**os.environ, **quiet, "PATH": path, RUN: str(os.getpid())}
+
+
+def repro(name: str, force: bool, on_line: Callable[[str], None], tick: Callable[[], bool]) -> tuple[int, bool]:
+    """Run `dvc repro --single-item NAME`.
+
+    Args:
+        on_line: told each line of output that is not DVC's own chatter.
+        tick: called about twice a second; false ends the child with all that it started.
+
+    Returns:
+        The exit code (-1 if ``tick`` ended it) and whether DVC found the result in its run cache.
+
+    Raises:
+        Busy: another dvc command holds the project.
+    """
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item"]
+    command += ["--force"] * force + [name]
+    child = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        errors="replace", env=environment(), start_new_session=True,
+    )  # fmt: skip
+    lines: queue.Queue[str | None] = queue.Queue()
+    threading.Thread(target=_pump, args=(child, lines), daemon=True).start()
+    cached = busy = False
+    try:
+        while True:
+            try:
+                line = lines.get(timeout=0.5)
+            except queue.Empty:
+                line = ""
+            if line is None:
+                break
+            cached |= "is cached - skipping run" in line
+            busy |= "is busy" in line
+            if line.strip() and not line.startswith(NOISE) and "is cached - skipping" not in line:
+                on_line(line.rstrip())
+            if not tick():
+                end(child)
+                return -1, False
+        code = child.wait()
+    except BaseException:
+        end(child)
+        raise
+    if code and busy:
+        raise Busy(name)
+    return code, cached
+
+
+def end(child: "subprocess.Popen[str]", grace: float = 5.0) -> None:
+    """Stop a child and everything in its process group: first asked, then killed."""
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(child.pid, sign)
+            child.wait(grace)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _pump(child: "subprocess.Popen[str]", lines: "queue.Queue[str | None]") -> None:
+    if child.stdout is not None:
+        for line in child.stdout:
+            lines.put(line)
+    lines.put(None)

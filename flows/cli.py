@@ -1,0 +1,122 @@
+"""The `deepmine` command. Everything heavy is imported where it is used, so that `--help` answers at once."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+    help="Deep features from your own data, mined, judged and explained.",
+)  # fmt: skip
+Names = Annotated[list[str] | None, typer.Argument(metavar="[DATASET]...", help="Names from params.yaml; none: all.")]
+
+
+@app.command()
+def run(
+    datasets: Names = None,
+    force: Annotated[bool, typer.Option(help="Run every stage again, changed or not.")] = False,
+    server: Annotated[bool, typer.Option("--server/--no-server", help="Start a Prefect server if none is up.")] = True,
+) -> None:
+    """Bring datasets up to date: only what changed runs, recorded by Prefect, versioned by DVC."""
+    from flows import run as runs
+
+    raise typer.Exit(runs.run(list(datasets or []), force, server))
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(help="Your name for it: lower-case letters, digits, '-' and '_'.")],
+    path: Annotated[str, typer.Argument(help="A folder with one folder per class, or a CSV or Parquet list of paths.")],
+    label: Annotated[str | None, typer.Option(help="Column of a list that holds the label.")] = None,
+    split: Annotated[str | None, typer.Option(help="Column of a list that holds train, val or test.")] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Column of a list whose rows stay together (patient, speaker).")
+    ] = None,
+    root: Annotated[str | None, typer.Option(help="Folder that a list's paths are relative to.")] = None,
+) -> None:
+    """Look at a folder or list, say what it holds, and write an entry into params.yaml."""
+    from flows import add as adding
+
+    columns = {k: v for k, v in (("label", label), ("split", split), ("group", group), ("root", root)) if v}
+    adding.add(name, path, columns)
+
+
+@app.command()
+def plan(datasets: Names = None) -> None:
+    """Say what would run and why; runs nothing."""
+    from flows import look
+
+    look.show_plan(list(datasets or []))
+
+
+@app.command()
+def status(datasets: Names = None) -> None:
+    """Say what is current, stale and quarantined."""
+    from flows import look
+
+    look.show_status(list(datasets or []))
+
+
+@app.command()
+def stop() -> None:
+    """End the Prefect server that `deepmine run` started."""
+    from flows import server
+
+    print("stopped the Prefect server" if server.stop() else "no Prefect server of ours is running")
+
+
+@app.command()
+def check() -> None:
+    """Check params.yaml; says nothing when it is right. Runs before each plan."""
+    from flows import project
+
+    project.datasets()
+
+
+@app.command()
+def stage(
+    name: Annotated[str, typer.Argument(metavar="STAGE", help="plan, ingest, validate, ... report")],
+    dataset: Annotated[str, typer.Argument(help="A name from params.yaml.")],
+) -> None:
+    """Run one stage of one dataset, as dvc.yaml does. For a person `deepmine run` is the way."""
+    from flows import project, stages
+    from tasks.config import check_name
+    from tasks.errors import DeepmineError, nearest
+
+    if name not in project.STAGES:
+        raise DeepmineError(f"no stage '{name}'.{nearest(name, project.STAGES)}")
+    stages.run_stage(name, check_name(dataset, "command line"))
+
+
+def main() -> None:
+    """Entry point: a person's mistakes end in plain words and exit code 1, not in a traceback."""
+    from tasks.errors import DeepmineError
+
+    # Prefect puts a flow's folder first on sys.path; the project's own root is what we want there
+    sys.path[:] = [p for p in sys.path if Path(p or ".").resolve() != Path(__file__).parent]
+    try:
+        if not {"--help", "-h"} & set(sys.argv) and len(sys.argv) > 1:
+            from flows.project import find_root
+
+            os.environ["DEEPMINE_FROM"] = os.getcwd()
+            os.chdir(find_root())
+        app()
+    except (DeepmineError, KeyboardInterrupt) as error:
+        sys.exit(show_error(error))
+
+
+def show_error(error: BaseException) -> int:
+    """Say what went wrong in plain words on standard error; the exit code."""
+    if isinstance(error, KeyboardInterrupt):
+        print("deepmine: stopped", file=sys.stderr)
+        return 130
+    for line in str(error).splitlines():
+        print(f"deepmine: error: {line}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    main()

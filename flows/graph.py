@@ -1,0 +1,120 @@
+"""DVC's own graph of stages; the only file that touches `Repo.index`, which is no documented interface."""
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flows.project import STAGES
+from tasks.errors import DeepmineError
+
+#: How long another dvc command may keep the project busy before we give up, seconds.
+PATIENCE = 60.0
+
+
+@dataclass(frozen=True)
+class Node:
+    """A stage of one dataset, say `train@mnist`, and the stages whose outputs it reads."""
+
+    name: str
+    upstream: tuple[str, ...]
+
+    @property
+    def stage(self) -> str:
+        """`train` of `train@mnist`."""
+        return self.name.partition("@")[0]
+
+    @property
+    def dataset(self) -> str:
+        """`mnist` of `train@mnist`."""
+        return self.name.partition("@")[2]
+
+
+class Graph:
+    """The stages of the project in the working directory."""
+
+    def __init__(self) -> None:
+        # DVC asks this before it would phone home; set here for every door that comes through us
+        os.environ["DVC_NO_ANALYTICS"] = "1"
+        from dvc.exceptions import DvcException
+        from dvc.repo import Repo
+
+        heal_locks(Path(".dvc/tmp"))
+        try:
+            self.repo = Repo(".")
+            self._stages = {s.addressing: s for s in self.repo.index.stages}
+        except DvcException as error:
+            raise DeepmineError(f"DVC cannot read the project: {error}") from None
+
+    def order(self, datasets: Iterable[str]) -> list[Node]:
+        """The stages of ``datasets``, each after those that it depends on."""
+        import networkx as nx
+
+        graph: Any = self.repo.index.graph  # edge u -> v: u depends on v
+        wanted = set(datasets)
+        position = {stage: i for i, stage in enumerate(STAGES)}
+
+        def rank(stage: Any) -> tuple[int, str]:
+            head, _, tail = stage.addressing.partition("@")
+            return position.get(head, len(position)), tail
+
+        ordered = nx.lexicographical_topological_sort(graph.reverse(copy=True), key=rank)
+        return [
+            Node(s.addressing, tuple(sorted(u.addressing for u in graph.successors(s))))
+            for s in ordered
+            if s.addressing.partition("@")[2] in wanted
+        ]
+
+    def changes(self, name: str) -> list[str]:
+        """Why a stage is not up to date, a phrase each; empty if it is. Outputs are read afresh at each call."""
+        with self.repo.lock:
+            self.repo._reset()
+            self._stages = {s.addressing: s for s in self.repo.index.stages}
+            status = self._stages[name].status(check_updates=True)
+        return _phrases(status.get(name, []))
+
+    def always(self, name: str) -> bool:
+        """Whether the stage runs each time whatever its inputs."""
+        return bool(self._stages[name].always_changed)
+
+
+def heal_locks(folder: Path) -> None:
+    """Remove DVC's table of who reads and writes what if it cannot be parsed; it would block every command."""
+    import json
+
+    path = folder / "rwlock"
+    if path.is_file():
+        try:
+            json.loads(path.read_bytes())
+        except ValueError:
+            path.unlink()
+
+
+def _phrases(status: list[Any]) -> list[str]:
+    found = []
+    for entry in status:
+        if isinstance(entry, str):
+            found.append(
+                {"always changed": "runs each time", "changed command": "its command changed"}.get(entry, entry)
+            )
+            continue
+        for kind, items in entry.items():
+            for path, change in items.items():
+                if isinstance(change, dict):  # parameters: {"modified": key or {key: ...}}
+                    keys = [k for v in change.values() for k in (v if isinstance(v, dict | list) else [v])]
+                    found += [f"{_short(str(k))} of the plan changed" for k in keys] or [f"{path} changed"]
+                elif kind == "changed outs":
+                    found.append(f"{path} is {'missing' if change == 'deleted' else change}")
+                else:
+                    found.append(f"{path} {_verb(str(change))}")
+    return list(dict.fromkeys(found))
+
+
+def _verb(change: str) -> str:
+    return {"modified": "changed", "new": "is new", "deleted": "is missing"}.get(change, change)
+
+
+def _short(key: str) -> str:
+    return re.sub(r"\.params$", "", key)

@@ -1,0 +1,142 @@
+"""`deepmine plan` and `deepmine status`: what stands where, for a person. Neither runs a stage."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from flows import project
+from flows.graph import Graph, Node
+from tasks.plan import plan as make_plan
+from tasks.store import MANIFEST
+
+STYLES = {"current": "green", "stale": "yellow", "never run": "dim", "waits": "dim"}
+
+
+def show_plan(names: list[str]) -> None:
+    """A line for each stage: what would run, and why."""
+    known, picked = project.datasets(), project.pick(names)
+    changed = {name: _changes_of_plan(name, known[name]) for name in picked}
+    graph = Graph()
+    console = Console(highlight=False)
+    for name in picked:
+        table = Table("stage", "", "why", "rows", title=name, title_justify="left", box=None, pad_edge=False)
+        running: set[str] = set()
+        for node in (n for n in graph.order([name]) if not graph.always(n.name)):
+            reasons = _reasons(graph, node, changed[name])
+            above = sorted(n.partition("@")[0] for n in running & set(node.upstream))
+            if reasons:
+                what, why = "run", "; ".join(reasons)
+            elif above:
+                what, why = "run if changed", f"reads what {', '.join(above)} makes"
+            else:
+                what, why = "-", "up to date"
+            if what != "-":
+                running.add(node.name)
+            table.add_row(node.stage, what, why, _rows_to_do(node, what))
+        console.print(table)
+        console.print(f"  {_seconds(name, running)}\n")
+
+
+def show_status(names: list[str]) -> None:
+    """A line for each stage: current or stale, rows, quarantined, when it last ran."""
+    picked = project.pick(names)
+    known = project.datasets()
+    changed = {name: _changes_of_plan(name, known[name]) for name in picked}
+    graph = Graph()
+    console = Console(highlight=False)
+    for name in picked:
+        table = Table("stage", "state", "rows", "quarantined", "last run", "seconds", title=name, title_justify="left",
+                      box=None, pad_edge=False)  # fmt: skip
+        stale: set[str] = set()
+        for node in (n for n in graph.order([name]) if not graph.always(n.name)):
+            record = project.read_record(name, node.stage)
+            reasons = _reasons(graph, node, changed[name])
+            state = "stale" if reasons else "waits" if stale & set(node.upstream) else "current"
+            if reasons and not record:
+                state = "never run"
+            if state != "current":
+                stale.add(node.name)
+            rows, gone = _counts(node)
+            table.add_row(f"{node.stage}", f"[{STYLES[state]}]{state}[/]", rows, gone, record.get("began", "-")[:16].replace("T", " "),
+                          f"{record['seconds']:.1f}" if record else "-")  # fmt: skip
+        console.print(table)
+        report = project.paths("report", name)["index"]
+        console.print(f"  report: {report if report.is_file() else 'none yet (deepmine run)'}\n")
+
+
+def _changes_of_plan(name: str, dataset: Any) -> dict[str, list[str]]:
+    """Stage -> keys that differ between the plan of this moment and the recorded one, which is left as it is."""
+    files = project.paths("plan", name)
+    old = json.loads(files["plan"].read_bytes()) if files["plan"].is_file() else {}
+    trial = project.SCRATCH / name / "look"
+    trial.mkdir(parents=True, exist_ok=True)
+    copies = {key: trial / path.name for key, path in files.items()}
+    for key, path in files.items():
+        if path.is_file():
+            copies[key].write_bytes(path.read_bytes())
+        else:
+            copies[key].unlink(missing_ok=True)
+    new = make_plan(dataset=dataset, warn=lambda text: print(f"deepmine: warning: {text}", file=sys.stderr), **copies)
+    return {stage: sorted(_difference(old.get(stage, {}), new[stage])) for stage in project.STAGES[1:] if old}
+
+
+def _difference(old: Any, new: Any, where: str = "") -> list[str]:
+    """Keys at which two trees differ, in words."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return [
+            d
+            for k in sorted(old.keys() | new.keys())
+            for d in _difference(old.get(k), new.get(k), f"{where}.{k}" if where else k)
+        ]
+    if old == new:
+        return []
+    if where == "code":
+        return ["the code that it uses changed"]
+    if where == "listing.digest":
+        return ["the source's items changed"]
+    if where == "listing.rows":
+        return [f"{old or 0:,} items became {new:,}"]
+    return [f"{where.removeprefix('params.')}: {json.dumps(old)} became {json.dumps(new)}"]
+
+
+def _reasons(graph: Graph, node: Node, changed: dict[str, list[str]]) -> list[str]:
+    found = [r for r in graph.changes(node.name) if "of the plan changed" not in r]
+    return (
+        changed.get(node.stage, []) + [r for r in found if not r.startswith("data/plan/")]
+        if changed
+        else found or ["new"]
+    )
+
+
+def _rows_to_do(node: Node, what: str) -> str:
+    rows, _ = _counts(node)
+    if node.stage in ("ingest", "clean", "extract") and what != "-" and rows != "-":
+        return f"{rows} known; only new or changed shards are made again"
+    return rows
+
+
+def _counts(node: Node) -> tuple[str, str]:
+    files = project.paths(node.stage, node.dataset)
+    own = {"ingest": "raw", "validate": "rejected", "clean": "clean", "extract": "features"}.get(node.stage)
+    folder = files[own] / "deep" if own == "features" else files[own] if own else None
+    if folder is None or not (folder / MANIFEST).is_file():
+        return "-", "-"
+    if node.stage == "validate":
+        counts = json.loads(Path(folder / "summary.json").read_bytes())
+    else:
+        counts = json.loads((folder / MANIFEST).read_bytes())["counts"]
+    if node.stage == "clean":
+        return f"{counts['accepted']:,}", "-"
+    return f"{counts['accepted']:,}", ", ".join(f"{n:,} {why}" for why, n in counts["quarantined"].items()) or "0"
+
+
+def _seconds(name: str, running: set[str]) -> str:
+    if not running:
+        return "nothing to do"
+    last = [project.read_record(name, node.partition("@")[0]).get("seconds") for node in running]
+    known = [s for s in last if s is not None]
+    return f"{len(running)} stages" + (f"; they took {sum(known):.0f} s last time" if known else "")

@@ -1,0 +1,87 @@
+"""Where things stand in a project: its root, and the paths of a stage as dvc.yaml writes them."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import tasks
+from tasks.config import Dataset, check_name, load
+from tasks.errors import DeepmineError, nearest
+
+PARAMS, GRAPH = "params.yaml", "dvc.yaml"
+RECORDS, SCRATCH = Path("data/records"), Path("data/scratch")
+STAGES = ("plan", *tasks.STAGES)
+
+
+def find_root(start: Path | None = None) -> Path:
+    """The nearest folder at or above ``start`` that holds params.yaml and dvc.yaml.
+
+    Raises:
+        DeepmineError: there is none.
+    """
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        if (folder / PARAMS).is_file() and (folder / GRAPH).is_file():
+            return folder
+    raise DeepmineError(
+        f"{here}: no deepmine project here (no {PARAMS} beside {GRAPH}). Change to your clone's folder."
+    )
+
+
+def datasets() -> dict[str, Dataset]:
+    """Every dataset of the project in the working directory, checked."""
+    return load(Path(PARAMS))
+
+
+def pick(names: list[str] | None) -> list[str]:
+    """``names`` if each is a dataset of the project; all of them when none is named.
+
+    Raises:
+        DeepmineError: a name is not in params.yaml.
+    """
+    known = datasets()
+    for name in names or []:
+        if check_name(name, "command line") not in known:
+            raise DeepmineError(
+                f"no dataset '{name}' in {PARAMS}.{nearest(name, known)} Or add it: deepmine add {name} PATH"
+            )
+    return list(dict.fromkeys(names or known))
+
+
+@cache
+def _graph() -> dict[str, Any]:
+    from ruamel.yaml import YAML
+
+    stages: dict[str, Any] = YAML(typ="safe").load(Path(GRAPH).read_text(encoding="utf-8"))["stages"]
+    return stages
+
+
+def paths(stage: str, dataset: str) -> dict[str, Path]:
+    """Inputs and outputs of a stage by name: the last part of the path that is not the dataset's own name."""
+    body = _graph()[stage]["do"]
+    found = {}
+    for entry in [e for kind in ("deps", "outs", "metrics") for e in body.get(kind, [])]:
+        text = next(iter(entry)) if isinstance(entry, dict) else entry
+        path = Path(text.replace("${key}", dataset))
+        suffixes = path.name.split(".")
+        if suffixes[0] == dataset:  # data/raw/NAME, data/plan/NAME.json, data/plan/NAME.listing.parquet
+            name = suffixes[1] if len(suffixes) > 2 else path.parent.name
+        else:
+            name = suffixes[0]
+        found[name] = path
+    return found
+
+
+def record_folder(dataset: str) -> Path:
+    """Where the untracked records of a dataset's runs lie (times, hosts, progress)."""
+    return RECORDS / dataset
+
+
+def read_record(dataset: str, stage: str) -> dict[str, Any]:
+    """The record of a stage's last execution, empty if there is none."""
+    try:
+        record: dict[str, Any] = json.loads((record_folder(dataset) / f"{stage}.json").read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return record

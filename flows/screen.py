@@ -1,0 +1,73 @@
+"""What `deepmine run` shows while it runs: a line a stage, and where the running one is."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+
+MARKS = {"Completed": "[green]✓[/]", "Cached": "[dim]=[/]", "Failed": "[red]✗[/]", "NotReady": "[yellow]-[/]"}
+
+
+class Watcher(Protocol):
+    """Told what happens in a run."""
+
+    def began(self, name: str) -> None:
+        """A stage starts."""
+
+    def line(self, name: str, text: str) -> None:
+        """A stage said something."""
+
+    def ended(self, name: str, state: str, seconds: float, text: str) -> None:
+        """A stage is over: `Completed`, `Cached`, `Failed`, `NotReady` or `Cancelled`, and a few words on it."""
+
+
+class Screen:
+    """A `Watcher` for a terminal; on anything else plain lines, so that logs stay readable."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False)
+        self._status: Status | None = None
+        self._last = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._clear()
+
+    def began(self, name: str) -> None:
+        """Show the stage as running."""
+        self._clear()
+        self._last = 0.0
+        if self.console.is_terminal:
+            self._status = self.console.status(f"{name:<20} …")
+            self._status.start()
+
+    def line(self, name: str, text: str) -> None:
+        """Progress replaces the running line; warnings stay."""
+        if "warning:" in text:
+            self.console.print(f"  [yellow]{escape(text)}[/]")
+        elif self._status is not None:
+            self._status.update(f"{name:<20} {escape(text)}")
+        elif time.monotonic() - self._last > 5 and not text.startswith("deepmine: error"):
+            self._last = time.monotonic()
+            self.console.print(f"  {name:<20} {escape(text)}", soft_wrap=True)
+
+    def ended(self, name: str, state: str, seconds: float, text: str) -> None:
+        """The stage's line, which stays."""
+        self._clear()
+        mark = MARKS.get(state, "[red]✗[/]")
+        took = f"{seconds:6.1f} s" if state in ("Completed", "Failed") else f"{state:>8}"
+        self.console.print(f"{mark} {name:<20} {took}  {escape(text)}", soft_wrap=True)
+        sys.stderr.flush()
+
+    def _clear(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None

@@ -1,0 +1,93 @@
+"""One stage in a process of its own: what dvc.yaml calls."""
+
+import inspect
+import os
+import platform
+import sys
+import time
+from datetime import UTC, datetime
+from importlib import import_module, metadata
+from typing import Any
+
+from flows import project
+from flows.watchdog import die_with_parent
+from tasks import config
+from tasks.errors import DeepmineError
+from tasks.progress import Progress
+from tasks.store import write_json
+
+LIBRARIES = ("torch", "scikit-learn", "numpy", "pandas", "pyarrow", "pillow", "great-expectations", "skops")
+
+
+def run_stage(stage: str, name: str) -> None:
+    """Run one stage of one dataset in the working directory, and leave a record of it.
+
+    The verb is given, by the names in its signature, the paths of dvc.yaml, its parameters as the plan resolved
+    them, and what else it asks for.
+
+    Raises:
+        DeepmineError: anything a person can mend.
+    """
+    die_with_parent()
+    began, clock = datetime.now(UTC), time.perf_counter()
+    progress = Progress(project.record_folder(name) / f"{stage}.progress.json")
+    if stage == "plan":
+        facts = _plan(name)
+    else:
+        _settle_threads()
+        # imported after the environment is set: the libraries read it once
+        verb = getattr(import_module(f"tasks.{stage}"), stage)
+        offered = _offer(stage, name, progress)
+        facts = verb(**{k: offered[k] for k in inspect.signature(verb).parameters})
+    record = {
+        "stage": stage, "dataset": name, "began": began.isoformat(timespec="seconds"),
+        "seconds": round(time.perf_counter() - clock, 2), "host": platform.node(), "python": platform.python_version(),
+        "platform": platform.platform(), "versions": {n: metadata.version(n) for n in LIBRARIES}, "facts": facts,
+    }  # fmt: skip
+    write_json(project.record_folder(name) / f"{stage}.json", record)
+
+
+def _plan(name: str) -> dict[str, Any]:
+    from tasks.plan import plan
+
+    known = project.datasets()
+    if name not in known:
+        raise DeepmineError(f"no dataset '{name}' in {project.PARAMS}.")
+
+    def warn(text: str) -> None:
+        print(f"deepmine: warning: {text}", file=sys.stderr)
+
+    result = plan(dataset=known[name], warn=warn, **project.paths("plan", name))
+    return dict(result["listing"])
+
+
+def _offer(stage: str, name: str, progress: Progress) -> dict[str, Any]:
+    import json
+
+    plan = project.paths("plan", name)
+    if not plan["plan"].is_file():
+        raise DeepmineError(f"{plan['plan']}: not there. Start with the first stage: deepmine run {name}")
+    values = json.loads(plan["plan"].read_bytes())
+    kind = {"ingest": config.Ingest, "validate": config.Validate, "clean": config.Clean, "train": config.Train,
+            "extract": config.Extract, "mine": config.Mine, "evaluate": config.Evaluate, "report": config.Report}[stage]  # fmt: skip
+    part = values[stage]
+    offered: dict[str, Any] = {
+        **plan, **project.paths(stage, name), "name": name, "progress": progress, "code": part["code"],
+        "params": config.parse(kind, part["params"], f"{plan['plan']}: {stage}"),
+        "source": config.parse(config.Source, values["source"], f"{plan['plan']}: source"),
+        "scratch": project.SCRATCH / name / stage, "records": project.record_folder(name),
+    }  # fmt: skip
+    if "inputs" in part:
+        offered["inputs"] = {
+            k: config.parse(config.Input, v, f"{plan['plan']}: inputs") for k, v in part["inputs"].items()
+        }
+    if "quality" not in offered and stage == "report":
+        offered["quality"] = project.paths("validate", name)["quality"]
+    return offered
+
+
+def _settle_threads() -> None:
+    """The same number of threads in every library and through every door, as sums depend on it."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(cores)

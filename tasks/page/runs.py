@@ -1,0 +1,70 @@
+"""The untracked records of a run: when, where, with what, how long. Any of them may be missing."""
+
+import json
+import math
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+#: Characters of a fact at most; longer ones are sentences, which stand elsewhere on the page.
+LONGEST = 60
+
+
+def records(folder: Path, order: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """stage -> its record, for those that are there and whole."""
+    found = {}
+    for stage in order:
+        with suppress(OSError, ValueError):
+            record = json.loads((folder / f"{stage}.json").read_bytes())
+            if isinstance(record, dict):
+                found[stage] = record
+    return found
+
+
+def times(found: dict[str, dict[str, Any]], order: tuple[str, ...]) -> list[dict[str, Any]]:
+    """One line a stage: seconds, beginning and the facts that are single values."""
+    lines = []
+    for stage in order:
+        record = found.get(stage, {})
+        told = (record.get("facts") or {}).items()
+        facts = {k: v for k, v in told if not isinstance(v, dict | list) and len(str(v)) <= LONGEST}
+        began = str(record.get("began") or "").replace("T", " ")[:19]
+        lines.append({"stage": stage, "seconds": record.get("seconds"), "began": began, "facts": facts})
+    return lines
+
+
+def total(found: dict[str, dict[str, Any]]) -> float | None:
+    """Seconds of all recorded stages, None where none is."""
+    known = [r["seconds"] for r in found.values() if r.get("seconds") is not None]
+    return sum(known) if known else None
+
+
+def gathered(found: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Hosts, platforms, devices, precisions and library versions over all stages; several where the stages differ."""
+    facts = [r.get("facts") or {} for r in found.values()]
+    about = {
+        **{name: [r.get(name) for r in found.values()] for name in ("host", "platform", "python")},
+        "device": [f.get("device") for f in facts],
+        "precision": [f.get("precision") for f in facts],
+    }
+    libraries = {name for r in found.values() for name in r.get("versions") or {}}
+    for name in sorted(libraries, key=str.lower):
+        about[name] = [(r.get("versions") or {}).get(name) for r in found.values()]
+    return {name: ", ".join(dict.fromkeys(str(v) for v in values if v is not None)) for name, values in about.items()}
+
+
+def curves(history: list[dict[str, Any]]) -> dict[str, Any]:
+    """Loss and accuracy of each epoch, train and val; val is empty where there were no val rows."""
+
+    def column(name: str) -> list[float | None]:
+        values = [epoch.get(name) for epoch in history]
+        kept = [v if v is not None and math.isfinite(v) else None for v in values]
+        return kept if any(v is not None for v in kept) else []
+
+    val = [e for e in history if e.get("val_loss") is not None]
+    return {
+        "epochs": [epoch["epoch"] for epoch in history],
+        "loss": {"train": column("train_loss"), "val": column("val_loss")},
+        "accuracy": {"train": column("train_accuracy"), "val": column("val_accuracy")},
+        "best": min(val, key=lambda e: e["val_loss"]) if val else None,
+    }
