@@ -61,8 +61,9 @@ def show_status(names: list[str]) -> None:
             if state != "current":
                 stale.add(node.name)
             rows, gone = _counts(node)
-            table.add_row(f"{node.stage}", f"[{STYLES[state]}]{state}[/]", rows, gone, record.get("began", "-")[:16].replace("T", " "),
-                          f"{record['seconds']:.1f}" if record else "-")  # fmt: skip
+            last = record.get("began", "-")[:16].replace("T", " ")
+            seconds = f"{record['seconds']:.1f}" if record else "-"
+            table.add_row(node.stage, f"[{STYLES[state]}]{state}[/]", rows, gone, last, seconds)
         console.print(table)
         report = project.paths("report", name)["index"]
         console.print(f"  report: {report if report.is_file() else 'none yet (deepmine run)'}\n")

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +148,7 @@ def run_without_server(datasets: list[str], force: bool) -> bool:
                 _tell("ended", node.name, "NotReady", 0.0, "needs a stage that failed")
                 continue
             _tell("began", node.name)
-            outcome = run_node(graph, node, force, lambda line, name=node.name: _tell("line", name, line), lambda: True)
+            outcome = run_node(graph, node, force, partial(_tell, "line", node.name), lambda: True)
             _tell("ended", node.name, outcome.state, outcome.seconds, outcome.text)
             if outcome.state not in ("Completed", "Cached"):
                 bad.add(node.name)

@@ -65,11 +65,9 @@ def paths(stage: str, dataset: str) -> dict[str, Path]:
         text = next(iter(entry)) if isinstance(entry, dict) else entry
         path = Path(text.replace("${key}", dataset))
         suffixes = path.name.split(".")
-        if suffixes[0] == dataset:  # data/raw/NAME, data/plan/NAME.json, data/plan/NAME.listing.parquet
-            name = suffixes[1] if len(suffixes) > 2 else path.parent.name
-        else:
-            name = suffixes[0]
-        found[name] = path
+        # data/raw/NAME, data/plan/NAME.json: `raw`, `plan`; data/plan/NAME.listing.parquet: `listing`
+        own = suffixes[1] if len(suffixes) > 2 else path.parent.name
+        found[own if suffixes[0] == dataset else suffixes[0]] = path
     return found
 
 

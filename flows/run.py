@@ -3,6 +3,7 @@
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 from flows import project, server
 from flows.screen import Screen
@@ -44,7 +45,8 @@ def _recorded(api: str, names: list[str], force: bool, screen: Screen) -> tuple[
     from flows import pipeline
 
     with temporary_settings({PREFECT_API_URL: api}), pipeline.watched_by(screen):
-        state = pipeline.pipeline.with_options(flow_run_name=" ".join(names))(names, force, return_state=True)
+        flow: Any = pipeline.pipeline.with_options(flow_run_name=" ".join(names))
+        state = flow(names, force, return_state=True)
     if not state.is_completed():
         error = state.result(raise_on_failure=False)
         if isinstance(error, BaseException):

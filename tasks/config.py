@@ -56,7 +56,7 @@ class Between:
         schema["ge"] = number(self.low)
         if self.high is not None:
             schema["le"] = number(self.high)
-        return schema  # type: ignore[return-value]
+        return schema
 
 
 @dataclass(frozen=True)
@@ -380,7 +380,7 @@ def _nodes(value: Any) -> Iterator[Any]:
 
 def _dataclasses(kind: type) -> list[type]:
     """``kind`` and every dataclass its fields reach."""
-    found = [kind]
+    found: list[Any] = [kind]
     for owner in found:
         for hint in get_type_hints(owner).values():
             found += [part for part in _members(hint) if is_dataclass(part) and part not in found]

@@ -18,6 +18,7 @@ from tasks.encoders.network import (
     load_network,
     pick_device,
     pick_dtype,
+    place,
 )
 from tasks.modalities import modality
 from tasks.progress import Progress
@@ -63,7 +64,7 @@ def extract(
     device = pick_device(params.device)
     dtype = pick_dtype(params.precision, device)
     network, card = load_network(encoder)
-    network = network.to(device, memory_format=torch.channels_last)
+    network = place(network, device)
     deep_mark = encoder_fingerprint(encoder, card, dtype)
 
     def items(table: pa.Table) -> np.ndarray:

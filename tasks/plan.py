@@ -92,7 +92,8 @@ def check_miners(dataset: "Dataset", recorded: Any = None) -> None:
 
 
 def _listing(dataset: "Dataset", path: Path, warn: Callable[[str], None]) -> pa.Table:
-    old = pq.read_table(path) if path.is_file() else None
+    # not read_table: that imports half a second of machinery, at each run
+    old = pq.ParquetFile(path).read() if path.is_file() else None
     if old is not None and not sources.exists(dataset.source):
         warn(f"{dataset.source.path} is not there; going on with the {old.num_rows:,} items recorded last time")
         return old

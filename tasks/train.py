@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from tasks.encoders.network import Card, fix_arithmetic, pick_device, pick_dtype, save_network
+from tasks.encoders.network import Card, fix_arithmetic, pick_device, pick_dtype, place, save_network
 from tasks.encoders.training import Rows, fit
 from tasks.errors import DeepmineError
 from tasks.modalities import modality
@@ -45,7 +45,7 @@ def train(
     chosen = json.loads(json.dumps(vars(params.encoder)))
     card = Card(chosen, (channels, height, width), labels, state)
     torch.manual_seed(params.seed)
-    network = card.build().to(device, memory_format=torch.channels_last)
+    network = place(card.build(), device)
 
     def rows(name: str) -> Rows:
         mask = split == name

@@ -90,6 +90,11 @@ def encoder_fingerprint(folder: Path, card: Card, dtype: torch.dtype) -> str:
     )
 
 
+def place(network: Network, device: torch.device) -> Network:
+    """``network`` on ``device``, its weights laid out channels_last, which convolutions of both CPU and GPU like."""
+    return network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
 def pick_device(name: str) -> torch.device:
     """`auto`, `cpu` or `cuda` as a device.
 
