@@ -89,10 +89,9 @@ def quality_rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
 
 def fusion_rows(result: dict[str, Any]) -> list[dict[str, Any]]:
     """One row a way, with its interval."""
-    from tasks.evaluate import TITLES
-
+    titles = dict(result["titles"])
     return [
-        {"way": TITLES[way], "by": v["by"], "accuracy": f"{v['accuracy']:.2%}",
+        {"way": titles[way], "by": v["by"], "accuracy": f"{v['accuracy']:.2%}",
          "interval": f"{v['interval'][0]:.2%} to {v['interval'][1]:.2%}", "F1 (macro)": f"{v['f1']:.2%}"}
         for way, v in result["fusion"]["ways"].items()
     ]  # fmt: skip

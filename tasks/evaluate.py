@@ -55,8 +55,8 @@ def evaluate(
     write_json(
         evaluation,
         {
-            "labels": labels, "test_rows": len(table), "scores": scores, "fusion": fusion, "clusters": clusters, "counts": counts,
-            "best": best,
+            "labels": labels, "test_rows": len(table), "scores": scores, "fusion": fusion, "best": best,
+            "titles": list(TITLES.items()), "clusters": clusters, "counts": counts,
             "confusion": {w: confusion(truth, table[n].to_numpy(str), labels) for w, n in chosen.items() if n},
         },
     )  # fmt: skip

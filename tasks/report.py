@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasks import STAGES
-from tasks.evaluate import TITLES
 from tasks.modalities import modality
 from tasks.page import atlas, examples, render, results, runs
 from tasks.page import quality as checks
@@ -59,8 +58,8 @@ def report(
         name=name, source=planned["source"]["path"], listing=planned["listing"],
         parameters={stage: planned[stage]["params"] for stage in STAGES if stage in planned},
         test_rows=verdict["test_rows"], classes=results.classes(verdict),
-        fusion=results.fusion(verdict, TITLES, recorded), miners=results.miners(verdict, recorded),
-        confusions=results.confusions(verdict, TITLES), clusters=results.clusters(verdict),
+        fusion=results.fusion(verdict, dict(verdict["titles"]), recorded), miners=results.miners(verdict, recorded),
+        confusions=results.confusions(verdict, dict(verdict["titles"])), clusters=results.clusters(verdict),
         curves=runs.curves(_json(encoder / HISTORY)), points=points, **galleries,
         pictures={i: embed(drawn[i]) for i in _ids(galleries) if i in drawn},
         rejects=_rejects(raw, lost), quarantine=lost, quarantined=sum(group["rows"] for group in lost),

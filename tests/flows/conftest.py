@@ -1,0 +1,144 @@
+"""A real project in a temporary folder: the repository's own files over 240 small generated images."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[2]
+#: Small enough that a whole run takes as long as its processes take to start.
+SMALL = {
+    "ingest": {"shard_rows": 32},
+    "train": {"epochs": 4, "batch": 32, "encoder": {"name": "vgg", "stem": 8, "channels": [8, 16]}},
+    "extract": {"components": 16, "batch": 32},
+    "report": {"map_points": 60},
+}
+
+
+def make_images(folder: Path, classes: int = 3, each: int = 80, side: int = 12, seed: int = 0) -> Path:
+    """Class folders of images that a network can tell apart: a bright bar at a place of each class's own."""
+    rng = np.random.default_rng(seed)
+    for c in range(classes):
+        (folder / f"class{c}").mkdir(parents=True)
+        for i in range(each):
+            pixels = rng.integers(0, 120, (side, side, 3), dtype=np.uint8)
+            pixels[:, c * side // classes : c * side // classes + 2] += 100
+            Image.fromarray(pixels).save(folder / f"class{c}" / f"{i:03d}.png")
+    return folder
+
+
+class Project:
+    """A clone's folder, and commands run in it as a person would."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        bin_folder = str(Path(sys.executable).parent)
+        hidden = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT", "DEEPMINE"))}
+        self.env = {
+            **hidden, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(path),
+            "DVC_NO_ANALYTICS": "1", "PREFECT_HOME": str(path / ".prefect-home"), "NO_COLOR": "1", "COLUMNS": "160",
+        }  # fmt: skip
+
+    def run(self, *command: str, code: int | None = 0, timeout: int = 240) -> str:
+        """Output of a command; fails with it when the exit code is another than ``code`` (None: any)."""
+        done = subprocess.run(
+            command,
+            cwd=self.path,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+        )
+        text = done.stdout + done.stderr
+        assert code is None or done.returncode == code, text
+        return text
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """A command in the background, its output at `output.txt`."""
+        with (self.path / "output.txt").open("w") as out:
+            return subprocess.Popen(
+                command, cwd=self.path, env=self.env, stdout=out, stderr=out, text=True, stdin=subprocess.DEVNULL
+            )
+
+    def edit(self, change: Callable[[dict], None]) -> None:
+        """Change params.yaml as data."""
+        yaml = YAML()
+        data = yaml.load(self.path / "params.yaml")
+        change(data)
+        yaml.dump(data, self.path / "params.yaml")
+
+    def results(self) -> dict[str, bytes]:
+        """Every file that sameness is defined over: manifests, states, models, metrics."""
+        kept = ("manifest.json", "state.json", "metrics.json", "evaluation.json", "history.json")
+        files = [p for p in (self.path / "data").rglob("*") if p.is_file() and "scratch" not in p.parts]
+        return {
+            str(p.relative_to(self.path)): p.read_bytes()
+            for p in files
+            if p.name in kept or p.suffix in (".skops", ".safetensors", ".parquet")
+            if "plan" not in p.parts  # holds file times
+        }
+
+
+def copy_code(path: Path) -> None:
+    """What a clone holds, less what the temporary project does not need."""
+    for name in ("flows", "tasks"):
+        shutil.copytree(ROOT / name, path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("params.yaml", "dvc.yaml", "prefect.yaml", ".dvcignore", ".gitignore"):
+        shutil.copy(ROOT / name, path / name)
+    (path / ".dvc").mkdir()
+    shutil.copy(ROOT / ".dvc" / "config", path / ".dvc" / "config")
+    shutil.copy(ROOT / ".dvc" / ".gitignore", path / ".dvc" / ".gitignore")
+    (path / "data").mkdir()
+    shutil.copy(ROOT / "data" / ".gitignore", path / "data" / ".gitignore")
+
+
+def new_project(path: Path, images: Path) -> Project:
+    """A fresh project whose one dataset is ``images``."""
+    path.mkdir(parents=True)
+    copy_code(path)
+    subprocess.run(["git", "init", "-q"], cwd=path, check=True)
+    project = Project(path)
+
+    def small(data: dict) -> None:
+        data["datasets"] = {"small": {"source": str(images), **SMALL}}
+
+    project.edit(small)
+    return project
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """240 images in 3 class folders, one of them unreadable, one a copy."""
+    folder = make_images(tmp_path_factory.mktemp("source") / "images")
+    (folder / "class0" / "broken.png").write_bytes(b"no image at all")
+    shutil.copy(folder / "class1" / "000.png", folder / "class1" / "copy.png")
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path: Path, images: Path) -> Project:
+    """A project that has not run yet."""
+    return new_project(tmp_path / "project", images)
+
+
+@pytest.fixture(scope="session")
+def reproduced(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Project:
+    """A project that bare `dvc repro` has brought up to date. Tests copy it (see `finished`)."""
+    made = new_project(tmp_path_factory.mktemp("reproduced") / "project", images)
+    made.run("dvc", "repro")
+    return made
+
+
+@pytest.fixture
+def finished(tmp_path: Path, reproduced: Project) -> Project:
+    """A copy of the finished project, to change."""
+    shutil.copytree(reproduced.path, tmp_path / "project", symlinks=True)
+    return Project(tmp_path / "project")

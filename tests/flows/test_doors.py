@@ -1,0 +1,162 @@
+"""One stage definition, several doors, equal results; a real Prefect server and a real DVC remote."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.flows.conftest import Project, new_project
+
+
+def post(api: str, path: str, body: dict) -> list[dict]:
+    request = urllib.request.Request(
+        f"{api}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"
+    )
+    with urllib.request.urlopen(request, timeout=10) as reply:
+        return json.loads(reply.read() or b"[]")
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Iterator[tuple[Project, str, str]]:
+    """A project brought up to date by `deepmine run` with the server that it started, that server's API, the output."""
+    project = new_project(tmp_path_factory.mktemp("served") / "project", images)
+    output = project.run("deepmine", "run")
+    api = json.loads((project.path / "data/records/server.json").read_text())["api"]
+    yield project, api, output
+    project.run("deepmine", "stop")
+    with pytest.raises(OSError, match=r"refused|timed out"):
+        urllib.request.urlopen(f"{api}/health", timeout=2)
+
+
+def test_dvc_alone_and_prefect_give_the_same_bytes(served: tuple[Project, str, str], reproduced: Project) -> None:
+    ours, theirs = served[0].results(), reproduced.results()
+    assert len(ours) > 40
+    assert ours.keys() == theirs.keys()
+    assert [k for k in ours if ours[k] != theirs[k]] == []
+
+
+def test_forced_again_gives_the_same_bytes(finished: Project) -> None:
+    before = finished.results()
+    finished.run("dvc", "repro", "--force", "--no-run-cache")
+    again = finished.results()
+    assert [k for k in before if before[k] != again[k]] == []
+
+
+def test_the_run_ends_with_a_summary(served: tuple[Project, str, str]) -> None:
+    _, api, output = served
+    assert "done in " in output
+    assert "data/reports/small/index.html" in output
+    assert f"{api.removesuffix('/api')}/runs/flow-run/" in output
+
+
+def test_stages_artifacts_and_cached_states_stand_in_prefect(served: tuple[Project, str, str]) -> None:
+    project, api, _ = served
+    output = project.run("deepmine", "run")
+    assert output.count("Cached") == 9, output
+    runs = post(api, "/flow_runs/filter", {"sort": "START_TIME_DESC"})
+    assert [(r["name"], r["state"]["name"]) for r in runs] == [("small", "Cached"), ("small", "Completed")]
+    tasks = post(api, "/task_runs/filter", {"flow_runs": {"id": {"any_": [runs[0]["id"]]}}})
+    assert {t["state"]["name"] for t in tasks} == {"Cached"}
+    names = ["plan", "ingest", "validate", "clean", "train", "extract", "mine", "evaluate", "report"]
+    assert {t["name"] for t in tasks} == {f"{n}@small" for n in names}
+    artifacts = {a["key"]: a["type"] for a in post(api, "/artifacts/filter", {"limit": 100})}
+    assert artifacts == {
+        "quality-small": "table", "metrics-small": "table", "report-small": "markdown", "times-small": "markdown",
+        "train-small": "progress", "extract-small": "progress",
+    }  # fmt: skip
+
+
+def test_a_run_cancelled_in_the_ui_stops_its_children(
+    served: tuple[Project, str, str], images: Path, tmp_path: Path
+) -> None:
+    _, api, _ = served
+    project = new_project(tmp_path / "long", images)
+
+    def forever(data: dict) -> None:
+        data["datasets"]["small"]["train"]["epochs"] = 5000
+
+    project.edit(forever)
+    project.env["PREFECT_API_URL"] = api
+    run = project.start("deepmine", "run")
+    wait_for(lambda: (project.path / "data/scratch/small/train/checkpoint.safetensors").is_file(), 120)
+    [current] = post(api, "/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}}})
+    post(api, f"/flow_runs/{current['id']}/set_state", {"state": {"type": "CANCELLING"}, "force": False})
+    assert run.wait(30) == 1, (project.path / "output.txt").read_text()
+    assert stages_of(project) == []
+    [ended] = post(api, "/flow_runs/filter", {"flow_runs": {"id": {"any_": [current["id"]]}}})
+    assert ended["state"]["name"] == "Cancelled"
+
+
+def test_without_a_server(finished: Project) -> None:
+    finished.env["PREFECT_HOME"] = str(finished.path / "nowhere")
+    output = finished.run("deepmine", "run", "--no-server", "small")
+    assert output.count("Cached") == 9, output
+    assert not (finished.path / "nowhere").exists()
+
+
+def test_a_second_run_says_who_holds_the_lock(project: Project) -> None:
+    first = project.start("deepmine", "run", "--no-server")
+    lock = project.path / "data/records/run.lock"
+    wait_for(lambda: lock.is_file() and lock.read_text() != "", 30)
+    output = project.run("deepmine", "run", "--no-server", code=1)
+    assert f"another run holds this project: process {first.pid} (run of small" in output
+    first.send_signal(signal.SIGINT)
+    assert first.wait(15) == 130
+    assert stages_of(project) == []
+
+
+def test_a_killed_run_leaves_no_orphan(project: Project) -> None:
+    run = project.start("deepmine", "run", "--no-server")
+    wait_for(lambda: any("train" in s or "clean" in s for s in stages_of(project)), 60)
+    run.kill()
+    run.wait()
+    wait_for(lambda: stages_of(project) == [], 15)
+    # and the next run finds a project that it can go on with
+    assert "✓ report@small" in project.run("deepmine", "run", "--no-server")
+
+
+def test_push_then_pull_in_another_clone(finished: Project) -> None:
+    for command in (["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "a run"]):
+        finished.run("git", *command)
+    tracked = finished.run("git", "ls-files", "data")
+    assert {Path(line).name for line in tracked.split()} <= {".gitignore"}
+    finished.run("dvc", "push")
+    assert (finished.path.parent / "deepmine-storage").is_dir()
+    clone = finished.path.parent / "clone"
+    finished.run("git", "clone", "-q", ".", str(clone))
+    other = Project(clone)
+    other.run("dvc", "pull")
+    assert other.results() == finished.results()
+    assert (clone / "data/reports/small/index.html").is_file()
+    assert (clone / "data/reports/small/quality/rows/index.html").is_file()
+
+
+def stages_of(project: Project) -> list[str]:
+    """Stages and dvc commands alive in the project's folder."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "cwd"]):
+        line = " ".join(process.info["cmdline"] or [])
+        if process.info["cwd"] == str(project.path) and (" stage " in line or " repro " in line):
+            found.append(line)
+    return found
+
+
+def wait_for(condition, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.05)
+
+
+def test_help_is_at_hand(project: Project) -> None:
+    done = subprocess.run(["deepmine", "--help"], cwd=os.sep, env=project.env, capture_output=True, text=True)
+    assert done.returncode == 0
+    for verb in ("run", "add", "plan", "status", "stop"):
+        assert f"  {verb} " in done.stdout

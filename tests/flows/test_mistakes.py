@@ -1,0 +1,103 @@
+"""Wrong configurations and commands: plain words, an exit code, nothing lost."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.flows.conftest import Project, make_images
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("    epochs: 12", "    epoch: 12", "params.yaml: defaults.train.epoch: unknown key. Did you mean 'epochs'?"),
+        (
+            "    epochs: 12",
+            "    epochs: -1",
+            "defaults.train.epochs: should be greater than or equal to 1, but it is -1",
+        ),
+        ("    batch: 256", "    batch: many", "defaults.train.batch: should be a valid integer, but it is 'many'"),
+        ("miner: kmeans", "miner: kmean", "unknown miner 'kmean'. Did you mean 'kmeans'?"),
+        ("{C: 0.01}", "{c: 0.01}", "unknown parameter 'c'. Did you mean 'C'?"),
+        ("{C: 0.01}", "{C: -1.0}", "mine.miners.linear_svm.params: "),
+        ("  small:", "  a;touch pwned;b:", "'a;touch pwned;b' cannot name a dataset"),
+        ("datasets:", "dataset:", "unknown key 'dataset'. Did you mean 'datasets'?"),
+    ],
+)
+def test_a_wrong_params_yaml(finished: Project, old: str, new: str, says: str) -> None:
+    params = finished.path / "params.yaml"
+    before = finished.results()
+    text = params.read_text()
+    assert old in text
+    params.write_text(text.replace(old, new, 1))
+    for command in (["deepmine", "run", "--no-server"], ["dvc", "repro"]):
+        output = finished.run(*command, code=None)
+        assert says in output, output
+        assert "Traceback" not in output
+        assert "✓" not in output
+    finished.run("deepmine", "plan", code=1)
+    assert finished.results() == before
+    assert not (finished.path / "pwned").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["run", "smal"], "no dataset 'smal' in params.yaml. Did you mean 'small'?"),
+        (["add", "a;b", "."], "'a;b' cannot name a dataset"),
+        (["add", "small", "."], "params.yaml already has a dataset 'small'"),
+        (["add", "pets", "/no/such/folder"], "/no/such/folder: no such file or folder"),
+        (["add", "pets", "embedded:cifar"], "no such embedded data set"),
+        (["stage", "trian", "small"], "no stage 'trian'. Did you mean 'train'?"),
+        (["stage", "train", "nothing"], "Start with the first stage"),
+    ],
+)
+def test_a_wrong_command(finished: Project, command: list[str], says: str) -> None:
+    params = (finished.path / "params.yaml").read_text()
+    output = finished.run("deepmine", *command, code=1)
+    assert says in output, output
+    assert "Traceback" not in output
+    assert (finished.path / "params.yaml").read_text() == params
+
+
+def test_folders_that_cannot_be_learned_from(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert "holds no items" in project.run("deepmine", "add", "pets", str(tmp_path / "empty"), code=1)
+    one = make_images(tmp_path / "one", classes=1, each=5)
+    assert "1 class (class0)" in project.run("deepmine", "add", "pets", str(one), code=1)
+    (tmp_path / "flat").mkdir()
+    (tmp_path / "flat" / "a.png").write_bytes((one / "class0" / "000.png").read_bytes())
+    assert "no class folders" in project.run("deepmine", "add", "pets", str(tmp_path / "flat"), code=1)
+    (one / "class1").mkdir()
+    assert "an empty class folder" in project.run("deepmine", "add", "pets", str(one), code=1)
+
+
+def test_too_many_unreadable_files_stop_the_run_with_their_reasons(project: Project, tmp_path: Path) -> None:
+    bad = make_images(tmp_path / "bad", each=30)
+    for i in range(10):
+        (bad / "class0" / f"x{i}.png").write_bytes(b"")
+
+    def use(data: dict) -> None:
+        data["datasets"]["small"]["source"] = str(bad)
+
+    project.edit(use)
+    output = project.run("deepmine", "run", "--no-server", code=1)
+    assert "10 of 100 rows (10.0%) cannot be used, over max_rejected 5.0%: 10 unreadable" in output
+    assert "- train@small          NotReady" in output
+    assert (project.path / "data/quarantine/small/unreadable/manifest.json").is_file()
+
+
+def test_outside_a_project(project: Project, tmp_path: Path) -> None:
+    elsewhere = Project(tmp_path)
+    assert "no deepmine project here" in elsewhere.run("deepmine", "status", code=1)
+
+
+def test_add_writes_an_entry_and_leaves_the_rest_alone(project: Project, tmp_path: Path) -> None:
+    before = (project.path / "params.yaml").read_text()
+    folder = make_images(tmp_path / "pets", each=20)
+    output = project.run("deepmine", "add", "pets", str(folder))
+    after = (project.path / "params.yaml").read_text()
+    assert after.startswith(before.rstrip("\n"))
+    assert "flip: true" in after
+    assert "60 items" in output
+    assert "problem  none seen" in output

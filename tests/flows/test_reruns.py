@@ -1,0 +1,93 @@
+"""What reruns after a change, and that nothing else does."""
+
+import re
+import shutil
+from pathlib import Path
+
+from tests.flows.conftest import Project, make_images
+
+
+def ran(output: str) -> set[str]:
+    """Stages that DVC really ran (the plan always does)."""
+    return set(re.findall(r"Running stage '(\w+@\w+)'", output)) - {"plan@small", "plan@other"}
+
+
+def append(project: Project, file: str, text: str) -> None:
+    path = project.path / file
+    path.write_text(path.read_text() + text)
+
+
+def test_nothing_to_do(finished: Project) -> None:
+    assert ran(finished.run("dvc", "repro")) == set()
+    assert "nothing to do" in finished.run("deepmine", "plan")
+
+
+def test_a_miners_parameter_reruns_mining_and_what_follows(finished: Project) -> None:
+    def change(data: dict) -> None:
+        data["defaults"]["mine"]["miners"]["rbf_svm"]["params"]["C"] = 3.0
+
+    finished.edit(change)
+    plan = finished.run("deepmine", "plan")
+    assert "miners.rbf_svm.params.C: 10.0 became 3.0" in plan
+    assert "deepmine" not in (finished.path / "dvc.lock").read_text().split("plan@small")[0]
+    assert ran(finished.run("dvc", "repro")) == {"mine@small", "evaluate@small", "report@small"}
+
+
+def test_comments_and_unchosen_entries_rerun_nothing(finished: Project) -> None:
+    append(finished, "tasks/metrics.py", "\n# a remark\n")
+    append(finished, "tasks/store.py", '\n\n"""A remark."""\n')
+    append(finished, "tasks/encoders/cnn.py", "\n\ndef unused() -> None:\n    pass\n")
+    assert ran(finished.run("dvc", "repro")) == set()
+
+
+def test_a_changed_helper_reruns_what_uses_it(finished: Project) -> None:
+    append(finished, "tasks/metrics.py", "\n\ndef unused() -> None:\n    pass\n")
+    # evaluate runs; its outputs come out the same, so the report need not be made again
+    assert ran(finished.run("dvc", "repro")) == {"evaluate@small"}
+
+
+def test_a_second_dataset_of_another_shape_changes_nothing_for_the_first(finished: Project, tmp_path: Path) -> None:
+    before = finished.results()
+    other = make_images(tmp_path / "other", classes=4, each=50, side=20, seed=1)
+    text = finished.run("deepmine", "add", "other", str(other), "--label", "label")
+    assert "200 items" in text
+    assert "4: class0 50" in text
+
+    def small(data: dict) -> None:
+        data["datasets"]["other"].update(
+            {"train": {"epochs": 1, "encoder": {"name": "cnn", "channels": [4], "dense": [8]}}}
+        )
+
+    finished.edit(small)
+    output = finished.run("dvc", "repro")
+    assert {name.partition("@")[2] for name in ran(output)} == {"other"}
+    after = finished.results()
+    assert {k: v for k, v in after.items() if "other" not in k} == before
+    assert (finished.path / "data/reports/other/index.html").is_file()
+
+
+def test_new_images_read_only_their_own_shard(finished: Project, images: Path, tmp_path: Path) -> None:
+    grown = tmp_path / "grown"
+    shutil.copytree(images, grown)
+    extra = make_images(tmp_path / "extra", each=3, seed=7)
+    for path in extra.glob("*/*.png"):
+        shutil.copy(path, grown / path.parent.name / f"new-{path.name}")
+
+    def move(data: dict) -> None:
+        data["datasets"]["small"]["source"] = str(grown)
+
+    finished.edit(move)
+    finished.run("dvc", "repro", "ingest@small")
+    # copytree kept times and sizes, so known items keep shard and result
+    record = (finished.path / "data/records/small/ingest.json").read_text()
+    assert '"read": 9,' in record
+
+
+def test_an_absent_source_keeps_the_recorded_listing(finished: Project) -> None:
+    def away(data: dict) -> None:
+        data["datasets"]["small"]["source"] = "/not/mounted"
+
+    finished.edit(away)
+    output = finished.run("dvc", "repro")
+    assert "is not there; going on with the 242 items recorded last time" in output
+    assert ran(output) == set()
