@@ -1,6 +1,7 @@
 """The pipeline: DVC's stages in DVC's order, each one Prefect task; nothing of the graph is said here again."""
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,7 +19,7 @@ from prefect.states import Cancelled, Completed, Failed, State
 from flows import artifacts, child
 from flows.graph import PATIENCE, Graph, Node
 from flows.lock import project_lock
-from flows.project import find_root, pick, read_record, record_folder
+from flows.project import SCRATCH, find_root, pick, read_record, record_folder
 from flows.screen import Watcher
 
 #: Who watches the run in this process, besides Prefect; set by the command line.
@@ -44,6 +45,8 @@ def run_node(
     reasons = graph.changes(node.name)
     if not reasons and not force:
         return Outcome("Cached", "up to date")
+    if force:  # again means again: not from a finished checkpoint or finished shards
+        shutil.rmtree(SCRATCH / node.dataset / node.stage, ignore_errors=True)
     before = _outputs(node) if always else None
     said: list[str] = []
 

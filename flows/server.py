@@ -17,7 +17,8 @@ from tasks.errors import DeepmineError
 from tasks.store import write_json
 
 NOTE, LOG = RECORDS / "server.json", RECORDS / "server.log"
-PORT = 4200
+#: Prefect's own setting, where a person has moved the server.
+PORT = int(os.environ.get("PREFECT_SERVER_API_PORT", "4200"))
 #: Telemetry off, and nothing on the machine but this run decides it.
 QUIET = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
 

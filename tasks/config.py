@@ -287,6 +287,8 @@ def load(path: Path) -> dict[str, Dataset]:
     if not datasets:
         raise DeepmineError(f"{path}: no datasets. Add one: deepmine add NAME PATH")
     check_sections(path, defaults)
+    # by themselves first: a mistake here is named where it stands, also where every dataset overrides it
+    parse(Dataset, {"source": {"path": "."}, **defaults}, f"{path}: defaults")
     return {check_name(name, path): _dataset(path, name, defaults, entry) for name, entry in datasets.items()}
 
 
@@ -363,12 +365,7 @@ def _dataset(path: Path, name: str, defaults: dict[str, Any], entry: Any) -> Dat
         raise DeepmineError(f"{where}: expected a mapping with at least 'source: {{path: ...}}'.")
     if isinstance(entry.get("source"), str):
         entry = {**entry, "source": {"path": entry["source"]}}
-    try:
-        return parse(Dataset, merge(defaults, entry), where)
-    except DeepmineError as error:
-        # a mistake made under `defaults:` is named where it stands, not under each dataset that inherits it
-        parse(Dataset, {"source": {"path": "."}, **defaults}, f"{path}: defaults")
-        raise error from None
+    return parse(Dataset, merge(defaults, entry), where)
 
 
 def _nodes(value: Any) -> Iterator[Any]:

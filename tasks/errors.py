@@ -14,5 +14,5 @@ class DeepmineError(Exception):
 def nearest(word: str, choices: Iterable[str]) -> str:
     """`" Did you mean 'x'?"` for the closest of ``choices``, or the list of them when none is close."""
     names = sorted(choices)
-    match = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
+    match = [n for n in names if n.lower() == word.lower()] or difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     return f" Did you mean '{match[0]}'?" if match else f" Known: {', '.join(names) or 'none'}."

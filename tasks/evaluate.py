@@ -41,11 +41,13 @@ def evaluate(
     table["network"] = table["id"].map(network)
     labels = sorted(set(truth.tolist()))
     names = [c for c in table.columns if "@" in c]
-    clusterers = {n for n in names if n.partition("@")[0] in _clusterers(miners)}
+    kinds = json.loads((miners / SUMMARY).read_bytes())
+    clusterers = {n for n in names if kinds[n.partition("@")[0]]["clusterer"]}
+    machines = [n for n in names if kinds[n.partition("@")[0]]["miner"].endswith("_svm")]
     classifiers = [n for n in names if n not in clusterers] + ["network"]
     scores = {n: classification(truth, table[n].to_numpy(str), labels, params.confidence) for n in classifiers}
     val = predictions[predictions["split"] == "val"]
-    chosen = {way: _choose(view, classifiers, val) for way, view in WAYS.items()}
+    chosen = {way: _choose(view, machines, val) for way, view in WAYS.items()}
     fusion = _fusion(chosen, scores, table, truth, params)
     clusters = _clusters(sorted(clusterers), table, features, params)
     counts = _counts(raw, unreadable, rejected, clean, features, miners)
@@ -114,16 +116,11 @@ def _network_verdict(features: Path) -> dict[str, str]:
     return dict(zip(view.ids.tolist(), np.array(labels)[view.X.argmax(1)].tolist(), strict=True))
 
 
-def _clusterers(miners: Path) -> set[str]:
-    kinds: dict[str, str] = json.loads((miners / SUMMARY).read_bytes())
-    return {name for name, kind in kinds.items() if kind == "clusterer"}
-
-
-def _choose(view: str | None, classifiers: list[str], val: Any) -> str | None:
-    """The classifier on ``view`` that does best on val rows; ties and no val rows: the first."""
+def _choose(view: str | None, machines: list[str], val: Any) -> str | None:
+    """The support vector machine on ``view`` that does best on val rows; ties and no val rows: the first."""
     if view is None:
         return "network"
-    names = [n for n in classifiers if n.partition("@")[2] == view]
+    names = [n for n in machines if n.partition("@")[2] == view]
     return max(names, key=lambda n: _val_accuracy(n, val), default=None)
 
 

@@ -56,7 +56,7 @@ def mine(*, params: "Mine", features: Path, miners: Path, progress: Progress) ->
     writer.add(pa.table({k: pa.array(v.tolist(), pa.string()) for k, v in rows.items()}, schema=schema))
     writer.finish({"in": int(held_out.sum()), "accepted": int(held_out.sum()), "quarantined": {}})
     kinds = {
-        name: "clusterer" if is_clusterer(MINERS[m.miner](0, 2)) else "classifier" for name, m in params.miners.items()
+        name: {"miner": m.miner, "clusterer": is_clusterer(MINERS[m.miner](0, 2))} for name, m in params.miners.items()
     }
     write_json(miners / SUMMARY, kinds)
     return {"rows": len(first.ids), "fits": len(jobs), "seconds_of": seconds}

@@ -52,10 +52,20 @@ def require(view: View, name: str, fingerprint: str) -> None:
 
 
 def save_miner(path: Path, fitted: Fitted) -> None:
-    """Write canonical skops bytes to ``path``."""
+    """Write canonical skops bytes to ``path``.
+
+    Raises:
+        DeepmineError: the estimator holds a type that `load_miner` would refuse.
+    """
     import skops.io
 
     data = skops.io.dumps({"format": FORMAT, **vars(fitted)})
+    foreign = set(skops.io.get_untrusted_types(data=data)) - set(ALLOWED)
+    if foreign:
+        raise DeepmineError(
+            f"{path.stem}: holds types that could not be loaded again ({', '.join(sorted(foreign))}). "
+            "Add them to ALLOWED in tasks/miners/saved.py if you trust them."
+        )
     write_atomically(path, canonical(data))
 
 

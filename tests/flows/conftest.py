@@ -2,9 +2,10 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,16 +35,25 @@ def make_images(folder: Path, classes: int = 3, each: int = 80, side: int = 12, 
     return folder
 
 
+def free_port() -> int:
+    """A port that nothing listens on, so that no server of this machine is mistaken for the test's own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 class Project:
     """A clone's folder, and commands run in it as a person would."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.started: list[subprocess.Popen[str]] = []
         bin_folder = str(Path(sys.executable).parent)
         hidden = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT", "DEEPMINE"))}
         self.env = {
             **hidden, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(path),
-            "DVC_NO_ANALYTICS": "1", "PREFECT_HOME": str(path / ".prefect-home"), "NO_COLOR": "1", "COLUMNS": "160",
+            "DVC_NO_ANALYTICS": "1", "PREFECT_SERVER_API_PORT": str(free_port()), 
+            "PREFECT_HOME": str(path / ".prefect-home"), "NO_COLOR": "1", "COLUMNS": "160",
         }  # fmt: skip
 
     def run(self, *command: str, code: int | None = 0, timeout: int = 240) -> str:
@@ -64,9 +74,18 @@ class Project:
     def start(self, *command: str) -> subprocess.Popen[str]:
         """A command in the background, its output at `output.txt`."""
         with (self.path / "output.txt").open("w") as out:
-            return subprocess.Popen(
+            child = subprocess.Popen(
                 command, cwd=self.path, env=self.env, stdout=out, stderr=out, text=True, stdin=subprocess.DEVNULL
             )
+        self.started.append(child)
+        return child
+
+    def end(self) -> None:
+        """Kill what a failed test left behind."""
+        for child in self.started:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
 
     def edit(self, change: Callable[[dict], None]) -> None:
         """Change params.yaml as data."""
@@ -124,9 +143,11 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def project(tmp_path: Path, images: Path) -> Project:
+def project(tmp_path: Path, images: Path) -> Iterator[Project]:
     """A project that has not run yet."""
-    return new_project(tmp_path / "project", images)
+    made = new_project(tmp_path / "project", images)
+    yield made
+    made.end()
 
 
 @pytest.fixture(scope="session")
@@ -138,7 +159,9 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Projec
 
 
 @pytest.fixture
-def finished(tmp_path: Path, reproduced: Project) -> Project:
+def finished(tmp_path: Path, reproduced: Project) -> Iterator[Project]:
     """A copy of the finished project, to change."""
     shutil.copytree(reproduced.path, tmp_path / "project", symlinks=True)
-    return Project(tmp_path / "project")
+    made = Project(tmp_path / "project")
+    yield made
+    made.end()

@@ -21,7 +21,6 @@ from tests.flows.conftest import Project, make_images
         ("{C: 0.01}", "{c: 0.01}", "unknown parameter 'c'. Did you mean 'C'?"),
         ("{C: 0.01}", "{C: -1.0}", "mine.miners.linear_svm.params: "),
         ("  small:", "  a;touch pwned;b:", "'a;touch pwned;b' cannot name a dataset"),
-        ("datasets:", "dataset:", "unknown key 'dataset'. Did you mean 'datasets'?"),
     ],
 )
 def test_a_wrong_params_yaml(finished: Project, old: str, new: str, says: str) -> None:
@@ -38,6 +37,13 @@ def test_a_wrong_params_yaml(finished: Project, old: str, new: str, says: str) -
     finished.run("deepmine", "plan", code=1)
     assert finished.results() == before
     assert not (finished.path / "pwned").exists()
+
+
+def test_a_misspelt_section(finished: Project) -> None:
+    params = finished.path / "params.yaml"
+    params.write_text(params.read_text().replace("\ndatasets:", "\ndataset:"))
+    output = finished.run("deepmine", "run", "--no-server", code=1)
+    assert "unknown key 'dataset'. Did you mean 'datasets'?" in output
 
 
 @pytest.mark.parametrize(
