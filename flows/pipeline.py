@@ -220,10 +220,11 @@ def _error(said: list[str]) -> str:
 
 def _words(node: Node) -> str:
     facts = read_record(node.dataset, node.stage).get("facts", {})
-    return ", ".join(
-        f"{k.replace('_', ' ')} {_number(v)}" for k, v in facts.items() if isinstance(v, int | float | str)
-    )
-
-
-def _number(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int | float) else str(value)
+    if "verdict" in facts:
+        return str(facts["verdict"])
+    shown = {
+        k: f"{v:,}" if isinstance(v, int | float) else v for k, v in facts.items() if isinstance(v, int | float | str)
+    }
+    # rows first; a digest tells a person nothing
+    order = sorted(shown, key=lambda k: k != "rows")
+    return ", ".join(f"{k.replace('_', ' ')} {shown[k]}" for k in order if k not in ("digest", "bytes"))

@@ -53,7 +53,7 @@ def clean(
     write_json(clean / STATE, state)
     writer.finish({"in": manifest.rows, "accepted": facts.num_rows, "quarantined": {"rejected by validate": len(gone)}})
     cache.prune()
-    return {"rows": facts.num_rows, "size": f"{settled}"}
+    return {"rows": facts.num_rows, "size": " x ".join(str(v) for v in settled.values())}
 
 
 def _without(table: pa.Table, ids: pa.ChunkedArray) -> pa.Table:

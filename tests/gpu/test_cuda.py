@@ -1,0 +1,96 @@
+"""CPU against CUDA; runs alone on a machine with torch, scikit-learn, pandas, pyarrow, pillow and safetensors.
+
+Tolerances: in float32 a feature may differ by 1e-3 of the features' standard deviation (sums in another order,
+TF32 off); in bfloat16 by 0.1 of it (8 bits of mantissa). Two trainings drift apart step by step, so they are
+compared by what they reach: val accuracy within 5 points on this easy set.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+if not torch.cuda.is_available():
+    pytest.skip("no CUDA device", allow_module_level=True)
+
+from tasks import config  # noqa: E402 (only where torch is)
+from tasks.encoders.network import load_network, pick_device, place  # noqa: E402
+from tasks.encoders.training import Rows, fit  # noqa: E402
+from tasks.extract import encode  # noqa: E402
+from tasks.modalities import image  # noqa: E402
+from tasks.progress import Progress  # noqa: E402
+
+pytestmark = pytest.mark.gpu
+STATE = {"mean": [110.0], "std": [50.0], "height": 20, "width": 20, "mode": "L", "input": "image", "modality": "image"}
+
+
+def bars(n: int = 600, classes: int = 3, side: int = 20) -> tuple[np.ndarray, np.ndarray]:
+    """(n, side, side, 1) noise with a bright bar at its class's place, and the classes (n,)."""
+    rng = np.random.default_rng(0)
+    items = rng.integers(0, 160, (n, side, side, 1), dtype=np.uint8)
+    labels = rng.integers(0, classes, n)
+    for item, label in zip(items, labels, strict=True):
+        item[:, label * side // classes : label * side // classes + 3] += 90
+    return items, labels
+
+
+def train(folder: Path, device: str, encoder: config.CNN | config.VGG, dtype: "torch.dtype") -> tuple[Path, float]:
+    """A model folder trained on ``device`` and its last val accuracy."""
+    from dataclasses import asdict
+
+    from tasks.encoders.network import Card, save_network
+
+    items, labels = bars()
+    params = config.Train(encoder=encoder, epochs=6, batch=64, seed=3, device=device)
+    card = Card(asdict(encoder), (1, 20, 20), ["a", "b", "c"], STATE)
+    torch.manual_seed(params.seed)
+    where = pick_device(device)
+    network = place(card.build(), where)
+    halves = [
+        Rows(torch.from_numpy(items[s]).to(where), torch.from_numpy(labels[s]).to(where))
+        for s in (slice(450), slice(450, None))
+    ]
+    history, _ = fit(
+        network, *halves, params=params, prepare=lambda x: image.tensor(x, STATE), dtype=dtype,
+        augment=lambda x, g: image.augment(x, params.augment, g), checkpoint=folder / "scratch" / "c.safetensors",
+        key=device, progress=Progress(quiet=True),
+    )  # fmt: skip
+    save_network(folder / "model", network, card)
+    return folder / "model", history[-1].val_accuracy or 0.0
+
+
+@pytest.mark.parametrize("encoder", [config.VGG(stem=8, channels=(16, 32)), config.CNN(channels=(8, 16), dense=(32,))])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-3), (torch.bfloat16, 0.1)])
+def test_features_agree(
+    tmp_path: Path, encoder: config.CNN | config.VGG, dtype: "torch.dtype", tolerance: float
+) -> None:
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    model, _ = train(tmp_path, "cpu", encoder, torch.float32)
+    items, _ = bars()
+    found = []
+    for name in ("cpu", "cuda"):
+        network, _ = load_network(model)
+        device = pick_device(name)
+        found.append(encode(place(network, device), items, lambda x: image.tensor(x, STATE), 128, device, dtype)[0])
+    spread = found[0].std()
+    assert np.abs(found[0] - found[1]).max() < tolerance * spread
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_training_reaches_the_same(tmp_path: Path, dtype: "torch.dtype") -> None:
+    encoder = config.VGG(stem=8, channels=(16, 32))
+    _, on_cpu = train(tmp_path / "cpu", "cpu", encoder, dtype)
+    _, on_gpu = train(tmp_path / "cuda", "cuda", encoder, dtype)
+    assert on_cpu > 0.9
+    assert abs(on_cpu - on_gpu) < 0.05
+
+
+def test_a_gpu_run_repeats_and_resumes(tmp_path: Path) -> None:
+    encoder = config.VGG(stem=8, channels=(16, 32))
+    first, accuracy = train(tmp_path / "a", "cuda", encoder, torch.bfloat16)
+    # the checkpoint of the finished run is found: nothing is trained again, the weights are the same
+    again, same = train(tmp_path / "a", "cuda", encoder, torch.bfloat16)
+    assert same == accuracy
+    one, two = (load_network(folder)[0].state_dict() for folder in (first, again))
+    assert all(torch.equal(one[k], two[k]) for k in one)
