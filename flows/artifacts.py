@@ -17,6 +17,7 @@ from prefect.artifacts import (
 
 from flows.graph import Node
 from flows.project import paths, read_record
+from tasks.store import SUMMARY
 
 LONG = ("train", "extract")
 LINE = re.compile(r"[\d,]+/[\d,]+ \w+")
@@ -62,7 +63,7 @@ def publish(node: Node) -> None:
     """The artifacts of a finished stage, if it has any."""
     files = paths(node.stage, node.dataset)
     if node.stage == "validate":
-        summary = json.loads((files["rejected"] / "summary.json").read_bytes())
+        summary = json.loads((files["rejected"] / SUMMARY).read_bytes())
         create_table_artifact(quality_rows(summary), key=_key("quality", node.dataset), description=_quality(summary))
     elif node.stage == "evaluate":
         result = json.loads(files["evaluation"].read_bytes())

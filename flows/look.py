@@ -11,7 +11,7 @@ from rich.table import Table
 from flows import project
 from flows.graph import Graph, Node
 from tasks.plan import plan as make_plan
-from tasks.store import MANIFEST
+from tasks.store import MANIFEST, SUMMARY
 
 STYLES = {"current": "green", "stale": "yellow", "never run": "dim", "waits": "dim"}
 
@@ -127,7 +127,7 @@ def _counts(node: Node) -> tuple[str, str]:
     if folder is None or not (folder / MANIFEST).is_file():
         return "-", "-"
     if node.stage == "validate":
-        counts = json.loads(Path(folder / "summary.json").read_bytes())
+        counts = json.loads(Path(folder / SUMMARY).read_bytes())
     else:
         counts = json.loads((folder / MANIFEST).read_bytes())["counts"]
     if node.stage == "clean":

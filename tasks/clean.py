@@ -22,7 +22,7 @@ def clean(
 ) -> dict[str, Any]:
     """Raw shards less the rejected rows to ``clean``: `id`, `content`, `split`, `label` and the unscaled item.
 
-    The fitted state (size, mode, mean and deviation of the train rows) is saved beside the rows in `state.json`;
+    The fitted state (size, mode, mean and deviation of the train rows) is saved beside the rows in `_state.json`;
     scaling itself is applied when tensors are made.
     """
     manifest = read_manifest(raw)

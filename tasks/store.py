@@ -1,6 +1,6 @@
 """Sharded Parquet with a manifest: the only code that writes or reads a stage's data.
 
-A store is a folder of Parquet shards and a `manifest.json` that is written last, so a folder without one is
+A store is a folder of Parquet shards and a `_manifest.json` that is written last, so a folder without one is
 unfinished work. Page checksums are on: without them a flipped bit is read back in silence.
 """
 
@@ -19,10 +19,11 @@ import pyarrow.parquet as pq
 
 from tasks.errors import DeepmineError
 
-MANIFEST = "manifest.json"
+#: With an underscore, so that pandas, Spark and DuckDB pass over it when they are given the folder.
+MANIFEST = "_manifest.json"
 FORMAT = 1
 #: Small files that stages leave beside their data for later ones.
-STATE, SUMMARY, HISTORY = "state.json", "summary.json", "history.json"
+STATE, SUMMARY, HISTORY = "_state.json", "_summary.json", "history.json"
 #: The store below a folder of miners that holds what they said of the held-out rows.
 PREDICTIONS = "predictions"
 #: Rows that cannot be used, each with its reason and where it came from.

@@ -96,7 +96,7 @@ class Project:
 
     def results(self) -> dict[str, bytes]:
         """Every file that sameness is defined over: manifests, states, models, metrics."""
-        kept = ("manifest.json", "state.json", "metrics.json", "evaluation.json", "history.json")
+        kept = ("_manifest.json", "_state.json", "metrics.json", "evaluation.json", "history.json")
         files = [p for p in (self.path / "data").rglob("*") if p.is_file() and "scratch" not in p.parts]
         return {
             str(p.relative_to(self.path)): p.read_bytes()

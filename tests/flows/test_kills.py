@@ -77,6 +77,6 @@ def test_killed_extraction_resumes_with_the_next_shard(finished: Project, moment
     kill_when(finished, "extract", lambda: shards() >= moment)
     done = shards()
     finished.run("deepmine", "stage", "extract", "small")
-    rows = json.loads((features / "deep/manifest.json").read_text())["shards"]
+    rows = json.loads((features / "deep/_manifest.json").read_text())["shards"]
     assert record(finished, "extract")["encoded"] <= sum(s["rows"] for s in rows[done:])
     assert {p.relative_to(features): p.read_bytes() for p in features.rglob("*") if p.is_file()} == undisturbed

@@ -90,7 +90,7 @@ def test_too_many_unreadable_files_stop_the_run_with_their_reasons(project: Proj
     output = project.run("deepmine", "run", "--no-server", code=1)
     assert "10 of 100 rows (10.0%) cannot be used, over max_rejected 5.0%: 10 unreadable" in output
     assert "- train@small          NotReady" in output
-    assert (project.path / "data/quarantine/small/unreadable/manifest.json").is_file()
+    assert (project.path / "data/quarantine/small/unreadable/_manifest.json").is_file()
 
 
 def test_outside_a_project(project: Project, tmp_path: Path) -> None:
