@@ -8,10 +8,23 @@ alone, and in registries (module-level dicts) without the entries that the datas
 import ast
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 ASSETS = (".html", ".css", ".js")
+
+
+Chosen = Mapping[str, frozenset[str]]
+
+
+@dataclass(frozen=True)
+class _Module:
+    """What of a module counts: its stripped syntax tree as text, and the modules of the package that it names."""
+
+    text: str
+    imports: tuple[str, ...]
 
 
 def code_hash(stage: str, chosen: Mapping[str, set[str]], package: Path = PACKAGE) -> str:
@@ -20,31 +33,37 @@ def code_hash(stage: str, chosen: Mapping[str, set[str]], package: Path = PACKAG
     Args:
         chosen: registry name (say `ENCODERS`) -> the keys in use; registries not named count whole.
     """
+    keys = tuple(sorted((name, frozenset(entries)) for name, entries in chosen.items()))
     digest = hashlib.sha256()
-    for name, path in sorted(_reach(f"{package.name}.{stage}", chosen, package).items()):
-        digest.update(f"{name}\n{ast.dump(_tree(path, chosen))}\n".encode())
+    found: dict[str, Path] = {}
+    waiting = [f"{package.name}.{stage}"]
+    while waiting:
+        name = waiting.pop()
+        path = _file(name, package)
+        if name not in found and path is not None:
+            found[name] = path
+            waiting += _module(path, path.stat().st_mtime_ns, path.stat().st_size, keys, package.name).imports
+    for name, path in sorted(found.items()):
+        module = _module(path, path.stat().st_mtime_ns, path.stat().st_size, keys, package.name)
+        digest.update(f"{name}\n{module.text}\n".encode())
         if path.name == "__init__.py":
             for asset in sorted(p for p in path.parent.iterdir() if p.suffix in ASSETS):
                 digest.update(asset.read_bytes())
     return digest.hexdigest()
 
 
-def _reach(start: str, chosen: Mapping[str, set[str]], package: Path) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    waiting = [start]
-    while waiting:
-        name = waiting.pop()
-        path = _file(name, package)
-        if name not in found and path is not None:
-            found[name] = path
-            waiting += _imports(_tree(path, chosen), package.name)
-    return found
-
-
 def _file(name: str, package: Path) -> Path | None:
     parts = name.split(".")
     base = package.joinpath(*parts[1:])
     return next((p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()), None)
+
+
+@cache
+def _module(path: Path, changed: int, size: int, keys: tuple[tuple[str, frozenset[str]], ...], package: str) -> _Module:
+    """Parsed once a process for each state of the file: the stages of a dataset share most of their modules."""
+    tree = _Strip(dict(keys)).visit(ast.parse(path.read_text(encoding="utf-8"), str(path)))
+    names = [n for n in _imports(tree, package) if n == package or n.startswith(f"{package}.")]
+    return _Module(ast.dump(tree), tuple(dict.fromkeys(names)))
 
 
 def _imports(tree: ast.Module, package: str) -> Iterator[str]:
@@ -58,15 +77,10 @@ def _imports(tree: ast.Module, package: str) -> Iterator[str]:
             yield node.value.partition(":")[0]  # a registry's lazy entry, "tasks.encoders.cnn:CNN"
 
 
-def _tree(path: Path, chosen: Mapping[str, set[str]]) -> ast.Module:
-    tree: ast.Module = _Strip(chosen).visit(ast.parse(path.read_text(encoding="utf-8"), str(path)))
-    return tree
-
-
 class _Strip(ast.NodeTransformer):
     """Removes what cannot change what the code does for this dataset."""
 
-    def __init__(self, chosen: Mapping[str, set[str]]) -> None:
+    def __init__(self, chosen: Chosen) -> None:
         self.chosen = chosen
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:

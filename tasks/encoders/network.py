@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
 
@@ -78,7 +79,7 @@ def load_network(folder: Path) -> tuple[Network, Card]:
         network.load_state_dict(load_file(folder / WEIGHTS))
     except FileNotFoundError:
         raise DeepmineError(f"{folder}: no trained encoder here. Run: deepmine run") from None
-    except (ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
         raise DeepmineError(f"{folder}: damaged model ({error}). Remove the folder and run: deepmine run") from None
     return network.eval(), card
 

@@ -37,7 +37,9 @@ def clear(folder: Path) -> None:
         path.unlink() if path.is_file() else path.rmdir()
 
 
-@pytest.mark.parametrize("moment", [1, 9, 17])
+@pytest.mark.parametrize(
+    "moment", [pytest.param(1, marks=pytest.mark.slow), 9, pytest.param(17, marks=pytest.mark.slow)]
+)
 def test_killed_training_resumes_to_the_same_bits(finished: Project, moment: int) -> None:
     def longer(data: dict) -> None:
         data["datasets"]["small"]["train"]["epochs"] = 20
@@ -61,7 +63,9 @@ def test_killed_training_resumes_to_the_same_bits(finished: Project, moment: int
     assert {p.name: p.read_bytes() for p in model.iterdir()} == undisturbed
 
 
-@pytest.mark.parametrize("moment", [1, 3, 6])
+@pytest.mark.parametrize(
+    "moment", [pytest.param(1, marks=pytest.mark.slow), 3, pytest.param(6, marks=pytest.mark.slow)]
+)
 def test_killed_extraction_resumes_with_the_next_shard(finished: Project, moment: int) -> None:
     features, scratch = finished.path / "data/features/small", finished.path / "data/scratch/small/extract"
 

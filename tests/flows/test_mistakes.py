@@ -29,13 +29,18 @@ def test_a_wrong_params_yaml(finished: Project, old: str, new: str, says: str) -
     text = params.read_text()
     assert old in text
     params.write_text(text.replace(old, new, 1))
-    for command in (["deepmine", "run", "--no-server"], ["dvc", "repro"]):
-        output = finished.run(*command, code=None)
-        assert says in output, output
-        assert "Traceback" not in output
-        assert "✓" not in output
-    finished.run("deepmine", "plan", code=1)
+    output = finished.run("deepmine", "run", "--no-server", code=1)
+    assert says in output, output
+    assert "Traceback" not in output
+    assert "✓" not in output
     assert finished.results() == before
+    assert not (finished.path / "pwned").exists()
+
+
+def test_bare_dvc_refuses_a_name_that_a_shell_would_run(finished: Project) -> None:
+    params = finished.path / "params.yaml"
+    params.write_text(params.read_text().replace("  small:", "  a;touch pwned;b:", 1))
+    assert "cannot name a dataset" in finished.run("dvc", "repro", code=255)
     assert not (finished.path / "pwned").exists()
 
 

@@ -1,0 +1,302 @@
+"""The training loop: every loss with every optimiser, resumption to the bit, early stopping, augmentation."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from tasks import config
+from tasks.encoders.network import Card, Network, place
+from tasks.encoders.training import LOSSES, OPTIMIZERS, Epoch, Rows, class_weights, fit, judge, ramp
+from tasks.errors import DeepmineError
+from tasks.modalities import image
+from tasks.progress import Progress
+
+SIDE = 12
+STATE = {"mean": [110.0], "std": [50.0], "height": SIDE, "width": SIDE, "mode": "L"}
+CNN = config.CNN(channels=(4, 8), dense=(16,), dropout=0.3)
+VGG = config.VGG(stem=4, channels=(8,), dropout=0.3)
+
+
+class Interrupted(Exception):
+    """Stands for a kill in the middle of an epoch."""
+
+
+class Recorder(Progress):
+    """Remembers which epochs were trained, and may die in the first step of one."""
+
+    def __init__(self, dies_in: int = 0) -> None:
+        super().__init__(quiet=True)
+        self.epochs: list[int] = []
+        self.dies_in = dies_in
+
+    def __call__(self, done: int, total: int, unit: str, note: str = "", always: bool = False) -> None:
+        number = int(note.split()[1].partition("/")[0])
+        if number == self.dies_in:
+            raise Interrupted
+        if number not in self.epochs:
+            self.epochs.append(number)
+
+
+def bars(n: int, seed: int, noise: bool = False) -> Rows:
+    """Noise with a bright bar at its class's place; with ``noise`` the classes mean nothing."""
+    rng = np.random.default_rng(seed)
+    items = rng.integers(0, 160, (n, SIDE, SIDE, 1), dtype=np.uint8)
+    classes = rng.integers(0, 3, n)
+    for item, label in zip(items, classes, strict=True):
+        item[:, label * 4 : label * 4 + 3] += 90
+    return Rows(torch.from_numpy(items), torch.from_numpy(rng.permutation(classes) if noise else classes))
+
+
+def prepare(items: torch.Tensor) -> torch.Tensor:
+    return image.tensor(items, STATE)
+
+
+@dataclass
+class Run:
+    network: Network
+    history: list[Epoch]
+    epochs: list[int]
+
+    def __eq__(self, other: object) -> bool:
+        assert isinstance(other, Run)
+        one, two = self.network.state_dict(), other.network.state_dict()
+        return self.history == other.history and all(torch.equal(one[k], two[k]) for k in one)
+
+
+def new(encoder: config.CNN | config.VGG) -> Network:
+    torch.manual_seed(1)
+    return place(Card(vars(encoder), (1, SIDE, SIDE), ["a", "b", "c"], STATE).build(), torch.device("cpu"))
+
+
+def run(
+    folder: Path, *, dies_in: int = 0, key: str = "key", val: Rows | None = None, encoder: Any = CNN, **params: Any
+) -> Run:
+    wanted = config.Train(**{"encoder": encoder, "epochs": 4, "batch": 20, "seed": 5, "device": "cpu", **params})
+    network = new(encoder)
+    progress = Recorder(dies_in)
+    history, rate = fit(
+        network, bars(90, 0), bars(40, 1) if val is None else val, params=wanted, prepare=prepare,
+        augment=lambda x, g: image.augment(x, wanted.augment, g), dtype=torch.float32,
+        checkpoint=folder / "checkpoint.safetensors", key=key, progress=progress,
+    )  # fmt: skip
+    assert rate > 0 or not progress.epochs
+    return Run(network, history, progress.epochs)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_loss_falls_under_every_optimizer(loss: str, optimizer: str, tmp_path: Path) -> None:
+    chosen = config.SGD(lr=0.02) if optimizer == "sgd" else config.Adam(name=optimizer, lr=5e-3)  # type: ignore[arg-type]
+    made = run(
+        tmp_path, optimizer=chosen, loss=config.Loss(name=loss, class_weights="balanced"),  # type: ignore[arg-type]
+        encoder=config.CNN(channels=(4,), dense=(16,)), augment=config.Augment(crop=0),
+    )  # fmt: skip
+    losses = [e.train_loss for e in made.history]
+    assert all(math.isfinite(v) for v in losses)
+    assert losses[-1] < losses[0]
+    first = new(config.CNN(channels=(4,), dense=(16,))).state_dict()
+    assert [k for k, v in made.network.state_dict().items() if torch.equal(v, first[k])] == []
+
+
+def test_the_names_are_those_that_are_declared() -> None:
+    names = {"sgd"} | set(config.get_args(config.get_type_hints(config.Adam)["name"]))
+    assert names == set(OPTIMIZERS)
+    assert set(config.get_args(config.get_type_hints(config.Loss)["name"])) == set(LOSSES)
+
+
+def test_balanced_weights() -> None:
+    classes = torch.tensor([0, 0, 0, 1])
+    balanced = config.Loss(class_weights="balanced")
+    found = class_weights(classes, 2, balanced)
+    assert found is not None
+    assert found.tolist() == pytest.approx([4 / 6, 4 / 2])
+    absent = class_weights(classes, 3, balanced)
+    assert absent is not None
+    assert absent.tolist() == pytest.approx([4 / 9, 4 / 3, 4 / 3])
+    assert class_weights(classes, 2, config.Loss()) is None
+
+
+SCORES = torch.tensor([[0.2, 0.5, -1.0], [1.0, 3.0, 2.5]])
+CLASSES = torch.tensor([0, 1])
+LOG = [
+    math.log(math.exp(0.2) + math.exp(0.5) + math.exp(-1)) - 0.2,
+    math.log(math.exp(1) + math.exp(3) + math.exp(2.5)) - 3,
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "each"),
+    [
+        ("cross_entropy", LOG),
+        ("squared_error", [(0.64 + 0.25 + 1) / 3, (1 + 4 + 6.25) / 3]),
+        ("hinge", [1.3, 0.5]),
+    ],
+)
+def test_losses_by_hand(name: str, each: list[float]) -> None:
+    params = config.Loss(name=name)  # type: ignore[arg-type]
+    assert float(LOSSES[name](SCORES, CLASSES, None, params)) == pytest.approx(sum(each) / 2, rel=1e-6)
+    weights = torch.tensor([1.0, 3.0, 1.0])
+    # torch divides the weighted margin by the rows, the other two by the sum of the weights
+    divisor = 2 if name == "hinge" else 4
+    wanted = (each[0] + 3 * each[1]) / divisor
+    assert float(LOSSES[name](SCORES, CLASSES, weights, params)) == pytest.approx(wanted, rel=1e-6)
+
+
+def test_the_learning_rate_goes_up_and_down() -> None:
+    assert [ramp(v) for v in (0.1, 0.2, 0.6, 1.0)] == pytest.approx([0.5, 1, 0.5, 1e-3])
+
+
+@pytest.mark.parametrize("optimizer", [config.SGD(), config.SGD(momentum=0.0), config.Adam()])
+@pytest.mark.parametrize("encoder", [CNN, VGG])
+def test_an_interrupted_run_ends_as_an_undisturbed_one(encoder: Any, optimizer: Any, tmp_path: Path) -> None:
+    params = {"encoder": encoder, "optimizer": optimizer, "augment": config.Augment(flip=True, crop=2, cutout=3)}
+    whole = run(tmp_path / "whole", **params)
+    for dies_in in (2, 4):
+        with pytest.raises(Interrupted):
+            run(tmp_path / "cut", dies_in=dies_in, **params)
+    resumed = run(tmp_path / "cut", **params)
+    assert resumed.epochs == [4]
+    assert resumed == whole
+
+
+def test_an_interrupted_run_keeps_the_best_weights_so_far(tmp_path: Path) -> None:
+    # val rows with meaningless classes: the surer the network becomes, the worse it does on them
+    params = {"encoder": VGG, "val": bars(40, 1, noise=True), "patience": 3, "epochs": 12}
+    whole = run(tmp_path / "whole", **params)
+    losses = [e.val_loss for e in whole.history]
+    best = losses.index(min(losses)) + 1
+    assert len(losses) == best + 3 < 12
+    with pytest.raises(Interrupted):
+        run(tmp_path / "cut", dies_in=best + 2, **params)
+    resumed = run(tmp_path / "cut", **params)
+    assert resumed.epochs == [best + 2, best + 3]
+    assert resumed == whole
+    again = run(tmp_path / "cut", **params)
+    assert again.epochs == []
+    assert again == whole
+
+
+@pytest.mark.parametrize("patience", [0, 2])
+def test_early_stopping_keeps_the_best_epoch(patience: int, tmp_path: Path) -> None:
+    val = bars(40, 1, noise=True)
+    made = run(tmp_path, encoder=VGG, val=val, patience=patience, epochs=8)
+    losses = [e.val_loss or 0 for e in made.history]
+    best = losses.index(min(losses))
+    assert best < len(losses) - 1
+    assert len(losses) == (best + 1 + patience if patience else 8)
+    kept, _ = judge(made.network, val, config.Train(), prepare, None, torch.float32)
+    assert kept == pytest.approx(losses[best] if patience else losses[-1])
+
+
+def test_without_val_rows_nothing_is_stopped(tmp_path: Path) -> None:
+    none = Rows(torch.empty(0, SIDE, SIDE, 1, dtype=torch.uint8), torch.empty(0, dtype=torch.int64))
+    made = run(tmp_path, val=none, patience=1, epochs=3)
+    assert [(e.val_loss, e.val_accuracy) for e in made.history] == [(None, None)] * 3
+
+
+def damage(path: Path, how: str) -> None:
+    data = path.read_bytes()
+    if how == "cut":
+        path.write_bytes(data[: len(data) // 2])
+    elif how == "garbage":
+        path.write_bytes(b"\x80\x04garbage" * 20)
+    elif how == "empty":
+        path.write_bytes(b"")
+    else:
+        save_file({"a": torch.zeros(1)}, path)
+
+
+@pytest.mark.parametrize("how", ["cut", "garbage", "empty", "no metadata"])
+def test_a_damaged_checkpoint_costs_only_its_epochs(how: str, tmp_path: Path) -> None:
+    whole = run(tmp_path, epochs=2)
+    assert run(tmp_path, epochs=2).epochs == []
+    damage(tmp_path / "checkpoint.safetensors", how)
+    again = run(tmp_path, epochs=2)
+    assert again.epochs == [1, 2]
+    assert again == whole
+
+
+def test_a_checkpoint_of_another_run_is_passed_over(tmp_path: Path) -> None:
+    run(tmp_path, epochs=2, key="one")
+    assert run(tmp_path, epochs=2, key="two").epochs == [1, 2]
+    assert run(tmp_path, epochs=2, key="two").epochs == []
+
+
+def test_a_diverging_run_says_what_to_lower(tmp_path: Path) -> None:
+    with pytest.raises(DeepmineError, match=r"diverged in epoch \d+: .* Lower train\.optimizer\.lr \(now 1e\+12\)"):
+        run(tmp_path, optimizer=config.SGD(lr=1e12), loss=config.Loss(name="squared_error"))
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+BATCH = torch.randn(32, 3, 9, 7, generator=generator(9))
+
+
+@pytest.mark.parametrize("crop", [0, 2, 7, 20])
+@pytest.mark.parametrize("cutout", [0, 3, 256])
+@pytest.mark.parametrize("flip", [False, True])
+def test_augmentation_keeps_shape_and_repeats(flip: bool, cutout: int, crop: int) -> None:
+    params = config.Augment(flip=flip, crop=crop, cutout=cutout)
+    before = BATCH.clone()
+    one, two, other = (image.augment(BATCH, params, generator(seed)) for seed in (1, 1, 2))
+    assert (one.shape, one.dtype) == (BATCH.shape, BATCH.dtype)
+    assert torch.equal(one, two)
+    assert torch.equal(BATCH, before)
+    if flip or crop or 0 < cutout < 20:
+        assert not torch.equal(one, other)
+
+
+def test_augmentation_switched_off_changes_nothing() -> None:
+    assert torch.equal(image.augment(BATCH, config.Augment(flip=False, crop=0, cutout=0), generator()), BATCH)
+
+
+def test_a_flip_mirrors_some_and_leaves_the_others() -> None:
+    made = image.augment(BATCH, config.Augment(flip=True, crop=0), generator())
+    kept = [torch.equal(a, b) for a, b in zip(made, BATCH, strict=True)]
+    mirrored = [torch.equal(a, b) for a, b in zip(made, BATCH.flip(3), strict=True)]
+    assert all(a != b for a, b in zip(kept, mirrored, strict=True))
+    assert 5 < sum(kept) < 27
+
+
+@pytest.mark.parametrize("crop", [1, 3])
+def test_a_crop_is_a_piece_of_the_mirrored_surroundings(crop: int) -> None:
+    made = image.augment(BATCH, config.Augment(crop=crop), generator())
+    around = torch.nn.functional.pad(BATCH, (crop,) * 4, mode="reflect")
+    places = set()
+    for out, whole in zip(made, around, strict=True):
+        found = [
+            (y, x)
+            for y in range(2 * crop + 1)
+            for x in range(2 * crop + 1)
+            if torch.equal(whole[:, y : y + 9, x : x + 7], out)
+        ]
+        assert len(found) == 1
+        places.add(found[0])
+    assert len(places) > 4
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5])
+def test_a_cutout_blanks_one_square(size: int) -> None:
+    ones = torch.ones(200, 2, 11, 13)
+    blank = image.augment(ones, config.Augment(crop=0, cutout=size), generator()) == 0
+    assert torch.equal(blank[:, 0], blank[:, 1])
+    largest = 0
+    for mask in blank[:, 0]:
+        rows, columns = torch.nonzero(mask.any(1)).flatten(), torch.nonzero(mask.any(0)).flatten()
+        height, width = (int(v[-1] - v[0]) + 1 for v in (rows, columns))
+        assert int(mask.sum()) == height * width  # a full rectangle, and nothing beside it
+        assert height <= size
+        assert width <= size
+        # smaller only where the border cuts it
+        assert height == size or rows[0] == 0 or rows[-1] == 10
+        assert width == size or columns[0] == 0 or columns[-1] == 12
+        largest = max(largest, height * width)
+    assert largest == size * size
