@@ -320,6 +320,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise DeepmineError(f"{path}: no such file. Run deepmine in the folder that holds it.") from None
     except UnicodeDecodeError as error:
         raise DeepmineError(f"{path}: not UTF-8 at byte {error.start}. Save it as UTF-8.") from None
+    except RecursionError:
+        raise DeepmineError(f"{path}: nested too deeply to be read.") from None
     except YAMLError as error:
         raise DeepmineError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
@@ -369,10 +371,16 @@ def _dataset(path: Path, name: str, defaults: dict[str, Any], entry: Any) -> Dat
 
 
 def _nodes(value: Any) -> Iterator[Any]:
-    yield value
-    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    for child in children:
-        yield from _nodes(child)
+    # no recursion: an alias may stand inside what it names
+    waiting = [iter([value])]
+    while waiting:
+        for node in waiting[-1]:
+            yield node
+            if isinstance(node, dict | list):
+                waiting.append(iter(node.values() if isinstance(node, dict) else node))
+                break
+        else:
+            waiting.pop()
 
 
 def _dataclasses(kind: type) -> list[type]:

@@ -81,8 +81,10 @@ def read_bytes(source: "Source", path: str) -> bytes:
         return _png(_mnist()[int(path)])
     root = root_of(source)
     full = os.path.join(root, path)
+    if "\0" in path:
+        raise Unreadable("missing or unreadable file", "a NUL character in its path")
     real = os.path.realpath(full)
-    if not real.startswith(os.path.realpath(root) + os.sep):
+    if not real.startswith(os.path.join(os.path.realpath(root), "")):
         raise Unreadable("outside the source folder", path)
     try:
         if not stat.S_ISREG(os.stat(real).st_mode):
@@ -137,15 +139,19 @@ def _files(folder: str) -> Iterator[os.DirEntry[str]]:
 
 def _row(entry: os.DirEntry[str], root: Path, label: str, split: str | None) -> tuple[Any, ...]:
     path = entry.path[len(str(root)) + 1 :]
-    if not path.isascii():
-        path = os.fsencode(path).decode("utf-8", "backslashreplace")
+    path, label = _text(path), _text(label)
     return (unicodedata.normalize("NFC", path), path, *_size(entry), label, split, None)
+
+
+def _text(name: str) -> str:
+    """``name`` with what is no UTF-8 written out: no table can hold it."""
+    return name if name.isascii() else os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _size(entry: "os.DirEntry[str] | Path") -> tuple[int, int]:
     try:
         status = entry.stat()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a NUL character in the path
         return -1, 0
     return status.st_size, status.st_mtime_ns
 
@@ -156,6 +162,8 @@ def _table(source: "Source") -> list[tuple[Any, ...]]:
     wanted = {"path": "path", "label": source.label}
     wanted |= {k: v for k in ("id", "split", "group") if (v := getattr(source, k)) is not None}
     for key, column in wanted.items():
+        if frame.column_names.count(column) > 1:
+            raise DeepmineError(f"{path}: two columns are named '{column}' (the {key}). Rename one of them.")
         if column not in frame.column_names:
             raise DeepmineError(
                 f"{path}: no column '{column}' (the {key}).{nearest(column, frame.column_names)} "
@@ -171,6 +179,8 @@ def _table(source: "Source") -> list[tuple[Any, ...]]:
         if split is not None and split.lower() not in SPLITS:
             raise DeepmineError(f"{path}: row {i + 2}: '{split}' is no split. Use train, val or test.")
         key = got["id"][i] if "id" in got else unicodedata.normalize("NFC", os.path.normpath(name))
+        if not key:
+            raise DeepmineError(f"{path}: row {i + 2}: the id is empty. Fill it in or remove the row.")
         rows.append(
             (
                 key, name, *_size(root / name), got["label"][i], SPLITS[split.lower()] if split else None,
@@ -204,7 +214,7 @@ def read_table(path: Path) -> pa.Table:
                 column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
             )
             return csv.read_csv(path, convert_options=text)
-    except (pa.ArrowInvalid, OSError) as error:
+    except (ValueError, OSError) as error:  # ArrowInvalid and UnicodeDecodeError are ValueErrors
         raise DeepmineError(f"{path}: cannot be read: {error}") from None
     raise DeepmineError(f"{path}: neither a folder nor a .csv or .parquet file.")
 

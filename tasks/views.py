@@ -66,9 +66,10 @@ def load_view(features: Path, name: str) -> View:
 def blocks(values: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, int]]:
     """``values`` in blocks of exactly ``size`` rows, the last padded with zeros; each with its count of real rows.
 
-    Matrix products of other shapes differ in their low bits, so every product is made in one shape.
+    Matrix products of other shapes differ in their low bits, so every product is made in one shape. No rows at all
+    (a shard that was wholly rejected) are one block of padding, so that what is made of it keeps its width.
     """
-    for start in range(0, len(values), size):
+    for start in range(0, max(len(values), 1), size):
         block = values[start : start + size]
         count = len(block)
         if count < size:

@@ -206,7 +206,7 @@ def _resume(
                 return [], {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
             history = [Epoch(**e) for e in json.loads(file.metadata()["history"])]
-    except (SafetensorError, OSError, ValueError, TypeError):
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError):
         return [], {}  # a damaged checkpoint costs the epochs that it held, nothing else
 
     def part(prefix: str) -> dict[str, torch.Tensor]:

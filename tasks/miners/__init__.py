@@ -38,7 +38,8 @@ def check(miner: str, params: dict[str, Any], where: str) -> None:
         ) from None
     X = np.random.default_rng(0).normal(size=(12, 3))
     if "n_clusters" in final(estimator).get_params():
-        X = np.random.default_rng(0).normal(size=(max(12, int(params.get("n_clusters", 2) or 2)), 3))
+        wanted = params.get("n_clusters")
+        X = np.random.default_rng(0).normal(size=(max(12, wanted if isinstance(wanted, int) else 0), 3))
     try:
         estimator.fit(X, np.arange(len(X)) % 2)
     except (ValueError, TypeError) as error:

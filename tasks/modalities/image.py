@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 #: A fixed list: a decoder that nobody needs is only a way in for hostile files.
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
-GREY_MODES = ("1", "L", "I;16", "I", "F")
+DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
+GREY_MODES = ("1", "L", *DEEP_MODES)
 #: What `inspect` tells of each item, as columns of the raw data.
 FACTS = {"width": pa.int64(), "height": pa.int64(), "mode": pa.string()}
 
@@ -158,8 +159,10 @@ def augment(batch: "torch.Tensor", params: "Augment", generator: "torch.Generato
         batch = padded.permute(0, 2, 3, 1)[index, y[:, :, None], x[:, None, :]].permute(0, 3, 1, 2)  # (N, C, H, W)
     if params.cutout:
         y, x = draw(0, height), draw(0, width)
-        near_y = (rows - y[:, None]).abs() * 2 < params.cutout  # (N, H)
-        near_x = (columns - x[:, None]).abs() * 2 < params.cutout  # (N, W)
+        from_y = rows - y[:, None] + params.cutout // 2  # (N, H)
+        from_x = columns - x[:, None] + params.cutout // 2  # (N, W)
+        near_y = (from_y >= 0) & (from_y < params.cutout)
+        near_x = (from_x >= 0) & (from_x < params.cutout)
         batch = batch.masked_fill((near_y[:, :, None] & near_x[:, None, :])[:, None], 0.0)
     return batch
 
@@ -183,11 +186,13 @@ def thumbnail_raw(data: bytes, side: int) -> Image.Image:
 def _to_mode(image: Image.Image, mode: str) -> Image.Image:
     if image.mode == mode:
         return image
-    if image.mode in ("I", "I;16", "F"):  # scaled to 8 bits; Pillow's own conversion would clip
+    if image.mode in DEEP_MODES:  # scaled to 8 bits; Pillow's own conversion would clip
         values = np.asarray(image, dtype=np.float64)
         top = 65535.0 if image.mode != "F" or values.max(initial=0) > 255 else max(values.max(initial=0), 1.0)
         image = Image.fromarray((np.clip(values / top, 0, 1) * 255).astype(np.uint8))
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA"):
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    if image.mode == "LAB":  # which Pillow converts to RGB alone
+        image = image.convert("RGB")
     return image.convert(mode)
