@@ -99,8 +99,9 @@ def _findings(source: Source, listing: pa.Table, labels: Counter[str], facts: li
     shown = ", ".join(f"{k} {n:,}" for k, n in labels.most_common(12)) + (" ..." if len(labels) > 12 else "")
     lines.append(f"classes  {len(labels)}: {shown}")
     splits = Counter(listing["split"].to_pylist())
+    by = "group" if source.group else "content"
     lines.append("splits   " + (", ".join(f"{k or 'none given'} {n:,}" for k, n in sorted(splits.items(), key=str))
-                 if any(splits) else "none given: by hash of the content, 20 % test, 10 % val"))  # fmt: skip
+                 if any(splits) else f"none given: by hash of the {by}, 20 % test, 10 % val"))  # fmt: skip
     if good:
         sizes = Counter(f"{f['width']} x {f['height']} {f['mode']}" for f in good).most_common(4)
         lines.append(f"images   {', '.join(f'{s} ({n / len(good):.0%})' for s, n in sizes)}, of {len(facts):,} opened")

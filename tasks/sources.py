@@ -119,7 +119,7 @@ def _folder(root: Path) -> list[tuple[Any, ...]]:
             if not found:
                 raise DeepmineError(f"{os.path.join(home, label)}: an empty class folder. Fill or remove it.")
             rows += found
-    if not rows and any(e.is_file() and e.name[0] != "." for e in os.scandir(root)):
+    if not rows and any(p.is_file() and p.name[0] != "." for p in root.iterdir()):
         raise DeepmineError(
             f"{root}: holds files but no class folders. Put the images of each class in a folder named after it, "
             "or list them in a CSV with the columns path and label."

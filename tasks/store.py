@@ -290,7 +290,7 @@ def _row_bytes(array: pa.Array) -> list[bytes]:
         values = array.to_pylist()
         return [b"\xff0" if v is None else v.encode() if isinstance(v, str) else v for v in values]
     if pa.types.is_fixed_size_list(array.type):
-        flat = array.flatten().to_numpy(zero_copy_only=False).reshape(len(array), -1)  # (N, D)
+        flat = array.flatten().to_numpy(zero_copy_only=False).reshape(len(array), array.type.list_size)  # (N, D)
         return [row.tobytes() for row in flat]
     return [repr(v).encode() for v in array.to_pylist()]
 

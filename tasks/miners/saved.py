@@ -2,9 +2,13 @@
 
 import io
 import json
+import sys
 import zipfile
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.abc import MetaPathFinder
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -57,10 +61,10 @@ def save_miner(path: Path, fitted: Fitted) -> None:
     Raises:
         DeepmineError: the estimator holds a type that `load_miner` would refuse.
     """
-    import skops.io
+    skops = _skops()
 
-    data = skops.io.dumps({"format": FORMAT, **vars(fitted)})
-    foreign = set(skops.io.get_untrusted_types(data=data)) - set(ALLOWED)
+    data = skops.dumps({"format": FORMAT, **vars(fitted)})
+    foreign = set(skops.get_untrusted_types(data=data)) - set(ALLOWED)
     if foreign:
         raise DeepmineError(
             f"{path.stem}: holds types that could not be loaded again ({', '.join(sorted(foreign))}). "
@@ -75,23 +79,41 @@ def load_miner(path: Path) -> Fitted:
     Raises:
         DeepmineError: no such file, no skops archive, a type outside the allow-list, or a newer format.
     """
-    import skops.io
+    skops = _skops()
 
     try:
         data = path.read_bytes()
-        foreign = set(skops.io.get_untrusted_types(data=data)) - set(ALLOWED)
+        foreign = set(skops.get_untrusted_types(data=data)) - set(ALLOWED)
         if foreign:
             raise DeepmineError(
                 f"{path}: holds types that deepmine never loads ({', '.join(sorted(foreign))}); refused."
             )
-        values = skops.io.loads(data, trusted=list(ALLOWED))
+        values = skops.loads(data, trusted=list(ALLOWED))
         if values.pop("format") > FORMAT:
             raise DeepmineError(f"{path}: written by a newer deepmine. Update this one.")
         return Fitted(**values)
     except FileNotFoundError:
         raise DeepmineError(f"{path}: no such miner. Run: deepmine run") from None
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError):
+    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError):
         raise DeepmineError(f"{path}: not a miner saved by deepmine; refused.") from None
+
+
+class _NoTorch(MetaPathFinder):
+    """Torch is not there to be imported; where it was imported before, nobody asks."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name=name)
+
+
+def _skops() -> ModuleType:
+    """skops.io, without torch: it imports all of scikit-learn to list its estimators, and so the adapter for torch."""
+    finder = _NoTorch()
+    sys.meta_path.insert(0, finder)
+    try:
+        return import_module("skops.io")
+    finally:
+        sys.meta_path.remove(finder)
 
 
 def canonical(archive: bytes) -> bytes:

@@ -1,0 +1,164 @@
+"""Which room may know which: read from the syntax trees, and tried in a fresh process."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tasks import STAGES
+from tasks.modalities import MODALITIES
+from tests.images import class_folders
+
+ROOT = Path(__file__).parents[2]
+#: module name -> file, of everything under tasks/
+MODULES = {
+    ".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p
+    for p in sorted((ROOT / "tasks").rglob("*.py"))
+}
+ROOMS = ("modalities", "encoders", "miners", "page")
+BELOW_THE_WAIST = ("tasks.metrics", "tasks.mine", "tasks.evaluate", "tasks.views", "tasks.miners", "tasks.miners.saved")
+#: What a machine with torch, scikit-learn, pandas, pyarrow, pillow, safetensors and jinja2 alone does not have.
+ABSENT = (
+    "prefect", "dvc", "great_expectations", "pydantic", "pydantic_core", "mlxtend", "skops", "plotly", "ruamel",
+    "typer", "rich", "psutil", "flows",
+)  # fmt: skip
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every module and name that a file imports, wherever in it the statement stands."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide from this test"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def reaches(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def strings(path: Path) -> Iterator[str]:
+    """Every text of a file that is no docstring."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+            yield node.value
+
+
+def run(code: str, *arguments: str) -> str:
+    """What ``code`` prints in a fresh process of the repository's root; fails with its errors."""
+    done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_stage_is_a_module_with_its_verb() -> None:
+    for stage in ("plan", *STAGES):
+        tree = ast.parse(MODULES[f"tasks.{stage}"].read_text(encoding="utf-8"))
+        assert stage in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_tasks_know_no_framework(name: str) -> None:
+    forbidden = ("prefect", "dvc", "flows", *(() if name == "tasks.expectations" else ("great_expectations",)))
+    assert [i for i in imports(MODULES[name]) for package in forbidden if reaches(i, package)] == []
+
+
+@pytest.mark.parametrize("name", BELOW_THE_WAIST)
+def test_below_the_waist_nothing_knows_modalities(name: str) -> None:
+    found = list(imports(MODULES[name]))
+    assert [i for i in found if reaches(i, "tasks.modalities") or reaches(i, "tasks.encoders")] == []
+    assert [i for i in found for package in ("torch", "PIL") if reaches(i, package)] == []
+    assert [s for s in strings(MODULES[name]) if s in MODALITIES] == []
+
+
+@pytest.mark.parametrize("name", [n for n in MODULES if n.count(".") and n.split(".")[1] in ROOMS])
+def test_rooms_do_not_import_each_other(name: str) -> None:
+    own = name.split(".")[1]
+    for found in imports(MODULES[name]):
+        for room in ROOMS:
+            allowed = room == own or (own == "page" and found == "tasks.modalities.modality")
+            assert allowed or not reaches(found, f"tasks.{room}"), f"{name} imports {found}"
+
+
+@pytest.mark.parametrize("name", [n for n in MODULES if n.split(".")[-1] not in ("plan", *STAGES)])
+def test_nouns_do_not_import_verbs(name: str) -> None:
+    assert [i for i in imports(MODULES[name]) for verb in ("plan", *STAGES) if reaches(i, f"tasks.{verb}")] == []
+
+
+BLOCK = """
+import sys
+from importlib import import_module
+from importlib.abc import MetaPathFinder
+
+absent = [name for name in sys.argv[1].split(",") if name]
+
+class Absent(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in absent:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
+for name in absent:
+    try:
+        import_module(name)
+    except ModuleNotFoundError:
+        continue
+    raise SystemExit(f"{name} was to be blocked")
+"""
+
+IMPORT = """
+for name in sys.argv[2].split(","):
+    import_module(name)
+    print(name)
+"""
+
+#: Stages of a small dataset in the folder argv[2]; prints each with whether torch was there after it.
+WORK = """
+import inspect
+from pathlib import Path
+
+from tasks import config
+from tasks.progress import Progress
+
+home = Path(sys.argv[2])
+dataset = config.Dataset(
+    source=config.Source(path=str(home / "images")),
+    train=config.Train(encoder=config.CNN(channels=(2,), dense=(4,)), epochs=1, batch=8),
+    mine=config.Mine(miners={
+        "svm": config.Miner(miner="linear_svm", views=("raw", "deep")),
+        "groups": config.Miner(miner="kmeans", views=("deep",)),
+    }),
+    evaluate=config.Evaluate(resamples=100),
+)
+for stage in sys.argv[3].split(","):
+    verb = getattr(import_module(f"tasks.{stage}"), stage)
+    known = {name: home / name for name in inspect.signature(verb).parameters}
+    known |= {"dataset": dataset, "source": dataset.source, "inputs": dataset.inputs, "code": "code", "warn": print}
+    known |= {"params": getattr(dataset, stage, None), "scratch": home / "scratch" / stage}
+    known["progress"] = Progress(quiet=True)
+    verb(**{name: known[name] for name in inspect.signature(verb).parameters})
+    print(stage, "torch" in sys.modules)
+"""
+
+
+def test_every_module_can_be_imported_on_a_gpu_box() -> None:
+    assert run(BLOCK + IMPORT, ",".join(ABSENT), ",".join(MODULES)).split() == list(MODULES)
+
+
+def test_torch_is_there_for_the_network_alone_and_the_network_needs_no_framework(tmp_path: Path) -> None:
+    def work(*stages: str, absent: tuple[str, ...] = ()) -> list[str]:
+        return run(BLOCK + WORK, ",".join(absent), str(tmp_path), ",".join(stages)).splitlines()
+
+    class_folders(tmp_path / "images" / "train", each=20)
+    class_folders(tmp_path / "images" / "test", each=4, seed=100)
+    before, after = ("plan", "ingest", "validate", "clean"), ("mine", "evaluate")
+    assert work(*before) == [f"{stage} False" for stage in before]
+    # the machine with the GPU
+    assert work("train", "extract", absent=ABSENT) == ["train True", "extract True"]
+    assert work(*after) == [f"{stage} False" for stage in after]

@@ -1,0 +1,276 @@
+"""What every miner of the registry promises, and what is refused in its place."""
+
+import io
+import json
+import pickle
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import skops.io
+from sklearn.base import BaseEstimator, clone
+from sklearn.ensemble import RandomForestClassifier
+from threadpoolctl import threadpool_limits
+
+from tasks.errors import DeepmineError
+from tasks.miners import MINERS, check, final
+from tasks.miners.saved import FORMAT, Fitted, load_miner, save_miner
+from tasks.views import View
+
+ROOT = Path(__file__).parents[2]
+N, MARK = 90, "f" * 64
+
+
+def view(name: str = "deep", mark: str = MARK, seed: int = 0) -> View:
+    """Three groups of rows that stand apart, 20 of each to be fitted on."""
+    label = np.array(["a", "b", "é c"] * (N // 3))
+    X = np.random.default_rng(seed).normal(size=(N, 4)).astype(np.float32)
+    X[np.arange(N), np.arange(N) % 3] += 4
+    split = np.array(["train"] * 60 + ["test"] * 30)
+    return View(name, np.array([f"r{i:02d}" for i in range(N)]), split, label, X, mark)
+
+
+def fitted(name: str, **params: Any) -> Fitted:
+    made = view()
+    rows = made.rows("train")
+    with threadpool_limits(1):  # as `mine` does
+        estimator = MINERS[name](3, 3, **params).fit(made.X[rows], made.label[rows])
+    return Fitted(estimator, made.name, made.fingerprint)
+
+
+def saved(path: Path, name: str) -> Path:
+    save_miner(path, fitted(name))
+    return path
+
+
+@pytest.mark.parametrize("name", MINERS)
+def test_it_fits_and_tells_the_groups_apart(name: str) -> None:
+    made = view()
+    test = made.rows("test")
+    said = fitted(name).predict(made, test)
+    assert said.shape == (30,)
+    pairs = set(zip(said.tolist(), made.label[test].tolist(), strict=True))
+    common = [max(((said == s) & (made.label[test] == t)).sum() for s in set(said.tolist())) for t in set(made.label)]
+    assert len(set(said.tolist())) == 3
+    assert sum(common) >= 28, pairs
+    assert fitted(name).predict(made, np.zeros(N, bool)).shape == (0,)
+
+
+@pytest.mark.parametrize("name", MINERS)
+def test_it_is_an_estimator_like_any_other(name: str) -> None:
+    estimator = MINERS[name](3, 3)
+    copy = clone(estimator)
+    assert isinstance(estimator, BaseEstimator)
+    assert repr(copy.get_params()) == repr(estimator.get_params())
+    made = view()
+    one, two = (e.fit(made.X, made.label).predict(made.X) for e in (estimator, copy))
+    assert np.array_equal(one, two)
+
+
+@pytest.mark.parametrize("name", MINERS)
+def test_the_seed_and_the_parameters_reach_it(name: str) -> None:
+    other = {"linear_svm": {"C": 0.01}, "rbf_svm": {"gamma": 0.5}, "kmeans": {"n_clusters": 5}}[name]
+    found = final(MINERS[name](7, 3, **other)).get_params()
+    assert {k: found[k] for k in other} == other
+    assert found["random_state"] in (7, None)
+    if name != "rbf_svm":  # it draws no random numbers
+        assert found["random_state"] == 7
+
+
+@pytest.mark.parametrize("name", MINERS)
+def test_a_saved_miner_says_the_same(name: str, tmp_path: Path) -> None:
+    made = fitted(name)
+    save_miner(tmp_path / "m.skops", made)
+    again = load_miner(tmp_path / "m.skops")
+    assert (again.view, again.fingerprint) == (made.view, made.fingerprint)
+    everything = np.ones(N, bool)
+    assert np.array_equal(again.predict(view(), everything), made.predict(view(), everything))
+    save_miner(tmp_path / "again.skops", again)
+    assert (tmp_path / "again.skops").read_bytes() == (tmp_path / "m.skops").read_bytes()
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from tests.contracts.test_miners import MINERS, saved
+junk = [object() for _ in range(int(sys.argv[2]))]  # other addresses
+for name in MINERS:
+    saved(Path(sys.argv[1]) / name, name)
+"""
+
+
+def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    there.mkdir()
+    here.mkdir()
+    command = [sys.executable, "-c", SCRIPT, str(there), "10007"]
+    subprocess.run(command, cwd=ROOT, env={"PYTHONHASHSEED": "7", "PATH": ""}, check=True, timeout=120)
+    for name in MINERS:
+        one, two = saved(here / name, name).read_bytes(), (there / name).read_bytes()
+        assert one == two, name
+        assert len(one) > 500
+
+
+@pytest.mark.parametrize("name", MINERS)
+def test_another_feature_space_is_refused(name: str, tmp_path: Path) -> None:
+    miner = load_miner(saved(tmp_path / "m.skops", name))
+    rows = view().rows("test")
+    miner.predict(view(), rows)
+    with pytest.raises(DeepmineError, match=r"encoder f{12}, but was given 'deep' of encoder e{12}"):
+        miner.predict(view(mark="e" * 64), rows)  # the same width
+    with pytest.raises(DeepmineError, match=r"fitted on the view 'deep' .* but was given 'raw'"):
+        miner.predict(view(name="raw"), rows)
+
+
+class Foreign(BaseEstimator):
+    """A type that no allow-list names; reading a file with it must not make one."""
+
+    made = 0
+
+    def __new__(cls) -> "Foreign":
+        cls.made += 1
+        return super().__new__(cls)
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> "Foreign":
+        self.seen_ = len(X)
+        return self
+
+
+class Evil:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return pytest.fail, ("the pickle was executed",)
+
+
+def test_a_pickle_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "m.skops"
+    path.write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(DeepmineError, match="not a miner saved by deepmine; refused"):
+        load_miner(path)
+
+
+def test_a_file_with_a_foreign_type_is_refused_unmade(tmp_path: Path) -> None:
+    path = tmp_path / "m.skops"
+    values = {"format": FORMAT, **vars(Fitted(Foreign().fit(np.ones((2, 1)), np.ones(2)), "deep", MARK))}
+    path.write_bytes(skops.io.dumps(values))
+    before = Foreign.made
+    with pytest.raises(DeepmineError, match=r"types that deepmine never loads \(.*Foreign\); refused"):
+        load_miner(path)
+    assert Foreign.made == before
+
+
+def with_format(path: Path, number: int) -> None:
+    path.write_bytes(skops.io.dumps({"format": number, **vars(fitted("kmeans"))}))
+
+
+def test_a_newer_format_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.skops"
+    with_format(path, FORMAT)
+    load_miner(path)
+    with_format(path, FORMAT + 1)
+    with pytest.raises(DeepmineError, match="newer deepmine"):
+        load_miner(path)
+
+
+def other_archive() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("schema.json", json.dumps({"no": "schema"}))
+    return buffer.getvalue()
+
+
+STRANGERS = {
+    "empty": b"",
+    "text": b"a miner",
+    "another archive": other_archive(),
+    "a bare estimator": skops.io.dumps(MINERS["kmeans"](0, 2)),
+    "a list": skops.io.dumps([1, 2]),
+    "a text": skops.io.dumps("text"),
+    "no format": skops.io.dumps({"estimator": 1, "view": "deep", "fingerprint": MARK}),
+    "too little": skops.io.dumps({"format": FORMAT, "view": "deep"}),
+    "a format in words": skops.io.dumps({"format": "one", "estimator": 1, "view": "deep", "fingerprint": MARK}),
+}
+
+
+@pytest.mark.parametrize("kind", STRANGERS)
+def test_what_is_no_miner_is_refused(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.skops"
+    path.write_bytes(STRANGERS[kind])
+    with pytest.raises(DeepmineError, match="not a miner saved by deepmine"):
+        load_miner(path)
+
+
+def test_a_missing_file_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(DeepmineError, match=r"no such miner\. Run: deepmine run"):
+        load_miner(tmp_path / "m.skops")
+
+
+def test_damage_never_shows_as_anything_else(tmp_path: Path) -> None:
+    """A flipped bit is refused, or lies where nothing reads it and changes no prediction."""
+    path = saved(tmp_path / "m.skops", "linear_svm")
+    whole, rows = path.read_bytes(), np.ones(N, bool)
+    wanted = fitted("linear_svm").predict(view(), rows)
+    refused = 0
+    for place in np.random.default_rng(0).integers(0, len(whole), 60).tolist():
+        data = bytearray(whole)
+        data[place] ^= 0x10
+        path.write_bytes(data)
+        try:
+            assert np.array_equal(load_miner(path).predict(view(), rows), wanted)
+        except DeepmineError:
+            refused += 1
+    assert refused > 20
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DeepmineError, match="refused"):
+        load_miner(path)
+
+
+def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
+    made = view()
+    for estimator in (RandomForestClassifier(3, random_state=0), Foreign()):
+        path = tmp_path / "m.skops"
+        with pytest.raises(DeepmineError, match="types that could not be loaded again"):
+            save_miner(path, Fitted(estimator.fit(made.X, made.label), "deep", MARK))
+        assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "message"),
+    [
+        ("linear_svm", {"c": 1.0}, "unknown parameter 'c'. Did you mean 'C'?"),
+        ("linear_svm", {"C": 1.0, "max_itr": 9}, "unknown parameter 'max_itr'. Did you mean 'max_iter'?"),
+        ("rbf_svm", {"gama": 1.0}, "unknown parameter 'gama'. Did you mean 'gamma'?"),
+        ("kmeans", {"clusters": 3}, "unknown parameter 'clusters'. Did you mean 'n_clusters'?"),
+        ("kmeans", {"seed": 3}, "unknown parameter 'seed'."),
+        ("linear_svm", {"C": -1.0}, "'C'"),
+        ("linear_svm", {"loss": "nonesuch"}, "'loss'"),
+        ("linear_svm", {"C": "much"}, "'C'"),
+        ("rbf_svm", {"kernel": "nonesuch"}, "'kernel'"),
+        ("kmeans", {"n_clusters": 0}, "'n_clusters'"),
+        ("kmeans", {"n_clusters": -4}, "'n_clusters'"),
+        ("kmeans", {"n_clusters": 2.5}, "'n_clusters'"),
+        ("kmeans", {"n_clusters": "many"}, "'n_clusters'"),
+        ("kmeans", {"n_init": -1}, "'n_init'"),
+    ],
+)
+def test_a_wrong_parameter_is_named(name: str, params: dict[str, Any], message: str) -> None:
+    with pytest.raises(DeepmineError) as caught:
+        check(name, params, "params.yaml: mine.miners.m.params")
+    assert str(caught.value).startswith("params.yaml: mine.miners.m.params: ")
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        *((name, {}) for name in MINERS),
+        ("linear_svm", {"C": 0.1}),
+        ("rbf_svm", {"gamma": "auto", "cache_size": 10}),
+        ("kmeans", {"n_clusters": 30, "n_init": "auto"}),
+    ],
+)
+def test_a_right_parameter_passes(name: str, params: dict[str, Any]) -> None:
+    check(name, params, "here")
