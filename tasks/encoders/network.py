@@ -61,7 +61,7 @@ def save_network(folder: Path, network: Network, card: Card) -> None:
     """Write weights (safetensors) and card into ``folder``."""
     tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
     write_atomically(folder / WEIGHTS, save(tensors))
-    write_json(folder / CARD, vars(card))
+    write_json(folder / CARD, vars(card) | {"weights": file_sha256(folder / WEIGHTS)})
 
 
 def load_network(folder: Path) -> tuple[Network, Card]:
@@ -74,6 +74,8 @@ def load_network(folder: Path) -> tuple[Network, Card]:
         values = json.loads((folder / CARD).read_bytes())
         if values["format"] > FORMAT:
             raise DeepmineError(f"{folder}: written by a newer deepmine (format {values['format']}). Update this one.")
+        if values.pop("weights") != file_sha256(folder / WEIGHTS):
+            raise ValueError("its weights are not those that were saved")
         card = Card(**values)
         network = card.build()
         network.load_state_dict(load_file(folder / WEIGHTS))

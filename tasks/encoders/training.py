@@ -1,5 +1,6 @@
 """The one training loop: resident data, whole-batch augmentation, a checkpoint after each epoch."""
 
+import hashlib
 import json
 import math
 import time
@@ -192,7 +193,15 @@ def _save(
         tensors |= {f"optimizer.{index}.{k}": v for k, v in state.items() if isinstance(v, torch.Tensor)}
     epochs = json.dumps([asdict(e) for e in history])
     data = {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
-    write_atomically(path, save(data, metadata={"key": key, "history": epochs}))
+    write_atomically(path, save(data, metadata={"key": key, "history": epochs, "digest": _digest(data)}))
+
+
+def _digest(tensors: dict[str, torch.Tensor]) -> str:
+    """sha256 over names and bytes, as safetensors itself would read flipped bits back in silence."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode() + tensors[name].contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _resume(
@@ -206,6 +215,8 @@ def _resume(
                 return [], {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
             history = [Epoch(**e) for e in json.loads(file.metadata()["history"])]
+            if file.metadata().get("digest") != _digest(tensors):
+                return [], {}
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError):
         return [], {}  # a damaged checkpoint costs the epochs that it held, nothing else
 

@@ -196,3 +196,20 @@ def test_more_poolings_than_an_image_has_room_for_are_refused(pooling: str) -> N
 def test_an_unknown_encoder_is_a_key_error() -> None:
     with pytest.raises(KeyError):
         build("nonesuch", (1, 8, 8), {})
+
+
+def test_a_flipped_bit_in_the_weights_is_noticed(tmp_path: Path) -> None:
+    card = Card({"name": "cnn", **asdict_options()}, (1, 12, 12), ["a", "b"], {})
+    save_network(tmp_path, card.build(), card)
+    load_network(tmp_path)
+    path = tmp_path / "encoder.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 4
+    path.write_bytes(data)
+    with pytest.raises(DeepmineError, match="weights are not those that were saved"):
+        load_network(tmp_path)
+
+
+def asdict_options() -> dict:
+    """The options of a small plain CNN."""
+    return {k: v for k, v in vars(config.CNN(channels=(4,), dense=(8,))).items() if k != "name"}

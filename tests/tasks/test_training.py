@@ -310,3 +310,18 @@ def test_a_cutout_blanks_one_square(size: int) -> None:
         assert width == size or columns[0] == 0 or columns[-1] == 12
         largest = max(largest, height * width)
     assert largest == size * size
+
+
+def test_a_flipped_bit_in_the_checkpoint_is_noticed(tmp_path: Path) -> None:
+    from tasks.encoders.training import _resume, _save
+
+    layer = torch.nn.Linear(8, 8)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
+    path = tmp_path / "checkpoint.safetensors"
+    epoch = Epoch(1, 0.1, 1.0, 0.5, None, None)
+    _save(path, "key", layer, optimizer, [epoch], {})
+    assert _resume(path, "key", layer, optimizer)[0] == [epoch]
+    data = bytearray(path.read_bytes())
+    data[-5] ^= 1
+    path.write_bytes(data)
+    assert _resume(path, "key", layer, optimizer)[0] == []
