@@ -1,5 +1,6 @@
 """DVC's own graph of stages; the only file that touches `Repo.index`, which is no documented interface."""
 
+import logging
 import os
 import re
 from collections.abc import Iterable
@@ -41,6 +42,8 @@ class Graph:
         from dvc.exceptions import DvcException
         from dvc.repo import Repo
 
+        # its progress bars would run through ours in a terminal; errors come to us as exceptions
+        logging.getLogger("dvc").setLevel(logging.CRITICAL)
         heal_locks(Path(".dvc/tmp"))
         try:
             self.repo = Repo(".")

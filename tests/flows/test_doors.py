@@ -163,3 +163,11 @@ def test_help_is_at_hand(project: Project) -> None:
     assert done.returncode == 0
     for verb in ("run", "add", "plan", "status", "stop"):
         assert f"  {verb} " in done.stdout
+
+
+def test_in_a_terminal_only_our_own_lines_show(finished: Project) -> None:
+    """DVC draws progress bars when it sees a terminal; they once ran through the list of stages."""
+    screen = finished.run("script", "-qec", "deepmine run --no-server", "/dev/null")
+    assert screen.count("Cached") == 9
+    assert "Waiting to acquire lock" not in screen
+    assert "Collecting files" not in screen
