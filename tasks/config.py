@@ -318,6 +318,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         data = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DeepmineError(f"{path}: no such file. Run deepmine in the folder that holds it.") from None
+    except OSError as error:
+        raise DeepmineError(f"{path}: cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError as error:
         raise DeepmineError(f"{path}: not UTF-8 at byte {error.start}. Save it as UTF-8.") from None
     except RecursionError:
@@ -326,9 +328,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise DeepmineError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
         raise DeepmineError(f"{path}: expected a mapping with 'defaults:' and 'datasets:'.")
-    for count, _ in enumerate(_nodes(data)):
+    for count, node in enumerate(_nodes(data)):
         if count > MAX_NODES:
             raise DeepmineError(f"{path}: over {MAX_NODES:,} values once its aliases are expanded; refused.")
+        odd = [key for key in node if not isinstance(key, str | int)] if isinstance(node, dict) else []
+        if odd:
+            raise DeepmineError(f"{path}: the key {odd[0]!r} is no text. Write it in quotes.")
     return data
 
 

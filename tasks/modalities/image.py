@@ -1,12 +1,13 @@
 """Images: decoding with Pillow, one size and mode, whole-batch tensors and augmentation."""
 
 import hashlib
+import struct
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from tasks.sources import Unreadable
 
@@ -18,6 +19,17 @@ if TYPE_CHECKING:
 #: A fixed list: a decoder that nobody needs is only a way in for hostile files.
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
+#: What Pillow raises on damaged bytes, by a fuzz over every format; anything else is a fault of ours.
+BROKEN = (
+    OSError, EOFError, SyntaxError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, struct.error,
+)  # fmt: skip
+#: The EXIF tag that says how a camera was held, and what undoes each of its values.
+ORIENTATION = 0x0112
+UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
 GREY_MODES = ("1", "L", *DEEP_MODES)
 #: What `inspect` tells of each item, as columns of the raw data.
 FACTS = {"width": pa.int64(), "height": pa.int64(), "mode": pa.string()}
@@ -35,14 +47,16 @@ def decode(data: bytes, max_pixels: int) -> Image.Image:
         image = Image.open(BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
         raise Unreadable("not an image", f"none of {', '.join(FORMATS)}") from None
-    except (OSError, ValueError, SyntaxError) as error:
+    except BROKEN as error:
         raise Unreadable("broken image", str(error)) from None
     if image.width * image.height > max_pixels:
         raise Unreadable("too many pixels", f"{image.width} x {image.height}, over {max_pixels:,}")
     try:
         image.load()
-        return ImageOps.exif_transpose(image)
-    except (OSError, ValueError, SyntaxError, IndexError, EOFError) as error:
+        # not ImageOps.exif_transpose: that writes the EXIF anew, and fails on what many cameras put there
+        turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
+        return image if turn is None else image.transpose(turn)
+    except BROKEN as error:
         raise Unreadable("broken image", str(error)) from None
 
 

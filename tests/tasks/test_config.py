@@ -278,3 +278,16 @@ def test_the_shipped_defaults_show_every_key() -> None:
         "clean.mode",
         "clean.max_auto_side",
     ]
+
+
+@pytest.mark.parametrize("key", ["2020-01-01", "[a, b]", "1.5", "null"])
+def test_a_key_that_is_no_text_is_named(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(f"defaults: {{train: {{? {key} : 1}}}}\ndatasets: {{a: {{source: x}}}}\n")
+    with pytest.raises(config.DeepmineError, match="is no text"):
+        config.load(path)
+
+
+def test_a_folder_in_place_of_params_yaml(tmp_path: Path) -> None:
+    with pytest.raises(config.DeepmineError, match="cannot be read"):
+        config.load(tmp_path)

@@ -27,6 +27,7 @@ STATE_OF_ROWS = {
 IDS = [f"r{i:02d}" for i in range(N)]
 SPLIT = (["train"] * 8 + ["val", "test", "test"]) * 6
 LABEL = [f"class {i % 3}" for i in range(N)]
+IN_ORDER, MIXED = np.arange(N), np.random.default_rng(1).permutation(N)
 
 
 def pictures(perturbed: str = "") -> np.ndarray:
@@ -39,8 +40,9 @@ def pictures(perturbed: str = "") -> np.ndarray:
 
 
 def write_clean(
-    folder: Path, shards: list[int], items: np.ndarray | None = None, state: dict[str, Any] = STATE_OF_ROWS
-) -> Path:
+    folder: Path, shards: list[int], items: np.ndarray | None = None, state: dict[str, Any] = STATE_OF_ROWS,
+    order: np.ndarray = IN_ORDER,
+) -> Path:  # fmt: skip
     """A store as `clean` leaves it, of the given numbers of rows each shard."""
     items = pictures() if items is None else items
     names = ("id", "content", "split", "label")
@@ -50,8 +52,9 @@ def write_clean(
     )
     writer, start = Writer(folder, schema, "made by hand"), 0
     for rows in shards:
-        part = slice(start, start + rows)
-        columns = [IDS[part], [f"content of {i}" for i in IDS[part]], SPLIT[part], LABEL[part]]
+        part = order[start : start + rows]
+        ids, split, label = ([values[i] for i in part] for values in (IDS, SPLIT, LABEL))
+        columns = [ids, [f"content of {i}" for i in ids], split, label]
         pixels = [item.tobytes() for item in items[part]]
         arrays = [pa.array(c, t) for c, t in zip([*columns, pixels], schema.types, strict=True)]
         writer.add(pa.Table.from_arrays(arrays, schema=schema))
@@ -208,11 +211,11 @@ def test_components_are_fitted_on_train_rows_alone(
 
 
 @pytest.mark.parametrize("fit_rows", [20, 4])
-def test_the_rows_of_the_fit_do_not_depend_on_the_shards(fit_rows: int, encoder: Path, tmp_path: Path) -> None:
+def test_the_rows_of_the_fit_do_not_depend_on_shards_or_order(fit_rows: int, encoder: Path, tmp_path: Path) -> None:
     found = []
-    for name, shards in {"a": even(7), "b": [N]}.items():
+    for name, shards, order in (("a", even(7), IN_ORDER), ("b", [N], MIXED)):
         home = tmp_path / name
-        run(home, write_clean(home / "clean", shards), encoder, fit_rows=fit_rows)
+        run(home, write_clean(home / "clean", shards, order=order), encoder, fit_rows=fit_rows)
         found.append((home / "features" / COMPONENTS).read_bytes())
         assert load_view(home / "features", "raw").X.shape[1] == min(6, fit_rows)
     assert found[0] == found[1]

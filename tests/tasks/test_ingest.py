@@ -109,6 +109,17 @@ def test_an_official_split_is_kept_and_val_carved_from_train(tmp_path: Path) -> 
     assert 6 <= carved["val"] <= 26  # a fifth of 80
 
 
+def test_a_test_folder_that_comes_later_takes_back_the_rows_carved_out(tmp_path: Path) -> None:
+    source = config.Source(path=str(tmp_path / "source"))
+    class_folders(tmp_path / "source/train", each=20)
+    run(tmp_path, source)
+    assert set(read(tmp_path / "raw")["split"].to_pylist()) == {"train", "val", "test"}
+    class_folders(tmp_path / "source/test", each=4, seed=500)
+    assert run(tmp_path, source)["read"] == 48
+    raw = read(tmp_path / "raw", ["id", "split"]).to_pylist()
+    assert {row["id"].partition("/")[0] for row in raw if row["split"] == "test"} == {"test"}
+
+
 def test_a_complete_official_split_is_left_alone(tmp_path: Path) -> None:
     for k, split in enumerate(("train", "val", "test")):
         class_folders(tmp_path / "source" / split, each=10, seed=100 * k)

@@ -130,6 +130,15 @@ def test_a_flipped_bit_is_named_and_never_consumed(tmp_path: Path) -> None:
     assert store.read(tmp_path / "s").num_rows == 12
 
 
+def test_pages_carry_checksums_for_readers_without_the_manifest(tmp_path: Path) -> None:
+    store.write_shard(tmp_path / "s", table(rows=1000).select(["data"]))
+    data = bytearray((tmp_path / "s").read_bytes())
+    data[len(data) // 2] ^= 1  # random bytes, which do not compress: the middle is in a page
+    (tmp_path / "s").write_bytes(data)
+    with pytest.raises(OSError, match="CRC checksum"):
+        pq.read_table(tmp_path / "s", page_checksum_verification=True)
+
+
 @pytest.mark.parametrize("change", ["missing", "shorter", "longer", "exchanged"])
 def test_a_shard_that_is_not_the_one_written(tmp_path: Path, change: str) -> None:
     write(tmp_path / "s", table(0), table(6))
@@ -166,6 +175,12 @@ def test_row_digest_changes_with_any_cell(column: str, value: Any) -> None:
         cells[i] = value
         seen.add(store.row_digests(table(0, **{column: cells})))
     assert len(seen) == 4
+
+
+@pytest.mark.parametrize(("kind", "empty"), [(pa.string(), ""), (pa.binary(), b"")])
+def test_row_digest_tells_nothing_from_empty(kind: pa.DataType, empty: Any) -> None:
+    nothing, something = (pa.table({"a": pa.array([value], kind)}) for value in (None, empty))
+    assert store.row_digests(nothing) != store.row_digests(something)
 
 
 def test_row_digest_knows_where_a_cell_ends_and_how_often_a_row_stands() -> None:
@@ -206,6 +221,13 @@ def test_equal_content_gives_equal_manifest_bytes(tmp_path: Path) -> None:
     assert manifest("a", table(0), table(6)) == first  # over what stood there
     assert manifest("c", table(0), table(7)) != first
     assert manifest("d", table(0), table(6), made_by="you") != first
+
+
+def test_equal_values_give_equal_json(tmp_path: Path) -> None:
+    store.write_json(tmp_path / "a", {"x": 1, "y": {"b": 2, "a": 3}})
+    store.write_json(tmp_path / "b", {"y": {"a": 3, "b": 2}, "x": 1})
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert store.fingerprint({"x": 1, "y": 2}) == store.fingerprint({"y": 2, "x": 1}) != store.fingerprint({"x": 1})
 
 
 def test_a_writer_clears_what_an_unfinished_one_left(tmp_path: Path) -> None:

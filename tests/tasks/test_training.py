@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -202,6 +203,35 @@ def test_early_stopping_keeps_the_best_epoch(patience: int, tmp_path: Path) -> N
     assert len(losses) == (best + 1 + patience if patience else 8)
     kept, _ = judge(made.network, val, config.Train(), prepare, None, torch.float32)
     assert kept == pytest.approx(losses[best] if patience else losses[-1])
+
+
+def test_each_epoch_has_its_own_order_augmentation_and_dropout(tmp_path: Path) -> None:
+    encoder = config.CNN(channels=(4,), dense=(64,), dropout=0.5, activation="sigmoid")
+    network = new(encoder)
+    seen: dict[str, list[torch.Tensor]] = {"order": [], "draws": [], "dropped": []}
+    [dropout] = [m for m in network.modules() if isinstance(m, torch.nn.Dropout)]
+
+    def dropped(module: torch.nn.Module, _: Any, out: torch.Tensor) -> None:
+        if module.training:
+            seen["dropped"].append(out == 0)
+
+    dropout.register_forward_hook(dropped)
+
+    def augment(batch: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        seen["order"].append(batch.clone())
+        seen["draws"].append(torch.rand(4, generator=generator))
+        return batch
+
+    rows = bars(20, 0)
+    fit(
+        network, rows, rows, params=config.Train(encoder=encoder, epochs=3, batch=20), prepare=prepare,
+        augment=augment, dtype=torch.float32, checkpoint=tmp_path / "c", key="key", progress=Progress(quiet=True),
+    )  # fmt: skip
+    for name, found in seen.items():
+        assert len(found) == 3
+        assert not any(torch.equal(one, two) for one, two in pairwise(found)), name
+    whole = [sorted(batch.flatten(1).sum(1).tolist()) for batch in seen["order"]]
+    assert whole[0] == whole[1] == whole[2]  # the same rows each time
 
 
 def test_without_val_rows_nothing_is_stopped(tmp_path: Path) -> None:

@@ -1,0 +1,216 @@
+"""Images: what is decoded and what is not, and the arrays and tensors that come of it."""
+
+import struct
+import warnings
+import zlib
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from PIL import Image, ImageOps
+
+from tasks import config
+from tasks.modalities import image
+from tasks.sources import Unreadable
+from tests.images import encode, noise
+
+PLENTY = 1 << 30
+TURNED = 0x0112
+
+
+def photo(form: str = "JPEG", side: int = 16, **options: Any) -> bytes:
+    """A coloured picture as a camera would leave it: turned, and with the place where it was taken."""
+    exif = Image.Exif()
+    exif[TURNED] = 6
+    place = exif.get_ifd(0x8825)
+    place[1], place[2] = "N", (52.0, 31.0, 12.0)
+    pixels = np.random.default_rng(0).integers(0, 256, (side, side - 4, 3), dtype=np.uint8)
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, form, **{"exif": exif, **options})
+    return buffer.getvalue()
+
+
+def reason(data: bytes, max_pixels: int = PLENTY) -> str:
+    with pytest.raises(Unreadable) as caught:
+        image.inspect(data, max_pixels)
+    return caught.value.reason
+
+
+def declared(width: int, height: int) -> bytes:
+    """A PNG of some bytes that says to be ``width`` x ``height``."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 64)) + chunk(b"IEND", b"")
+
+
+def test_the_cap_is_checked_before_decoding() -> None:
+    assert reason(declared(30_000, 30_000), 50_000_000) == "too many pixels"
+    assert reason(declared(30, 30)) == "broken image"  # decoding it finds too few bytes
+    assert reason(encode(noise(0, 10)), 99) == "too many pixels"
+    assert image.inspect(encode(noise(0, 10)), 100)["width"] == 10
+
+
+@pytest.mark.parametrize("form", ["ICO", "TGA", "PCX", "SGI", "PDF", "EPS", "JPEG2000"])
+def test_other_formats_are_not_even_opened(form: str) -> None:
+    assert reason(encode(Image.fromarray(noise(0, 16)).convert("RGB"), form)) == "not an image"
+
+
+@pytest.mark.parametrize("data", [b"", b"<html></html>", b"\xff\xd8", b"GIF89a", b"\0" * 100])
+def test_what_is_no_image(data: bytes) -> None:
+    assert reason(data) in ("not an image", "broken image")
+
+
+def spoiled(data: bytes, rng: np.random.Generator) -> bytes:
+    """``data`` cut short, or with bits or whole bytes of its first part changed."""
+    found = bytearray(data)
+    kind = int(rng.integers(3))
+    if kind == 0:
+        return data[: int(rng.integers(1, len(data)))]
+    for _ in range(1 if kind == 1 else 4):
+        place = int(rng.integers(min(len(data), 300)))
+        found[place] = found[place] ^ (1 << int(rng.integers(8))) if kind == 1 else int(rng.integers(256))
+    return bytes(found)
+
+
+@pytest.mark.parametrize("form", image.FORMATS)
+def test_spoiled_bytes_never_stop_a_stage(form: str) -> None:
+    rng = np.random.default_rng(image.FORMATS.index(form))
+    data = photo("PPM" if form == "PPM" else form)
+    state = {"height": 8, "width": 8, "mode": "RGB"}
+    seen = set()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, of tags that it passes over
+        for _ in range(150):
+            broken = spoiled(data, rng)
+            try:
+                image.inspect(broken, 1_000_000)
+                assert len(image.repair(broken, state, PLENTY)) == 8 * 8 * 3
+                image.thumbnail_raw(broken, 48)
+                seen.add("decoded")
+            except Unreadable as error:
+                seen.add(error.reason)
+    assert {"decoded", "broken image"} <= seen
+
+
+def test_odd_exif_does_not_cost_the_picture() -> None:
+    data = photo()
+    place = data.index(b"\x00\x01\x00\x02\x00\x00\x00\x02N")  # a tag of one letter, in the block of the place
+    odd = data[:place] + b"\x00\x00" + data[place + 2 :]
+    with pytest.raises(TypeError):
+        ImageOps.exif_transpose(Image.open(BytesIO(odd)))  # else this test is of nothing
+    assert image.inspect(odd, PLENTY) == image.inspect(data, PLENTY)
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("turn", range(10))
+def test_photos_are_set_upright_as_viewers_show_them(turn: int, form: str) -> None:
+    exif = Image.Exif()
+    exif[TURNED] = turn
+    data = photo(form, exif=exif)
+    expected = ImageOps.exif_transpose(Image.open(BytesIO(data)))
+    found = image.decode(data, PLENTY)
+    assert found.size == expected.size == ((16, 12) if turn in (5, 6, 7, 8) else (12, 16))
+    assert found.tobytes() == expected.tobytes()
+
+
+def test_content_is_of_the_pixels_alone() -> None:
+    pixels = Image.fromarray(noise(0)).convert("RGB")
+    contents = [image.inspect(encode(pixels, form), PLENTY)["content"] for form in ("PNG", "BMP", "TIFF", "PPM")]
+    assert len(set(contents)) == 1
+    others = [noise(1), noise(0)[:, :4].copy(), noise(0)[:4].copy(), noise(0)]
+    assert len({contents[0], *(image.inspect(encode(other), PLENTY)["content"] for other in others)}) == 5
+    wide, high = (np.zeros(shape, np.uint8) for shape in ((2, 8), (8, 2)))
+    assert image.inspect(encode(wide), PLENTY)["content"] != image.inspect(encode(high), PLENTY)["content"]
+
+
+@pytest.mark.parametrize("form", ["GIF", "WEBP", "TIFF", "PNG"])
+def test_of_many_frames_the_first_counts(form: str) -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    buffer = BytesIO()
+    frames[0].save(buffer, form, save_all=True, append_images=frames[1:])
+    flat = image.repair(buffer.getvalue(), {"height": 1, "width": 1, "mode": "RGB"}, PLENTY)
+    assert np.abs(np.frombuffer(flat, np.uint8).astype(int) - [255, 0, 0]).max() < 8
+
+
+def test_one_pixel() -> None:
+    facts = image.inspect(encode(noise(0, 1)), PLENTY)
+    assert (facts["width"], facts["height"]) == (1, 1)
+    assert len(image.repair(encode(noise(0, 1)), {"height": 3, "width": 4, "mode": "RGB"}, PLENTY)) == 36
+
+
+STATE = {"height": 3, "width": 4, "mode": "RGB"}
+
+
+def column(*sizes: int) -> tuple[pa.ChunkedArray, np.ndarray]:
+    """Random cleaned items in chunks of ``sizes``, and the same as one (N, 3, 4, 3) array."""
+    items = np.random.default_rng(0).integers(0, 256, (sum(sizes), 3, 4, 3), dtype=np.uint8)
+    kind = image.column_type(STATE)
+    parts = np.split(items, np.cumsum(sizes)[:-1])
+    return pa.chunked_array([pa.array([i.tobytes() for i in part], kind) for part in parts], kind), items
+
+
+def test_pixels_come_back_from_every_layout() -> None:
+    for sizes in ((5,), (2, 3), (1, 0, 4)):
+        chunked, items = column(*sizes)
+        np.testing.assert_array_equal(image.pixels(chunked, STATE), items)
+        np.testing.assert_array_equal(image.pixels(chunked.slice(1, 3), STATE), items[1:4])
+    assert image.shape(STATE) == (3, 4, 3)
+    assert image.shape({**STATE, "mode": "L"}) == (3, 4, 1)
+
+
+def test_statistics_add_up_to_those_of_the_whole() -> None:
+    _, items = column(7)
+    parts = [image.statistics(part) for part in np.split(items, [1, 4])]
+    fitted = image.normalisation(parts)
+    assert fitted == image.normalisation(parts[::-1]) == image.normalisation([image.statistics(items)])
+    flat = items.reshape(-1, 3).astype(float)
+    np.testing.assert_allclose(fitted["mean"], flat.mean(0))
+    np.testing.assert_allclose(fitted["std"], flat.std(0))
+
+
+def test_tensors_are_normalised_by_the_state() -> None:
+    _, items = column(7)
+    state = STATE | image.normalisation([image.statistics(items)])
+    made = image.tensor(torch.from_numpy(items), state)
+    assert made.shape == (7, 3, 3, 4)  # (N, C, H, W)
+    assert made.dtype == torch.float32
+    torch.testing.assert_close(made.mean((0, 2, 3)), torch.zeros(3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(made.std((0, 2, 3), correction=0), torch.ones(3), atol=1e-5, rtol=0)
+    expected = (items[2, 1, 3] - np.array(state["mean"])) / state["std"]
+    np.testing.assert_allclose(made[2, :, 1, 3].numpy(), expected, rtol=1e-5)
+
+
+def test_the_raw_view_is_the_pixels_from_0_to_1() -> None:
+    _, items = column(7)
+    flat = image.flat(items)
+    assert (flat.shape, flat.dtype) == ((7, 36), np.float32)
+    np.testing.assert_allclose(flat[3], items[3].reshape(-1) / 255, rtol=1e-6)
+
+
+def facts(*rows: tuple[int, int, str]) -> pa.Table:
+    names = ("width", "height", "mode")
+    return pa.table({name: [row[i] for row in rows] for i, name in enumerate(names)})
+
+
+def test_what_auto_settles() -> None:
+    rows = facts((10, 20, "L"), (30, 500, "I;16"), (50, 900, "1"))
+    assert image.settle(rows, config.Clean()) == {"height": 224, "width": 30, "mode": "L"}
+    assert image.settle(rows, config.Clean(max_auto_side=600)) == {"height": 500, "width": 30, "mode": "L"}
+    assert image.settle(rows, config.Clean(height=7, mode="RGB")) == {"height": 7, "width": 30, "mode": "RGB"}
+    for mode in ("RGB", "P", "RGBA", "CMYK"):
+        assert image.settle(facts((8, 8, "L"), (8, 8, mode)), config.Clean())["mode"] == "RGB"
+
+
+def test_thumbnails() -> None:
+    chunked, items = column(1)
+    [item] = chunked.to_pylist()
+    assert np.array_equal(np.asarray(image.thumbnail(item, STATE, 48)), items[0])
+    grey = image.thumbnail(item, {"height": 6, "width": 6, "mode": "L"}, 3)
+    assert (grey.size, grey.mode) == ((3, 3), "RGB")
+    assert image.thumbnail_raw(photo(side=96), 48).size == (48, 46)  # turned: 96 x 92
