@@ -331,7 +331,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     for count, node in enumerate(_nodes(data)):
         if count > MAX_NODES:
             raise DeepmineError(f"{path}: over {MAX_NODES:,} values once its aliases are expanded; refused.")
-        odd = [key for key in node if not isinstance(key, str | int)] if isinstance(node, dict) else []
+        odd = [key for key in node if not isinstance(key, str | int | float | None)] if isinstance(node, dict) else []
         if odd:
             raise DeepmineError(f"{path}: the key {odd[0]!r} is no text. Write it in quotes.")
     return data

@@ -280,7 +280,7 @@ def test_the_shipped_defaults_show_every_key() -> None:
     ]
 
 
-@pytest.mark.parametrize("key", ["2020-01-01", "[a, b]", "1.5", "null"])
+@pytest.mark.parametrize("key", ["2020-01-01", "[a, b]"])
 def test_a_key_that_is_no_text_is_named(tmp_path: Path, key: str) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(f"defaults: {{train: {{? {key} : 1}}}}\ndatasets: {{a: {{source: x}}}}\n")
