@@ -16,7 +16,7 @@ from prefect.artifacts import (
 )
 
 from flows.graph import Node
-from flows.project import paths, read_record
+from flows.project import STAGES, paths, read_record
 from tasks.store import SUMMARY
 
 LONG = ("train", "extract")
@@ -104,8 +104,6 @@ def _quality(summary: dict[str, Any]) -> str:
 
 
 def _times(dataset: str) -> str:
-    from flows.project import STAGES
-
     rows = [(stage, read_record(dataset, stage)) for stage in STAGES]
     lines = ["| stage | seconds |", "| --- | ---: |"]
     return "\n".join(lines + [f"| {stage} | {r['seconds']:.1f} |" for stage, r in rows if r])

@@ -5,7 +5,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from prefect.states import Cancelled, Completed, Failed, State
 from flows import artifacts, child
 from flows.graph import PATIENCE, Graph, Node
 from flows.lock import project_lock
-from flows.project import SCRATCH, find_root, pick, read_record, record_folder
+from flows.project import SCRATCH, find_root, paths, pick, read_record, record_folder
 from flows.screen import Watcher
 
 #: Who watches the run in this process, besides Prefect; set by the command line.
@@ -33,7 +33,6 @@ class Outcome:
     state: str
     text: str
     seconds: float = 0.0
-    said: list[str] = field(default_factory=list)
 
 
 def run_node(
@@ -60,18 +59,18 @@ def run_node(
             break
         except child.Busy:
             if time.monotonic() - began > PATIENCE:
-                return Outcome("Failed", "another dvc command kept the project busy; try again", 0.0, said)
+                return Outcome("Failed", "another dvc command kept the project busy; try again")
             time.sleep(1)
     seconds = time.monotonic() - began
     if code == -1:
-        return Outcome("Cancelled", "stopped on request", seconds, said)
+        return Outcome("Cancelled", "stopped on request", seconds)
     if code:
-        return Outcome("Failed", _error(said), seconds, said)
+        return Outcome("Failed", _error(said), seconds)
     if restored:
-        return Outcome("Cached", "same inputs as an earlier run; its results were restored", seconds, said)
+        return Outcome("Cached", "same inputs as an earlier run; its results were restored", seconds)
     if always and not force and _outputs(node) == before:
-        return Outcome("Cached", "nothing changed", seconds, said)
-    return Outcome("Completed", _words(node), seconds, said)
+        return Outcome("Cached", "nothing changed", seconds)
+    return Outcome("Completed", _words(node), seconds)
 
 
 @flow(name="pipeline", log_prints=False, persist_result=False)
@@ -202,8 +201,6 @@ def _cancellation() -> Callable[[], bool]:
 
 
 def _outputs(node: Node) -> dict[str, tuple[int, int]]:
-    from flows.project import paths
-
     found = {}
     for name, path in paths(node.stage, node.dataset).items():
         if Path(path).is_file():

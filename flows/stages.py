@@ -1,13 +1,14 @@
 """One stage in a process of its own: what dvc.yaml calls."""
 
 import inspect
+import json
 import os
 import platform
 import sys
 import time
 from datetime import UTC, datetime
 from importlib import import_module, metadata
-from typing import Any
+from typing import Any, get_type_hints
 
 from flows import project
 from flows.watchdog import die_with_parent
@@ -62,14 +63,11 @@ def _plan(name: str) -> dict[str, Any]:
 
 
 def _offer(stage: str, name: str, progress: Progress) -> dict[str, Any]:
-    import json
-
     plan = project.paths("plan", name)
     if not plan["plan"].is_file():
         raise DeepmineError(f"{plan['plan']}: not there. Start with the first stage: deepmine run {name}")
     values = json.loads(plan["plan"].read_bytes())
-    kind = {"ingest": config.Ingest, "validate": config.Validate, "clean": config.Clean, "train": config.Train,
-            "extract": config.Extract, "mine": config.Mine, "evaluate": config.Evaluate, "report": config.Report}[stage]  # fmt: skip
+    kind = get_type_hints(config.Dataset)[stage]
     part = values[stage]
     offered: dict[str, Any] = {
         **plan, **project.paths(stage, name), "name": name, "progress": progress, "code": part["code"],
@@ -81,7 +79,7 @@ def _offer(stage: str, name: str, progress: Progress) -> dict[str, Any]:
         offered["inputs"] = {
             k: config.parse(config.Input, v, f"{plan['plan']}: inputs") for k, v in part["inputs"].items()
         }
-    if "quality" not in offered and stage == "report":
+    if stage == "report":
         offered["quality"] = project.paths("validate", name)["quality"]
     return offered
 

@@ -1,7 +1,6 @@
 """The training loop: every loss with every optimiser, resumption to the bit, early stopping, augmentation."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -25,13 +24,7 @@ CNN = config.CNN(channels=(4, 8), dense=(16,), dropout=0.3)
 VGG = config.VGG(stem=4, channels=(8,), dropout=0.3)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Threads only wait for each other on images this small."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 class Interrupted(Exception):
