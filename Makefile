@@ -9,7 +9,7 @@ export DO_NOT_TRACK := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-slow test-gpu lint plan status stop repro clean
+.PHONY: help run test test-slow test-gpu bench bench-gpu lint plan status stop repro clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -36,6 +36,12 @@ test-slow: $(DEV)  ## the full-size tests (kills, real server with a worker, CIF
 
 test-gpu:  ## the GPU tests; needs only torch with CUDA, scikit-learn, pandas, pyarrow, pillow, safetensors
 	@$(PYTHON) -m pytest -m gpu -p no:cacheprovider tests/gpu
+
+bench: $(DEV)  ## how fast it is, against the machine's own limits (6 minutes; best on an idle machine)
+	@$(BIN)/python -m tests.benchmarks
+
+bench-gpu:  ## the same on a GPU, training and extraction; needs what test-gpu needs
+	@$(PYTHON) -m tests.benchmarks --device cuda
 
 lint: $(DEV)
 	@$(BIN)/ruff check .

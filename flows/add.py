@@ -41,7 +41,7 @@ def add(name: str, path: str, columns: dict[str, str]) -> None:
     console = Console(highlight=False)
     for line in _findings(source, listing, labels, facts):
         console.print(line, soft_wrap=True, markup=False)
-    _write(name, source, _entry(source, listing, labels, facts))
+    _write(name, source, _entry(source))
     console.print(f"\nwrote datasets.{name} into {PARAMS}; now: deepmine run {name}", markup=False)
 
 
@@ -114,14 +114,8 @@ def _findings(source: Source, listing: pa.Table, labels: Counter[str], facts: li
     return lines + [f"problem  {p}" for p in problems or ["none seen"]]
 
 
-def _entry(source: Source, listing: pa.Table, labels: Counter[str], facts: list[dict[str, Any]]) -> dict[str, Any]:
-    entry: dict[str, Any] = {
-        "source": {k: v for k, v in vars(source).items() if v is not None and (k != "label" or v != "label")}
-    }
-    modes = {f["mode"] for f in facts if "mode" in f}
-    if not modes <= set(modality("image").GREY_MODES):
-        entry["train"] = {"augment": {"flip": True}}
-    return entry
+def _entry(source: Source) -> dict[str, Any]:
+    return {"source": {k: v for k, v in vars(source).items() if v is not None and (k != "label" or v != "label")}}
 
 
 def _write(name: str, source: Source, entry: dict[str, Any]) -> None:
@@ -131,11 +125,7 @@ def _write(name: str, source: Source, entry: dict[str, Any]) -> None:
     yaml = YAML()
     buffer = StringIO()
     yaml.dump({name: entry}, buffer)
-    comments = {"train:": "# photos look the same mirrored; set to false for text, digits or signs"}
-    lines = []
-    for line in buffer.getvalue().splitlines():
-        note = comments.get(line.strip(), "")
-        lines.append(f"  {line}" + (f"  {note}" if note else ""))
+    lines = [f"  {line}" for line in buffer.getvalue().splitlines()]
     path = Path(PARAMS)
     text = path.read_text(encoding="utf-8")
     if "\ndatasets:" not in f"\n{text}" or not _datasets_last(text):

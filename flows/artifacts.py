@@ -100,7 +100,8 @@ def fusion_rows(result: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _quality(summary: dict[str, Any]) -> str:
     gone = ", ".join(f"{n:,} {reason}" for reason, n in summary["quarantined"].items()) or "none rejected"
-    return f"{summary['in']:,} rows in, {summary['accepted']:,} accepted; {gone}"
+    alike = summary["near_duplicates"]["sentence"]
+    return f"{summary['in']:,} rows in, {summary['accepted']:,} accepted; {gone}. {alike}"
 
 
 def _times(dataset: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 from flows import project
 from flows.watchdog import die_with_parent
 from tasks import config
+from tasks.cores import cores
 from tasks.errors import DeepmineError
 from tasks.progress import Progress
 from tasks.store import write_json
@@ -55,11 +56,12 @@ def _plan(name: str) -> dict[str, Any]:
     if name not in known:
         raise DeepmineError(f"no dataset '{name}' in {project.PARAMS}.")
 
-    def warn(text: str) -> None:
-        print(f"deepmine: warning: {text}", file=sys.stderr)
-
-    result = plan(dataset=known[name], warn=warn, **project.paths("plan", name))
+    result = plan(dataset=known[name], warn=_warn, **project.paths("plan", name))
     return dict(result["listing"])
+
+
+def _warn(text: str) -> None:
+    print(f"deepmine: warning: {text}", file=sys.stderr, flush=True)
 
 
 def _offer(stage: str, name: str, progress: Progress) -> dict[str, Any]:
@@ -70,7 +72,7 @@ def _offer(stage: str, name: str, progress: Progress) -> dict[str, Any]:
     kind = get_type_hints(config.Dataset)[stage]
     part = values[stage]
     offered: dict[str, Any] = {
-        **plan, **project.paths(stage, name), "name": name, "progress": progress, "code": part["code"],
+        **plan, **project.paths(stage, name), "name": name, "progress": progress, "warn": _warn, "code": part["code"],
         "params": config.parse(kind, part["params"], f"{plan['plan']}: {stage}"),
         "source": config.parse(config.Source, values["source"], f"{plan['plan']}: source"),
         "scratch": project.SCRATCH / name / stage, "records": project.record_folder(name),
@@ -86,6 +88,5 @@ def _offer(stage: str, name: str, progress: Progress) -> dict[str, Any]:
 
 def _settle_threads() -> None:
     """The same number of threads in every library and through every door, as sums depend on it."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = str(cores)
+        os.environ[name] = str(cores())

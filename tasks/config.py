@@ -81,6 +81,7 @@ class Ingest:
     val: Share = 0.1
     test: Share = 0.2
     max_pixels: Count = 50_000_000
+    max_seconds: Positive = 60.0
 
     def __post_init__(self) -> None:
         if self.val + self.test >= 1:
@@ -104,6 +105,7 @@ class Validate:
     labels: tuple[str, ...] = ()
     min_side: Count = 2
     max_side: Count = 16_384
+    near_duplicates: Annotated[float, Between(0.9, 1)] = 0.99
     expectations: tuple[Expectation, ...] = ()
 
 
@@ -133,9 +135,19 @@ class VGG:
     """Blocks of two batch-normalised convolutions, halved by max pooling after the first."""
 
     name: Literal["vgg"] = "vgg"
-    stem: Count = 24
-    channels: tuple[Count, ...] = (32, 64, 128)
+    channels: tuple[Count, ...] = (64, 256, 256)
     dropout: Annotated[float, Between(0, 0.95)] = 0.0
+
+
+@frozen
+class Muon:
+    """Orthogonal steps for weight matrices, AdamW for vectors (``adam_lr``) and the head (a tenth of it)."""
+
+    name: Literal["muon"] = "muon"
+    lr: Positive = 0.1
+    momentum: Annotated[float, Between(0, 0.9999)] = 0.6
+    adam_lr: Positive = 0.02
+    weight_decay: NotNegative = 0.05
 
 
 @frozen
@@ -164,21 +176,21 @@ class Loss:
 
 @frozen
 class Augment:
-    """Whole-batch augmentation of train images. ``crop`` and ``cutout`` in pixels, 0 = off."""
+    """Whole-batch augmentation of train images. ``crop`` and ``cutout`` are shares of the shorter side, 0 = off."""
 
-    flip: bool = False
-    crop: Annotated[int, Between(0, 64)] = 2
-    cutout: Annotated[int, Between(0, 256)] = 0
+    flip: Literal["auto"] | bool = "auto"
+    crop: Share = 0.06
+    cutout: Share = 0.0
 
 
 @frozen
 class Train:
     encoder: Annotated[CNN | VGG, ByName()] = field(default_factory=VGG)
-    optimizer: Annotated[SGD | Adam, ByName()] = field(default_factory=SGD)
+    optimizer: Annotated[Muon | SGD | Adam, ByName()] = field(default_factory=Muon)
     loss: Loss = field(default_factory=Loss)
     augment: Augment = field(default_factory=Augment)
-    epochs: Annotated[int, Between(1, 10_000)] = 12
-    batch: Annotated[int, Between(2, 65_536)] = 256
+    epochs: Literal["auto"] | Annotated[int, Between(1, 10_000)] = "auto"
+    batch: Literal["auto"] | Annotated[int, Between(2, 65_536)] = "auto"
     patience: Annotated[int, Between(0)] = 0
     seed: Seed = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -187,9 +199,9 @@ class Train:
 
 @frozen
 class Extract:
-    batch: Annotated[int, Between(1, 65_536)] = 256
+    batch: Literal["auto"] | Annotated[int, Between(1, 65_536)] = "auto"
     components: Count = 128
-    fit_rows: Count = 20_000
+    fit_rows: Count = 10_000
     seed: Seed = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -209,6 +221,7 @@ class Miner:
 class Mine:
     miners: dict[str, Miner] = field(default_factory=dict)
     seed: Seed = 0
+    accelerate: bool = False
 
 
 @frozen
@@ -404,10 +417,10 @@ def _members(hint: Any) -> list[Any]:
 
 def _explain(kind: type, errors: "list[ErrorDetails]", where: str) -> str:
     """Pydantic's errors as `file: key: what is wrong`, one line a key."""
-    lines: dict[str, list[str]] = {}
+    lines: dict[str, dict[str, str]] = {}  # by key: what is wrong, and the value where it says more
     for error in errors:
         keys, owner = _locate(kind, error["loc"])
-        message = error["msg"].removeprefix("Value error, ").removeprefix("Input ")
+        message, value = error["msg"].removeprefix("Value error, ").removeprefix("Input "), ""
         if error["type"] == "unexpected_keyword_argument":
             message = f"unknown key.{nearest(keys[-1], [f.name for f in fields(owner)])}"
         elif error["type"] == "union_tag_invalid":
@@ -420,9 +433,9 @@ def _explain(kind: type, errors: "list[ErrorDetails]", where: str) -> str:
         elif error["type"] in ("missing", "missing_argument"):
             message = "this key is needed"
         elif error["type"] != "value_error":
-            message += f", but it is {error['input']!r}"
-        lines.setdefault(".".join([where, *keys]), []).append(message)
-    return "\n".join(f"{key}: {' or '.join(dict.fromkeys(found))}" for key, found in lines.items())
+            value = f", but it is {error['input']!r}"
+        lines.setdefault(".".join([where, *keys]), {})[message] = value
+    return "\n".join(f"{key}: {' or '.join(found)}{max(found.values())}" for key, found in lines.items())
 
 
 def _locate(kind: type, loc: tuple[int | str, ...]) -> tuple[list[str], Any]:

@@ -165,10 +165,12 @@ def _clusters(names: list[str], table: Any, features: Path, params: "Evaluate") 
 def _counts(raw: Path, unreadable: Path, rejected: Path, clean: Path, features: Path, miners: Path) -> dict[str, Any]:
     """The ledger: rows in, accepted and quarantined of each stage, each stage's `in` being the last one's `accepted`."""
     summary = json.loads((rejected / SUMMARY).read_bytes())
+    kept = read_manifest(clean).counts
+    lost = {reason: n for reason, n in kept["quarantined"].items() if reason != "rejected by validate"}
     ledger = {
         "ingest": read_manifest(raw).counts,
         "validate": {k: summary[k] for k in ("in", "accepted", "quarantined")},
-        "clean": {"in": summary["accepted"], "accepted": read_manifest(clean).rows, "quarantined": {}},
+        "clean": {"in": summary["accepted"], "accepted": kept["accepted"], "quarantined": lost},
         "extract": read_manifest(features / "deep").counts,
     }
     before = ledger["ingest"]["accepted"]

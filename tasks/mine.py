@@ -1,9 +1,9 @@
 """mine: every miner on every view it is asked for, fitted on train rows; its verdict on the held-out rows."""
 
-import os
 import time
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,8 @@ from sklearn.base import is_clusterer
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from tasks.miners import MINERS
+from tasks.cores import cores
+from tasks.miners import MINERS, accelerate
 from tasks.miners.saved import Fitted, save_miner
 from tasks.progress import Progress
 from tasks.store import PREDICTIONS, SUMMARY, Writer, fingerprint, write_json
@@ -29,6 +30,8 @@ def mine(*, params: "Mine", features: Path, miners: Path, progress: Progress) ->
 
     The predictions hold `id`, `split`, `label` of val and test rows and a column `NAME@VIEW` for each.
     """
+    if params.accelerate:
+        accelerate.require()
     jobs = [(name, miner, view) for name, miner in params.miners.items() for view in miner.views]
     views = {name: load_view(features, name) for name in sorted({view for _, _, view in jobs})}
     first = next(iter(views.values()))
@@ -39,7 +42,7 @@ def mine(*, params: "Mine", features: Path, miners: Path, progress: Progress) ->
     seconds: dict[str, Any] = {}
     # one thread a fit: sums over threads come in any order, and their low bits with them
     with threadpool_limits(1):
-        for done, (key, fitted, predicted, times) in enumerate(_run(jobs, views, params.seed), 1):
+        for done, (key, fitted, predicted, times) in enumerate(_run(jobs, views, params), 1):
             save_miner(miners / f"{key}.skops", fitted)
             columns[key] = predicted
             seconds[key] = times
@@ -72,18 +75,20 @@ def train_rows(view: View, limit: int | None) -> np.ndarray:
 
 
 def _run(
-    jobs: list[tuple[str, "Miner", str]], views: dict[str, View], seed: int
+    jobs: list[tuple[str, "Miner", str]], views: dict[str, View], params: "Mine"
 ) -> Iterator[tuple[str, Fitted, np.ndarray, dict[str, float]]]:
-    parallel = Parallel(n_jobs=os.cpu_count(), prefer="threads", return_as="generator_unordered")
+    parallel = Parallel(n_jobs=cores(), prefer="threads", return_as="generator_unordered")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        yield from parallel(delayed(_fit)(name, miner, views[view], seed) for name, miner, view in jobs)
+        yield from parallel(delayed(_fit)(name, miner, views[view], params) for name, miner, view in jobs)
 
 
-def _fit(name: str, miner: "Miner", view: View, seed: int) -> tuple[str, Fitted, np.ndarray, dict[str, float]]:
+def _fit(name: str, miner: "Miner", view: View, params: "Mine") -> tuple[str, Fitted, np.ndarray, dict[str, float]]:
     rows = train_rows(view, miner.max_rows)
     labels = view.label[rows]
-    estimator = MINERS[miner.miner](seed, len(set(labels.tolist())), **miner.params)
+    estimator = MINERS[miner.miner](params.seed, len(set(labels.tolist())), **miner.params)
+    if params.accelerate:
+        estimator = accelerate.accelerated(estimator)
     began = time.perf_counter()
     fitted = Fitted(estimator.fit(view.X[rows], labels), view.name, view.fingerprint)
     middle = time.perf_counter()
@@ -93,4 +98,4 @@ def _fit(name: str, miner: "Miner", view: View, seed: int) -> tuple[str, Fitted,
         "predict": round(time.perf_counter() - middle, 3),
         "train_rows": len(rows),
     }
-    return f"{name}@{view.name}", fitted, predicted, times
+    return f"{name}@{view.name}", replace(fitted, estimator=accelerate.plain(fitted.estimator)), predicted, times

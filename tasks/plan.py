@@ -76,7 +76,10 @@ def check_miners(dataset: "Dataset", recorded: Any = None) -> None:
     """
     if plain(dataset)["mine"] == recorded:
         return
-    from tasks.miners import MINERS, check  # scikit-learn takes a second to import
+    from tasks.miners import MINERS, accelerate, check  # scikit-learn takes a second to import
+
+    if dataset.mine.accelerate:
+        accelerate.require()
 
     for name, miner in dataset.mine.miners.items():
         if miner.miner not in MINERS:
@@ -118,7 +121,7 @@ def assign_shards(table: pa.Table, old: pa.Table | None, shard_rows: int) -> pa.
         if shard is None:
             shards[i] = following + fresh // shard_rows
             fresh += 1
-    return table.append_column("shard", pa.array(shards, pa.int64())).sort_by(
+    return table.append_column("shard", sources.column(shards, pa.int64())).sort_by(
         [("shard", "ascending"), ("id", "ascending")]
     )
 

@@ -51,7 +51,9 @@ def report(
     points = atlas.points(rows, chosen, params.seed)
     progress(2, PARTS, "parts", note="drawing examples", always=True)
     lost = checks.quarantine({"ingest": read(unreadable), "validate": read(rejected)}, params.examples)
-    drawn = _draw(clean, galleries, points["ids"])
+    alike = summary["near_duplicates"]
+    shown = [*_ids(galleries), *(row["id"] for pair in alike["examples"] for row in pair["rows"])]
+    drawn = _draw(clean, shown, points["ids"])
     points["sprite"] = sprite([drawn.get(i) for i in points["ids"]])
     progress(3, PARTS, "parts", note="writing the page", always=True)
     page = render(
@@ -59,9 +61,9 @@ def report(
         parameters={stage: planned[stage]["params"] for stage in STAGES if stage in planned},
         test_rows=verdict["test_rows"], classes=results.classes(verdict),
         fusion=results.fusion(verdict, dict(verdict["titles"]), recorded), miners=results.miners(verdict, recorded),
-        confusions=results.confusions(verdict, dict(verdict["titles"])), clusters=results.clusters(verdict),
+        confusions=results.confusions(verdict, dict(verdict["titles"])), clusters=results.clusters(verdict, recorded),
         curves=runs.curves(_json(encoder / HISTORY)), points=points, **galleries,
-        pictures={i: embed(drawn[i]) for i in _ids(galleries) if i in drawn},
+        pictures={i: embed(drawn[i]) for i in shown if i in drawn}, alike=alike,
         rejects=_rejects(raw, lost), quarantine=lost, quarantined=sum(group["rows"] for group in lost),
         expectations=checks.expectations(summary), splits=checks.splits(summary),
         ledger=checks.ledger(verdict, numbers, STAGES), docs=checks.data_docs(quality, index),
@@ -106,11 +108,11 @@ def _ids(galleries: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(item["id"] for item in items))
 
 
-def _draw(clean: Path, galleries: dict[str, Any], mapped: list[str]) -> "dict[str, Image.Image]":
+def _draw(clean: Path, shown: list[str], mapped: list[str]) -> "dict[str, Image.Image]":
     """The picture of every row that the page shows, each read once."""
     state = _json(clean / STATE)
     made = modality(state["modality"])
-    sides = dict.fromkeys(mapped, MAP_SIDE) | dict.fromkeys(_ids(galleries), EXAMPLE_SIDE)
+    sides = dict.fromkeys(mapped, MAP_SIDE) | dict.fromkeys(shown, EXAMPLE_SIDE)
     return gather(clean, state["input"], sides, lambda item, side: made.thumbnail(item, state, side))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -89,10 +90,13 @@ def row_digests(table: pa.Table) -> int:
     """Sum over the rows of sha256(row) modulo 2^256: equal for equal rows in any order."""
     columns = [_row_bytes(table.column(name).combine_chunks()) for name in sorted(table.column_names)]
     total = 0
+    heads: dict[tuple[int, ...], bytes] = {}  # most rows have their lengths in common with others
     for row in zip(*columns, strict=True):
         # lengths first, so that ("ab", "c") and ("a", "bc") differ
-        sizes = ",".join(str(len(part)) for part in row).encode()
-        total += int.from_bytes(hashlib.sha256(sizes + b"|" + b"".join(row)).digest())
+        sizes = tuple(map(len, row))
+        if sizes not in heads:
+            heads[sizes] = (",".join(map(str, sizes)) + "|").encode()
+        total += int.from_bytes(hashlib.sha256(heads[sizes] + b"".join(row)).digest())
     return total % 2**256
 
 
@@ -127,13 +131,14 @@ class Scratch:
             if file_sha256(path) == sha256:
                 self.used.add(path.name)
                 return path, sha256
-            path.unlink()
+            path.unlink(missing_ok=True)
         return None
 
     def put(self, key: str, table: pa.Table) -> tuple[Path, str]:
         """Write ``table`` as the shard of ``key``, atomically."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = self.folder / f".{key}.{os.getpid()}"
+        # two shards of equal content may be made by two threads at a time
+        temporary = self.folder / f".{key}.{os.getpid()}.{get_ident()}"
         write_shard(temporary, table)
         sha256 = file_sha256(temporary)
         path = self.folder / f"{key}-{sha256}.parquet"
@@ -150,8 +155,12 @@ class Scratch:
 
 
 def write_shard(path: Path, table: pa.Table) -> None:
-    """One Parquet file, durable: checksummed pages, zstd, no dictionary on binary or floats (larger, slower)."""
+    """One Parquet file, durable: checksummed pages, zstd, no dictionary on binary or floats (larger, slower).
+
+    Floats are written byte plane by byte plane: a quarter smaller and quicker, as their first bytes are much alike.
+    """
     dictionary = [f.name for f in table.schema if pa.types.is_string(f.type)]
+    floats = [f"{f.name}.list.element" for f in table.schema if pa.types.is_fixed_size_list(f.type)]
     pq.write_table(
         table,
         path,
@@ -159,6 +168,7 @@ def write_shard(path: Path, table: pa.Table) -> None:
         compression_level=1,
         write_page_checksum=True,
         use_dictionary=dictionary,
+        column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
     )
     with path.open("rb") as file:
         os.fsync(file.fileno())
@@ -267,13 +277,22 @@ def read_shards(folder: Path, columns: Iterable[str] | None = None) -> Iterator[
     """
     names = None if columns is None else list(columns)
     for shard in read_manifest(folder).shards:
-        path = folder / shard.name
-        if not path.is_file() or file_sha256(path) != shard.sha256:
-            raise DeepmineError(
-                f"{path}: damaged or missing (its bytes are not those that were written). "
-                f"Remove {folder} and run: deepmine run"
-            )
-        yield shard, pq.read_table(path, columns=names, page_checksum_verification=True)
+        yield shard, read_shard(folder, shard, names)
+
+
+def read_shard(folder: Path, shard: Shard, columns: list[str] | None = None) -> pa.Table:
+    """One shard of a store, verified.
+
+    Raises:
+        DeepmineError: as `read_shards`.
+    """
+    path = folder / shard.name
+    if not path.is_file() or file_sha256(path) != shard.sha256:
+        raise DeepmineError(
+            f"{path}: damaged or missing (its bytes are not those that were written). "
+            f"Remove {folder} and run: deepmine run"
+        )
+    return pq.read_table(path, columns=columns, page_checksum_verification=True)
 
 
 def read(folder: Path, columns: Iterable[str] | None = None) -> pa.Table:

@@ -1,13 +1,16 @@
 """validate: a Great Expectations suite from the dataset's declaration; what fails goes to quarantine, unchanged."""
 
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from tasks import duplicates
 from tasks.errors import DeepmineError
 from tasks.expectations import Check, Outcome, run_suite
 from tasks.modalities import modality
@@ -22,9 +25,13 @@ COPIES = ("copy", "copy across splits", "copies with different labels")
 
 
 def validate(
-    *, params: "Validate", raw: Path, unreadable: Path, rejected: Path, quality: Path, progress: Progress
-) -> dict[str, Any]:
+    *, params: "Validate", raw: Path, unreadable: Path, rejected: Path, quality: Path, warn: Callable[[str], None],
+    progress: Progress,
+) -> dict[str, Any]:  # fmt: skip
     """Check the raw rows; write the failing ones to ``rejected`` with their reason, and Data Docs to ``quality``.
+
+    Near-duplicates among the accepted rows stay: they are counted in the summary and listed in ``quality``;
+    ``warn`` is told of those across splits or under different labels.
 
     Raises:
         DeepmineError: the share of unusable rows is over the threshold, a class or split is too small,
@@ -33,7 +40,9 @@ def validate(
     manifest = read_manifest(raw)
     facts = modality(manifest.metadata["modality"]).FACTS
     columns = ["id", "content", "split", "label", "group", "source", "bytes", *facts]
-    rows = read(raw, columns).to_pandas()
+    table = read(raw, columns)
+    sketches = _sketches(table["sketch"])
+    rows = table.drop_columns(["sketch"]).to_pandas()
     rows["copy"] = copies(rows)
     labels = list(params.labels) or sorted(rows.loc[rows["split"] == "train", "label"].dropna().unique())
     progress(0, len(rows), "rows", note="checking expectations", always=True)
@@ -41,6 +50,9 @@ def validate(
     reasons = _reasons(rows, row_outcomes)
     classes = class_table(rows[[r == "" for r in reasons]], labels)
     class_outcomes = run_suite("classes", classes, _class_checks(params), quality)
+    progress(len(rows), len(rows), "rows", note="looking for near-duplicates", always=True)
+    sound = np.array([r == "" for r in reasons])
+    alike = _near_duplicates(rows[sound], sketches[sound], params.near_duplicates, quality)
 
     counts = dict(sorted(Counter(r for r in reasons if r).items()))
     bad = rows[[r != "" for r in reasons]]
@@ -61,14 +73,17 @@ def validate(
         rejected / SUMMARY,
         {
             "in": len(rows), "accepted": len(rows) - len(bad), "quarantined": counts, "labels": labels,
-            "classes": classes.to_dict("records"),
+            "classes": classes.to_dict("records"), "near_duplicates": alike,
             "expectations": [vars(o) | {"rows": len(o.rows)} for o in row_outcomes + class_outcomes],
         },
     )  # fmt: skip
     _judge(params, row_outcomes + class_outcomes, counts, len(rows), lost, classes)
+    if alike["leaked"] or alike["val_leaked"] or alike["conflicts"]:
+        warn(alike["sentence"])
     return {
         "rows": len(rows) - len(bad),
         "rejected": len(bad),
+        "near_duplicates": alike["rows"],
         "expectations": len(row_outcomes + class_outcomes),
     }
 
@@ -92,6 +107,20 @@ def copies(rows: pd.DataFrame) -> pd.Series:
             same = rows["split"][i] == rows["split"][kept]
             found[i] = f"{COPIES[0] if same else COPIES[1]}: of {rows['id'][kept]} in {rows['split'][kept]}"
     return found
+
+
+def _sketches(column: pa.ChunkedArray) -> np.ndarray:
+    """A column of fixed-size binaries as an (N, D) uint8 array."""
+    width = column.type.byte_width
+    parts = [np.frombuffer(c.buffers()[1], np.uint8, len(c) * width, c.offset * width) for c in column.chunks]
+    return np.concatenate([np.zeros(0, np.uint8), *parts]).reshape(-1, width)  # (N, D)
+
+
+def _near_duplicates(rows: pd.DataFrame, sketches: np.ndarray, threshold: float, quality: Path) -> dict[str, Any]:
+    links = duplicates.find(sketches, threshold)
+    listed = pa.Table.from_pandas(duplicates.members(rows, links), preserve_index=False)
+    pq.write_table(listed.replace_schema_metadata(), quality / "near_duplicates.parquet")
+    return duplicates.summary(rows, links, threshold)
 
 
 def class_table(rows: pd.DataFrame, labels: list[str]) -> pd.DataFrame:

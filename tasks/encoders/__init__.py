@@ -5,15 +5,24 @@ an attribute `width`, and `forward: (N, C, H, W) -> (N, width)`. Its options are
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 ENCODERS = {
     "cnn": "tasks.encoders.cnn:CNN",
     "vgg": "tasks.encoders.vgg:VGG",
 }
+
+
+@runtime_checkable
+class Initialised(Protocol):
+    """An encoder some of whose first weights come from data."""
+
+    def initialise(self, images: "torch.Tensor") -> None:
+        """Set them from normalised train images (N, C, H, W)."""
 
 
 def build(name: str, shape: tuple[int, ...], options: dict[str, Any]) -> "nn.Module":

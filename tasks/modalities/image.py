@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from PIL import Image, UnidentifiedImageError
 
+from tasks.modalities.metadata import ORIENTATION, without_metadata
 from tasks.sources import Unreadable
 
 if TYPE_CHECKING:
@@ -23,16 +25,21 @@ DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N", "I", "F")
 BROKEN = (
     OSError, EOFError, SyntaxError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, struct.error,
 )  # fmt: skip
-#: The EXIF tag that says how a camera was held, and what undoes each of its values.
-ORIENTATION = 0x0112
+#: What undoes each value of the EXIF tag that says how a camera was held.
 UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
     5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }  # fmt: skip
 GREY_MODES = ("1", "L", *DEEP_MODES)
+#: Pixels a side of the sketch, by which near-duplicates are found.
+SKETCH = 16
 #: What `inspect` tells of each item, as columns of the raw data.
-FACTS = {"width": pa.int64(), "height": pa.int64(), "mode": pa.string()}
+FACTS = {"width": pa.int64(), "height": pa.int64(), "mode": pa.string(), "sketch": pa.binary(SKETCH * SKETCH)}
+#: Those of them that `settle` asks for.
+SETTLED_BY = ("width", "height", "mode")
+#: What a pixel may take, in bytes, while it is decoded, turned and scaled: three copies as 64-bit floats, and some.
+BYTES_PER_PIXEL = 32
 
 Image.MAX_IMAGE_PIXELS = None  # our own cap is checked before decoding
 
@@ -43,6 +50,10 @@ def decode(data: bytes, max_pixels: int) -> Image.Image:
     Raises:
         Unreadable: no image of a known format, larger than ``max_pixels``, or broken.
     """
+    return _upright(_load(data, max_pixels))
+
+
+def _load(data: bytes, max_pixels: int) -> Image.Image:
     try:
         image = Image.open(BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError:
@@ -53,6 +64,13 @@ def decode(data: bytes, max_pixels: int) -> Image.Image:
         raise Unreadable("too many pixels", f"{image.width} x {image.height}, over {max_pixels:,}")
     try:
         image.load()
+    except BROKEN as error:
+        raise Unreadable("broken image", str(error)) from None
+    return image
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
         # not ImageOps.exif_transpose: that writes the EXIF anew, and fails on what many cameras put there
         turn = UPRIGHT.get(image.getexif().get(ORIENTATION, 1))
         return image if turn is None else image.transpose(turn)
@@ -66,9 +84,40 @@ def inspect(data: bytes, max_pixels: int) -> dict[str, Any]:
     Raises:
         Unreadable: as `decode`.
     """
-    image = decode(data, max_pixels)
-    digest = hashlib.sha256(f"{image.mode} {image.size}".encode() + image.tobytes())
-    return {"content": digest.hexdigest(), "width": image.width, "height": image.height, "mode": image.mode}
+    return _facts(decode(data, max_pixels))
+
+
+def admit(data: bytes, max_pixels: int) -> tuple[dict[str, Any], bytes]:
+    """`inspect`, and the bytes to keep: those given, less what may tell where the picture was taken.
+
+    Raises:
+        Unreadable: as `decode`.
+    """
+    opened = _load(data, max_pixels)
+    image = _upright(opened)
+    try:
+        kept = without_metadata(data, opened, image)
+    except BROKEN as error:
+        raise Unreadable("broken image", str(error)) from None
+    return _facts(image) if kept is data else inspect(kept, max_pixels), kept
+
+
+def _facts(image: Image.Image) -> dict[str, Any]:
+    digest = hashlib.sha256(f"{image.mode} {image.size}".encode())
+    digest.update(image.tobytes())
+    return {
+        "content": digest.hexdigest(), "width": image.width, "height": image.height, "mode": image.mode,
+        "sketch": _sketch(image),
+    }  # fmt: skip
+
+
+def _sketch(image: Image.Image) -> bytes:
+    """The image as 16 x 16 grey, row by row."""
+    if image.mode not in ("L", "RGB") or "transparency" in image.info:
+        image = _to_mode(image, "L")
+    # made small first: cheaper than converting every pixel
+    small = image.resize((SKETCH, SKETCH), Image.Resampling.BOX, reducing_gap=2.0)
+    return small.convert("L").tobytes()
 
 
 def settle(train: pa.Table, params: "Clean") -> dict[str, Any]:
@@ -80,6 +129,12 @@ def settle(train: pa.Table, params: "Clean") -> dict[str, Any]:
     }  # fmt: skip
     grey = set(train.column("mode").to_pylist()) <= set(GREY_MODES)
     return {**side, "mode": params.mode if params.mode != "auto" else "L" if grey else "RGB"}
+
+
+def memory(facts: pa.Table, state: dict[str, Any]) -> int:
+    """Bytes that repairing one image may take at most, from the facts of all."""
+    largest = pc.max(pc.multiply(facts["width"], facts["height"])).as_py() or 0
+    return BYTES_PER_PIXEL * (int(largest) + state["height"] * state["width"])
 
 
 def repair(data: bytes, state: dict[str, Any], max_pixels: int) -> bytes:
@@ -135,9 +190,10 @@ def tensor(images: "torch.Tensor", state: dict[str, Any]) -> "torch.Tensor":
     """(N, H, W, C) uint8 to (N, C, H, W) float32, normalised; channels_last in memory without a copy of layout."""
     import torch
 
-    mean = torch.tensor(state["mean"], device=images.device)
-    std = torch.tensor(state["std"], device=images.device)
-    return ((images.float() - mean) / std).permute(0, 3, 1, 2)
+    # on whole rows of an image, as broadcasting over an inner axis of three is slow
+    times = images.shape[1] * images.shape[2]
+    mean, std = (torch.tensor(state[key], device=images.device).repeat(times) for key in ("mean", "std"))
+    return images.flatten(1).float().sub_(mean).div_(std).view(images.shape).permute(0, 3, 1, 2)
 
 
 def flat(images: np.ndarray) -> np.ndarray:
@@ -145,40 +201,60 @@ def flat(images: np.ndarray) -> np.ndarray:
     return images.reshape(len(images), -1).astype(np.float32) / 255  # (N, H * W * C)
 
 
-def augment(batch: "torch.Tensor", params: "Augment", generator: "torch.Generator") -> "torch.Tensor":
-    """Flip, random shift and cutout of a whole normalised (N, C, H, W) batch at once.
+def augment(
+    images: "torch.Tensor", params: "Augment", mirrored: "torch.Tensor", generator: "torch.Generator"
+) -> "torch.Tensor":
+    """Mirror, random shift and cutout of a whole (N, H, W, C) uint8 batch at once, by one gather.
 
-    Random numbers come from a CPU ``generator``, so that every device sees the same augmentation.
+    ``mirrored`` (N,) says which images it is the turn of, where ``params.flip`` is on. Beyond its borders an image
+    goes on as its own reflection; what is cut out takes the batch's mean colour. Random numbers come from a CPU
+    ``generator``, so that every device sees the same augmentation.
     """
     import torch
 
-    n, _, height, width = batch.shape
+    n, height, width, _ = images.shape
 
     def draw(low: int, high: int) -> "torch.Tensor":
-        return torch.randint(low, high, (n,), generator=generator).to(batch.device)
+        return torch.randint(low, high, (n, 1), generator=generator).to(images.device)
 
-    if params.flip:
-        mirrored = (draw(0, 2) == 1).view(-1, 1, 1, 1)
-        batch = torch.where(mirrored, batch.flip(3), batch)
-    rows = torch.arange(height, device=batch.device)
-    columns = torch.arange(width, device=batch.device)
-    if params.crop:
-        pad = params.crop
-        padded = torch.nn.functional.pad(
-            batch, (pad, pad, pad, pad), mode="reflect" if pad < min(height, width) else "constant"
-        )
-        y = draw(0, 2 * pad + 1)[:, None] + rows  # (N, H)
-        x = draw(0, 2 * pad + 1)[:, None] + columns  # (N, W)
-        index = torch.arange(n, device=batch.device)[:, None, None]
-        batch = padded.permute(0, 2, 3, 1)[index, y[:, :, None], x[:, None, :]].permute(0, 3, 1, 2)  # (N, C, H, W)
+    def shifted(side: int, reach: int) -> "torch.Tensor":
+        places = torch.arange(side, device=images.device) + draw(-reach, reach + 1)
+        return (side - 1) - ((side - 1) - places.abs()).abs()  # (N, side)
+
+    rows, columns = torch.arange(height, device=images.device), torch.arange(width, device=images.device)
+    if params.flip or params.crop:
+        reach = min(round(params.crop * min(height, width)), height - 1, width - 1)
+        y, x = shifted(height, reach), shifted(width, reach)
+        if params.flip:
+            x = torch.where(mirrored[:, None], width - 1 - x, x)
+        images = images[torch.arange(n, device=images.device)[:, None, None], y[:, :, None], x[:, None, :]]
     if params.cutout:
-        y, x = draw(0, height), draw(0, width)
-        from_y = rows - y[:, None] + params.cutout // 2  # (N, H)
-        from_x = columns - x[:, None] + params.cutout // 2  # (N, W)
-        near_y = (from_y >= 0) & (from_y < params.cutout)
-        near_x = (from_x >= 0) & (from_x < params.cutout)
-        batch = batch.masked_fill((near_y[:, :, None] & near_x[:, None, :])[:, None], 0.0)
-    return batch
+        side = round(params.cutout * min(height, width))
+        from_y, from_x = rows - draw(0, height) + side // 2, columns - draw(0, width) + side // 2  # (N, H), (N, W)
+        near_y, near_x = (from_y >= 0) & (from_y < side), (from_x >= 0) & (from_x < side)
+        blank = images.float().mean((0, 1, 2)).round().to(torch.uint8)
+        images = torch.where((near_y[:, :, None] & near_x[:, None, :])[..., None], blank, images)
+    return images
+
+
+def mirrors(images: "torch.Tensor", classes: np.ndarray) -> bool:
+    """Whether mirrored images still look like their class, so that training may mirror them.
+
+    A ridge classifier of 8 x 8 pixels is fitted on every other of (N, H, W, C) uint8 images and asked for the rest
+    of them as they are and mirrored. No, if it is wrong on clearly more of the mirrored ones (McNemar's test, two
+    standard deviations): digits, text, signs, things that all face one way.
+    """
+    import torch
+    from sklearn.linear_model import RidgeClassifier
+
+    # in parts, as whole batches of large images in float32 would take gigabytes
+    parts = [torch.nn.functional.adaptive_avg_pool2d(p.permute(0, 3, 1, 2).float(), 8) for p in images.split(256)]
+    small = torch.cat(parts)  # (N, C, 8, 8)
+    fitted = RidgeClassifier(alpha=100.0).fit(small[::2].flatten(1).numpy() / 255, classes[::2])
+    asked, wanted = small[1::2], classes[1::2]
+    right, turned = (fitted.predict(x.flatten(1).numpy() / 255) == wanted for x in (asked, asked.flip(3)))
+    lost, won = int((right & ~turned).sum()), int((turned & ~right).sum())
+    return lost - won <= 2 * (lost + won) ** 0.5
 
 
 def thumbnail(item: bytes, state: dict[str, Any], side: int) -> Image.Image:
@@ -201,7 +277,7 @@ def _to_mode(image: Image.Image, mode: str) -> Image.Image:
     if image.mode == mode:
         return image
     if image.mode in DEEP_MODES:  # scaled to 8 bits; Pillow's own conversion would clip
-        values = np.asarray(image, dtype=np.float64)
+        values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0, neginf=0.0)
         top = 65535.0 if image.mode != "F" or values.max(initial=0) > 255 else max(values.max(initial=0), 1.0)
         image = Image.fromarray((np.clip(values / top, 0, 1) * 255).astype(np.uint8))
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA"):

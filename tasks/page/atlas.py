@@ -28,9 +28,12 @@ def layout(X: np.ndarray, seed: int) -> tuple[np.ndarray, str]:
         padded = np.pad(reduced, ((0, 0), (0, max(0, 2 - reduced.shape[1]))))
         return padded[:, :2], "PCA"
     from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits  # which scikit-learn brings
 
     tsne = TSNE(2, init="pca", perplexity=min(30.0, (len(X) - 1) / 3), random_state=seed)
-    return tsne.fit_transform(reduced), "t-SNE"
+    # its threads wait for each other a thousand times: on two busy cores 33 s, with one thread 8 s
+    with threadpool_limits(1):
+        return tsne.fit_transform(reduced), "t-SNE"
 
 
 def points(rows: Judged, chosen: np.ndarray, seed: int) -> dict[str, Any]:

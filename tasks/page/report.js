@@ -3,7 +3,7 @@
   const data = (id) => JSON.parse(document.getElementById(id).textContent);
   const curves = data("curves-data"), points = data("map-data");
   // mid-tone colours that stay apart for the colour-blind and on both grounds (after Okabe and Ito 2008)
-  const COLOURS = ["#3a8fd0", "#e0912f", "#1aa179", "#cc79a7", "#d0611c", "#8a78d6", "#a59a1c", "#7f8a96"];
+  const COLOURS = ["#3a8fd0", "#e0912f", "#1aa179", "#cc79a7", "#d0611c", "#8a78d6", "#a59a1c", "#7f8a96", "#3fb9c9", "#8f5a42"];
   const SYMBOLS = ["circle", "diamond", "square", "triangle-up", "triangle-down", "pentagon", "star", "hexagon"];
   const MOST_NAMES = 30;
   const PRINTED = 660; // pixels between the margins of A4 and of Letter
@@ -70,7 +70,7 @@
     const wrong = where((i) => points.truth[i] !== points.predicted[i]);
     traces.push({
       type: "scatter", mode: "markers", name: "wrong", hoverinfo: "skip", x: pick(points.x, wrong), y: pick(points.y, wrong),
-      marker: { size: 13, symbol: "circle-open", color: ink, line: { width: 2 } },
+      marker: { size: narrow.matches ? 9 : 11, symbol: "circle-open", color: ink, line: { width: narrow.matches ? 1 : 1.5 } },
     });
     const bare = { visible: false, automargin: false };
     Plotly.react("atlas", traces, {

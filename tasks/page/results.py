@@ -65,10 +65,10 @@ def classes(verdict: dict[str, Any]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["f1"], row["label"]))
 
 
-def clusters(verdict: dict[str, Any]) -> list[dict[str, Any]]:
-    """Agreement of each clusterer on each view with the classes."""
+def clusters(verdict: dict[str, Any], records: dict[str, Any]) -> list[dict[str, Any]]:
+    """Agreement of each clusterer on each view with the classes, and its seconds."""
     return [
-        {"name": name.partition("@")[0], "view": name.partition("@")[2], **values}
+        {"name": name.partition("@")[0], "view": name.partition("@")[2], **values, "seconds": _seconds(name, records)}
         for name, values in sorted(verdict["clusters"].items())
     ]
 

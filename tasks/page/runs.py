@@ -22,14 +22,19 @@ def records(folder: Path, order: tuple[str, ...]) -> dict[str, dict[str, Any]]:
 
 
 def times(found: dict[str, dict[str, Any]], order: tuple[str, ...]) -> list[dict[str, Any]]:
-    """One line a stage: seconds, beginning and the facts that are single values."""
+    """One line a stage: seconds, rows a second, beginning and the facts that are single values.
+
+    The rate of training is that of its passes, as the stage measured it.
+    """
     lines = []
     for stage in order:
         record = found.get(stage, {})
         told = (record.get("facts") or {}).items()
         facts = {k: v for k, v in told if not isinstance(v, dict | list) and len(str(v)) <= LONGEST}
         began = str(record.get("began") or "").replace("T", " ")[:19]
-        lines.append({"stage": stage, "seconds": record.get("seconds"), "began": began, "facts": facts})
+        seconds = record.get("seconds")
+        rate = facts.get("images_per_second") or (facts["rows"] / seconds if seconds and "rows" in facts else None)
+        lines.append({"stage": stage, "seconds": seconds, "rate": rate, "began": began, "facts": facts})
     return lines
 
 

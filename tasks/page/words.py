@@ -42,6 +42,11 @@ def count(n: int | None) -> str:
     return NONE if n is None else f"{n:,}"
 
 
+def rate(value: float | None) -> str:
+    """2069.4 -> "2,069", 3.21 -> "3.2"."""
+    return NONE if value is None else f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
+
+
 def number(value: float | None) -> str:
     """Two decimals, which is what a score between -1 and 1 bears."""
     return NONE if value is None else f"{value:.2f}".replace("-", "−")
@@ -94,5 +99,6 @@ def _plain(value: Any) -> str:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "percent": percent, "confidence": confidence, "interval": interval, "points": points, "count": count,
-    "number": number, "seconds": seconds, "bdi": bdi, "isolated": isolated, "cut": cut, "flatten": flatten,
+    "number": number, "seconds": seconds, "rate": rate,
+    "bdi": bdi, "isolated": isolated, "cut": cut, "flatten": flatten,
 }  # fmt: skip

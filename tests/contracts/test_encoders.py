@@ -12,14 +12,14 @@ from torch.nn import functional as F
 from tasks import config
 from tasks.encoders import ENCODERS, build
 from tasks.encoders.cnn import ACTIVATIONS, POOLING
-from tasks.encoders.network import CARD, FORMAT, WEIGHTS, Card, Network, load_network, save_network
+from tasks.encoders.network import CARD, FORMAT, WEIGHTS, Card, Network, fold, load_network, save_network
 from tasks.errors import DeepmineError
 
 SHAPES = [(1, 28, 28), (3, 32, 32), (3, 20, 11)]
 #: Options that make an encoder small; one without an entry is tested with its defaults.
 SMALL: dict[str, dict[str, Any]] = {
     "cnn": {"channels": [4, 8], "dense": [24]},
-    "vgg": {"stem": 4, "channels": [8, 16]},
+    "vgg": {"channels": [8, 16]},
 }
 
 
@@ -109,6 +109,65 @@ def test_a_saved_network_says_the_same(name: str, tmp_path: Path) -> None:
         wanted, found = network.eval()(x), again(x)
     assert torch.equal(wanted[0], found[0])
     assert torch.equal(wanted[1], found[1])
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize("name", ENCODERS)
+def test_a_folded_network_says_the_same(name: str, mirror: bool) -> None:
+    network, _ = trained(name)
+    network.mirror = mirror
+    folded = fold(network.eval())
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules())
+    x = images(5, (3, 20, 11))
+    with torch.inference_mode():
+        for wanted, found in zip(network(x), folded(x), strict=True):
+            assert torch.allclose(wanted, found, atol=1e-4 * float(wanted.abs().max()))
+
+
+def test_a_pooling_before_a_scale_that_may_be_negative_is_not_folded() -> None:
+    def network(scale: float) -> Network:
+        encoder = torch.nn.Sequential(
+            torch.nn.Conv2d(3, 4, 3), torch.nn.MaxPool2d(2), torch.nn.BatchNorm2d(4), torch.nn.Flatten()
+        )
+        encoder.width = 4 * 9 * 4  # type: ignore[assignment]
+        encoder[2].weight.data.fill_(scale)
+        return Network(encoder, 2).eval()
+
+    x = images(5, (3, 20, 11))
+    for scale, kept in ((-0.5, 1), (0.5, 0)):
+        made = network(scale)
+        folded = fold(made)
+        assert sum(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules()) == kept
+        assert torch.allclose(made(x)[0], folded(x)[0], atol=1e-5)
+
+
+def test_mirrored_features_do_not_know_left_from_right() -> None:
+    network, _ = trained("vgg")
+    x = images(5, (3, 20, 11))
+    network.eval()
+    assert not torch.allclose(network(x)[0], network(x.flip(3))[0], atol=1e-3)
+    network.mirror = True
+    assert torch.allclose(network(x)[0], network(x.flip(3))[0], atol=1e-6)
+    wanted = (network.encoder(x) + network.encoder(x.flip(3))) / 2
+    assert torch.equal(network(x)[0], wanted)
+
+
+@pytest.mark.parametrize("shape", [(3, 32, 32), (1, 28, 28), (3, 150, 150), (1, 2, 2), (3, 512, 300)])
+def test_the_whitened_stem_gives_uncorrelated_maps(shape: tuple[int, int, int]) -> None:
+    encoder = build("vgg", shape, {"channels": [4, 4, 4], "dropout": 0.0})
+    # neighbouring pixels alike, as in photos
+    x = torch.nn.functional.interpolate(images(20, (shape[0], 16, 16)), shape[1:], mode="bilinear")
+    x = x + 0.2 * images(20, shape)
+    encoder.initialise(x)
+    maps = encoder.stem(x).detach().transpose(0, 1).flatten(1).double()
+    half = len(maps) // 2
+    assert torch.equal(maps[:half], -maps[half:])
+    covariance = maps[:half] @ maps[:half].T / maps.shape[1]
+    assert torch.allclose(covariance, torch.eye(half).double(), atol=0.05)
+    assert encoder(x[:2]).shape == (2, 4)
+    again = build("vgg", shape, {"channels": [4, 4, 4], "dropout": 0.0})
+    again.initialise(x)
+    assert torch.equal(again.stem.weight, encoder.stem.weight)
 
 
 def newer(folder: Path) -> None:

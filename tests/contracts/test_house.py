@@ -39,7 +39,7 @@ def test_registries_hold_what_the_configuration_offers() -> None:
         return {value for kind in kinds for value in get_type_hints(kind)[key].__args__}
 
     assert set(ENCODERS) == offered(config.CNN, config.VGG)
-    assert set(OPTIMIZERS) == offered(config.SGD, config.Adam)
+    assert set(OPTIMIZERS) == offered(config.Muon, config.SGD, config.Adam)
     assert set(LOSSES) == offered(config.Loss)
     assert set(MODALITIES) == offered(config.Input, key="modality")
     assert all(callable(value) for value in (*LOSSES.values(), *OPTIMIZERS.values()))
@@ -65,7 +65,7 @@ def test_every_name_that_a_verb_asks_for_is_offered(stage: str, monkeypatch: pyt
         offered |= {"dataset", "warn"}
     else:
         # what flows/stages.py adds; `inputs` stands in the plan of those that know modalities
-        offered |= {"params", "code", "source", "scratch", "progress", "name", "records", "plan", "listing"}
+        offered |= {"params", "code", "source", "scratch", "progress", "warn", "name", "records", "plan", "listing"}
         offered |= {"quality"} if stage == "report" else set()
         offered |= {"inputs"} if stage not in ("mine", "evaluate") else set()
     assert set(asked) - offered == set()

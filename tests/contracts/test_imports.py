@@ -22,12 +22,20 @@ ROOMS = ("modalities", "encoders", "miners", "page")
 #: What sees features and predictions alone.
 BELOW_THE_WAIST = [
     ROOT / "tasks" / name
-    for name in ("metrics.py", "mine.py", "evaluate.py", "views.py", "miners/__init__.py", "miners/saved.py")
+    for name in (
+        "metrics.py",
+        "mine.py",
+        "evaluate.py",
+        "views.py",
+        "miners/__init__.py",
+        "miners/saved.py",
+        "miners/accelerate.py",
+    )
 ]
 #: What a machine with torch, scikit-learn, pandas, pyarrow, pillow, safetensors and jinja2 alone does not have.
 ABSENT = (
     "prefect", "dvc", "great_expectations", "pydantic", "pydantic_core", "mlxtend", "skops", "plotly", "ruamel",
-    "typer", "rich", "psutil", "flows",
+    "typer", "rich", "psutil", "sklearnex", "flows",
 )  # fmt: skip
 
 

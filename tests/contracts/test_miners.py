@@ -17,7 +17,7 @@ from sklearn.ensemble import RandomForestClassifier
 from threadpoolctl import threadpool_limits
 
 from tasks.errors import DeepmineError
-from tasks.miners import MINERS, check, final
+from tasks.miners import MINERS, accelerate, check, final
 from tasks.miners.saved import FORMAT, Fitted, load_miner, save_miner
 from tasks.views import View
 
@@ -274,3 +274,28 @@ def test_a_wrong_parameter_is_named(name: str, params: dict[str, Any], message: 
 )
 def test_a_right_parameter_passes(name: str, params: dict[str, Any]) -> None:
     check(name, params, "here")
+
+
+def test_the_accelerator_is_asked_for_by_its_name_where_it_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accelerate, "find_spec", lambda name: None)
+    with pytest.raises(DeepmineError, match=r"not installed\. Install it \(pip install -e '\.\[accelerate\]'\)"):
+        accelerate.require()
+
+
+@pytest.mark.parametrize("name", MINERS)
+def test_an_accelerated_miner_is_saved_as_a_plain_one(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("sklearnex", reason="scikit-learn-intelex is not installed (pip install -e '.[accelerate]')")
+    made = view()
+    rows, everything = made.rows("train"), np.ones(N, bool)
+    files = []
+    for i in range(2):
+        with threadpool_limits(1):
+            estimator = accelerate.accelerated(MINERS[name](3, 3)).fit(made.X[rows], made.label[rows])
+        save_miner(tmp_path / f"{i}", Fitted(accelerate.plain(estimator), made.name, made.fingerprint))
+        files.append((tmp_path / f"{i}").read_bytes())
+    assert files[0] == files[1]
+    assert type(final(estimator)).__module__.startswith("sklearnex") == (name == "rbf_svm")
+    again = load_miner(tmp_path / "0")
+    assert type(final(again.estimator)).__module__.startswith("sklearn.")
+    assert np.array_equal(again.predict(made, everything), estimator.predict(made.X))
+    assert np.array_equal(again.predict(made, everything), fitted(name).predict(made, everything))

@@ -10,13 +10,21 @@ from tests.flows.conftest import Project, make_images
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("    epochs: 12", "    epoch: 12", "params.yaml: defaults.train.epoch: unknown key. Did you mean 'epochs'?"),
         (
-            "    epochs: 12",
-            "    epochs: -1",
-            "defaults.train.epochs: should be greater than or equal to 1, but it is -1",
+            "    epochs: auto",
+            "    epoch: auto",
+            "params.yaml: defaults.train.epoch: unknown key. Did you mean 'epochs'?",
         ),
-        ("    batch: 256", "    batch: many", "defaults.train.batch: should be a valid integer, but it is 'many'"),
+        (
+            "    epochs: auto",
+            "    epochs: -1",
+            "defaults.train.epochs: should be 'auto' or should be greater than or equal to 1, but it is -1",
+        ),
+        (
+            "    batch: auto",
+            "    batch: many",
+            "defaults.train.batch: should be 'auto' or should be a valid integer, but it is 'many'",
+        ),
         ("miner: kmeans", "miner: kmean", "unknown miner 'kmean'. Did you mean 'kmeans'?"),
         ("{C: 0.01}", "{c: 0.01}", "unknown parameter 'c'. Did you mean 'C'?"),
         ("{C: 0.01}", "{C: -1.0}", "mine.miners.linear_svm.params: "),
@@ -109,6 +117,5 @@ def test_add_writes_an_entry_and_leaves_the_rest_alone(project: Project, tmp_pat
     output = project.run("deepmine", "add", "pets", str(folder))
     after = (project.path / "params.yaml").read_text()
     assert after.startswith(before.rstrip("\n"))
-    assert "flip: true" in after
     assert "60 items" in output
     assert "problem  none seen" in output

@@ -17,7 +17,7 @@ if not torch.cuda.is_available():
 from tasks import config  # noqa: E402 (only where torch is)
 from tasks.encoders.network import load_network, pick_device, place  # noqa: E402
 from tasks.encoders.training import Rows, fit  # noqa: E402
-from tasks.extract import encode  # noqa: E402
+from tasks.extract import Forward  # noqa: E402
 from tasks.modalities import image  # noqa: E402
 from tasks.progress import Progress  # noqa: E402
 
@@ -53,14 +53,14 @@ def train(folder: Path, device: str, encoder: config.CNN | config.VGG, dtype: "t
     ]
     history, _ = fit(
         network, *halves, params=params, prepare=lambda x: image.tensor(x, STATE), dtype=dtype,
-        augment=lambda x, g: image.augment(x, params.augment, g), checkpoint=folder / "scratch" / "c.safetensors",
+        augment=lambda x, m, g: image.augment(x, params.augment, m, g), checkpoint=folder / "scratch" / "c.safetensors",
         key=device, progress=Progress(quiet=True),
     )  # fmt: skip
     save_network(folder / "model", network, card)
     return folder / "model", history[-1].val_accuracy or 0.0
 
 
-@pytest.mark.parametrize("encoder", [config.VGG(stem=8, channels=(16, 32)), config.CNN(channels=(8, 16), dense=(32,))])
+@pytest.mark.parametrize("encoder", [config.VGG(channels=(16, 32)), config.CNN(channels=(8, 16), dense=(32,))])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-3), (torch.bfloat16, 0.1)])
 def test_features_agree(
     tmp_path: Path, encoder: config.CNN | config.VGG, dtype: "torch.dtype", tolerance: float
@@ -72,14 +72,15 @@ def test_features_agree(
     for name in ("cpu", "cuda"):
         network, _ = load_network(model)
         device = pick_device(name)
-        found.append(encode(place(network, device), items, lambda x: image.tensor(x, STATE), 128, device, dtype)[0])
+        with Forward(network, lambda x: image.tensor(x, STATE), 128, device, dtype) as forward:
+            found.append(forward(items)[0])
     spread = found[0].std()
     assert np.abs(found[0] - found[1]).max() < tolerance * spread
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_training_reaches_the_same(tmp_path: Path, dtype: "torch.dtype") -> None:
-    encoder = config.VGG(stem=8, channels=(16, 32))
+    encoder = config.VGG(channels=(16, 32))
     _, on_cpu = train(tmp_path / "cpu", "cpu", encoder, dtype)
     _, on_gpu = train(tmp_path / "cuda", "cuda", encoder, dtype)
     assert on_cpu > 0.9
@@ -87,7 +88,7 @@ def test_training_reaches_the_same(tmp_path: Path, dtype: "torch.dtype") -> None
 
 
 def test_a_gpu_run_repeats_and_resumes(tmp_path: Path) -> None:
-    encoder = config.VGG(stem=8, channels=(16, 32))
+    encoder = config.VGG(channels=(16, 32))
     first, accuracy = train(tmp_path / "a", "cuda", encoder, torch.bfloat16)
     # the checkpoint of the finished run is found: nothing is trained again, the weights are the same
     again, same = train(tmp_path / "a", "cuda", encoder, torch.bfloat16)

@@ -131,6 +131,28 @@ def test_a_shard_without_accepted_rows(tmp_path: Path) -> None:
     assert run(tmp_path, greys(), gone=("05", "06", "07", "08", "09", "10", "11"))["rows"] == 5
 
 
+def test_an_item_that_cannot_be_repaired_is_left_out_and_counted(tmp_path: Path) -> None:
+    whole = run(tmp_path, greys(64))
+    before = read(tmp_path / "clean")
+    store = tmp_path / "raw"
+    table = read(store)
+    items = table["image"].to_pylist()
+    items[3] = items[3][:100]  # as if the decoder were another since ingest
+    writer = Writer(store, RAW, "test")
+    writer.add(table.set_column(table.column_names.index("image"), RAW.field("image"), pa.array(items, pa.binary())))
+    writer.finish({"in": 12, "accepted": 12, "quarantined": {}})
+    facts = clean(
+        params=config.Clean(), code="code", raw=store, rejected=tmp_path / "rejected", clean=tmp_path / "clean",
+        scratch=tmp_path / "scratch", progress=Progress(quiet=True),
+    )  # fmt: skip
+    assert facts == {**whole, "rows": 11}
+    assert read_manifest(tmp_path / "clean").counts == {
+        "in": 12, "accepted": 11, "quarantined": {"rejected by validate": 0, "could not be repaired": 1},
+    }  # fmt: skip
+    expected = before.filter([i != "03" for i in before["id"].to_pylist()])
+    assert read(tmp_path / "clean").equals(expected)
+
+
 def repair(data: bytes, mode: str = "L") -> np.ndarray:
     opened = Image.open(BytesIO(data))
     flat = image.repair(data, {"height": opened.height, "width": opened.width, "mode": mode}, 1 << 30)

@@ -69,8 +69,8 @@ def test_an_unknown_key_and_the_nearest_known_one(tmp_path: Path, text: str, say
         ("ingest: {shard_rows: true}", "ingest.shard_rows: should be a valid integer"),
         ('ingest: {val: "0.1"}', "ingest.val: should be a valid number"),
         ("ingest: []", "ingest: "),
-        ("train: {augment: {flip: 1}}", "train.augment.flip: should be a valid boolean"),
-        ("train: {augment: {flip: no}}", "train.augment.flip: should be a valid boolean"),
+        ("train: {augment: {flip: 1}}", "train.augment.flip: should be 'auto' or should be a valid boolean, but it is"),
+        ("train: {augment: {flip: no}}", "train.augment.flip: should be 'auto' or should be a valid boolean, but it is"),
         ("train: {encoder: {name: vgg, channels: 3}}", "train.encoder.channels: "),
         ("train: {encoder: {name: vgg, channels: [3, x]}}", "train.encoder.channels.1: "),
         ("validate: {labels: a}", "validate.labels: "),
@@ -196,25 +196,25 @@ def test_yaml_1_2_keeps_text_as_text(tmp_path: Path) -> None:
 def test_defaults_are_merged_key_by_key(tmp_path: Path) -> None:
     text = """
     defaults:
-      train: {epochs: 3, batch: 8, encoder: {name: vgg, stem: 4, dropout: 0.5}, optimizer: {name: sgd, lr: 0.7}}
+      train: {epochs: 3, batch: 8, encoder: {name: vgg, channels: [4], dropout: 0.5}, optimizer: {name: sgd, lr: 0.7}}
       mine: {miners: {svm: {miner: rbf_svm, views: [raw], params: {C: 2.0, gamma: scale}}}}
     datasets:
       a: {source: x}
       b:
         source: {path: y, label: kind}
-        train: {epochs: 5, encoder: {stem: 8}}
+        train: {epochs: 5, encoder: {channels: [8]}}
         mine: {miners: {svm: {params: {C: 9.0}}, km: {miner: kmeans, views: [deep]}}}
       c: {source: z, train: {encoder: {name: cnn}, optimizer: {name: adam}}}
     """
     made = load(tmp_path, text)
     assert made["a"].train.epochs == 3
-    assert made["a"].train.encoder == config.VGG(stem=4, dropout=0.5)
+    assert made["a"].train.encoder == config.VGG(channels=(4,), dropout=0.5)
     b = made["b"]
-    assert (b.train.epochs, b.train.batch, b.train.encoder) == (5, 8, config.VGG(stem=8, dropout=0.5))
+    assert (b.train.epochs, b.train.batch, b.train.encoder) == (5, 8, config.VGG(channels=(8,), dropout=0.5))
     assert b.source == config.Source(path="y", label="kind")
     assert b.mine.miners["svm"].params == {"C": 9.0, "gamma": "scale"}
     assert list(b.mine.miners) == ["svm", "km"]
-    # another name: nothing of the old mapping is left, neither stem and dropout nor lr
+    # another name: nothing of the old mapping is left, neither channels and dropout nor lr
     assert made["c"].train.encoder == config.CNN()
     assert made["c"].train.optimizer == config.Adam(name="adam")
 

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +12,16 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from tasks import config
-from tasks.encoders.network import load_network
-from tasks.extract import COMPONENTS, extract
+from tasks.encoders.network import Card, load_network, save_network
+from tasks.errors import DeepmineError
+from tasks.extract import COMPONENTS, Group, batch_rows, extract, train_rows, write_views
 from tasks.progress import Progress
-from tasks.store import HISTORY, STATE, Manifest, Writer, read_manifest, write_json
+from tasks.store import HISTORY, MANIFEST, STATE, Manifest, Writer, read_manifest, write_json
 from tasks.train import train
-from tasks.views import load_view
+from tasks.views import load_view, view_schema
 
 N, SIDE = 66, 10
 VIEWS = ("deep", "raw", "network")
@@ -39,17 +43,21 @@ def pictures(perturbed: str = "") -> np.ndarray:
     return items.reshape(N, -1)
 
 
+def schema_of_clean() -> pa.Schema:
+    """The columns that `clean` writes for these rows."""
+    return pa.schema(
+        [*((n, pa.string()) for n in ("id", "content", "split", "label")), ("image", pa.binary(SIDE * SIDE))],
+        metadata={"input": "image", "modality": "image"},
+    )
+
+
 def write_clean(
     folder: Path, shards: list[int], items: np.ndarray | None = None, state: dict[str, Any] = STATE_OF_ROWS,
     order: np.ndarray = IN_ORDER,
 ) -> Path:  # fmt: skip
     """A store as `clean` leaves it, of the given numbers of rows each shard."""
     items = pictures() if items is None else items
-    names = ("id", "content", "split", "label")
-    schema = pa.schema(
-        [*((n, pa.string()) for n in names), ("image", pa.binary(SIDE * SIDE))],
-        metadata={"input": "image", "modality": "image"},
-    )
+    schema = schema_of_clean()
     writer, start = Writer(folder, schema, "made by hand"), 0
     for rows in shards:
         part = order[start : start + rows]
@@ -71,7 +79,7 @@ def even(rows: int) -> list[int]:
 
 def fit_encoder(folder: Path, clean: Path, seed: int = 0) -> Path:
     params = config.Train(
-        encoder=config.VGG(stem=4, channels=(8, 12)), epochs=2, batch=16, seed=seed, device="cpu", precision="float32"
+        encoder=config.VGG(channels=(8, 12)), epochs=2, batch=16, seed=seed, device="cpu", precision="float32"
     )
     train(
         params=params, code="code", clean=clean, encoder=folder, scratch=folder / "scratch",
@@ -111,7 +119,7 @@ def usual(clean: Path, encoder: Path, tmp_path_factory: pytest.TempPathFactory) 
     """What `run` makes of the usual rows and the usual encoder."""
     home = tmp_path_factory.mktemp("usual")
     facts = run(home, clean, encoder)
-    assert facts == {"rows": N, "encoded": N, "device": "cpu", "precision": "float32"}
+    assert facts == {"rows": N, "encoded": N, "projected": N, "device": "cpu", "precision": "float32"}
     return home
 
 
@@ -124,7 +132,7 @@ def test_training_leaves_a_model_and_its_history(clean: Path, encoder: Path) -> 
     assert [e["epoch"] for e in json.loads((encoder / HISTORY).read_text())] == [1, 2]
 
 
-@pytest.mark.parametrize("shards", [even(7), even(32), [N], [1, 0, 30, N - 31]], ids=["7", "32", "all", "one empty"])
+@pytest.mark.parametrize("shards", [even(7), even(32), [N], [1, 0, 30, 0, N - 31]], ids=["7", "32", "all", "two empty"])
 def test_the_sharding_does_not_matter(shards: list[int], usual: Path, encoder: Path, tmp_path: Path) -> None:
     run(tmp_path, write_clean(tmp_path / "clean", shards), encoder)
     wanted, found = manifests(usual), manifests(tmp_path)
@@ -245,6 +253,105 @@ def test_a_repeated_run_makes_only_what_is_missing(usual: Path, clean: Path, enc
     damaged.write_bytes(data[:-1])
     assert run(tmp_path, clean, encoder)["encoded"] == even(20)[1] + even(20)[3]
     assert contents(tmp_path / "features") == wanted
+
+
+def grown(tmp_path: Path, split: str) -> tuple[Path, Path]:
+    """100 shards of rows, and the same with one more shard of rows of ``split`` at the end."""
+
+    def write(folder: Path, shards: int) -> Path:
+        rows = np.random.default_rng(0).integers(0, 256, (101 * 4, SIDE * SIDE), dtype=np.uint8)
+        writer = Writer(folder, schema_of_clean(), "made by hand")
+        for n in range(shards):
+            ids = [f"{n:03d}-{i}" for i in range(4)]
+            splits = [split] * 4 if n == 100 else ["train", "train", "val", "test"]
+            pixels = pa.array([row.tobytes() for row in rows[4 * n : 4 * n + 4]], pa.binary(SIDE * SIDE))
+            arrays = [*map(pa.array, (ids, ids, splits, ["class 0"] * 4)), pixels]
+            writer.add(pa.Table.from_arrays(arrays, schema=schema_of_clean()))
+        write_json(folder / STATE, STATE_OF_ROWS)
+        writer.finish({"in": 4 * shards, "accepted": 4 * shards, "quarantined": {}})
+        return folder
+
+    return write(tmp_path / "before", 100), write(tmp_path / "after", 101)
+
+
+@pytest.mark.parametrize(("split", "projected"), [("test", 4), ("train", 404)])
+def test_one_percent_more_rows_are_one_percent_of_the_work(
+    split: str, projected: int, encoder: Path, tmp_path: Path
+) -> None:
+    before, after = grown(tmp_path, split)
+    run(tmp_path / "home", before, encoder)
+    kept = {(v, f.name): f.stat().st_ino for v in VIEWS for f in (tmp_path / "home/features" / v).glob("*.parquet")}
+    facts = run(tmp_path / "home", after, encoder)
+    # train rows are what the raw view is fitted on: with more of them it is another one, without another forward pass
+    assert (facts["encoded"], facts["projected"]) == (4, projected)
+    for (view, name), inode in kept.items():
+        if view != "raw" or split == "test":
+            assert (tmp_path / "home/features" / view / name).stat().st_ino == inode
+    run(tmp_path / "full", after, encoder)
+    assert contents(tmp_path / "full" / "features") == contents(tmp_path / "home" / "features")
+
+
+def test_what_a_thread_raises_is_raised(clean: Path, encoder: Path, tmp_path: Path) -> None:
+    damaged = shutil.copytree(clean, tmp_path / "clean")
+    (damaged / "00002.parquet").write_bytes(b"no shard")
+    group = Group({"deep": view_schema("deep", 1, "mark")}, lambda items: [np.zeros((len(items), 1), np.float32)], "")
+    with pytest.raises(DeepmineError, match=r"00002\.parquet: damaged"):
+        write_views([group], damaged, tmp_path / "features", tmp_path / "scratch", Progress(quiet=True))
+    assert not (tmp_path / "features" / "deep" / MANIFEST).exists()
+
+
+def test_large_images_are_encoded_and_fitted_in_smaller_parts(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    rows = [batch_rows(config.Extract(), cpu, (3, side, side)) for side in (28, 64, 150, 2000)]
+    assert rows == [128, 128, 23, 1]
+    assert batch_rows(config.Extract(batch=7), cpu, (3, 2000, 2000)) == 7
+    everything = train_rows(clean, 1000)
+    assert len(everything) == SPLIT.count("train")
+    monkeypatch.setattr("tasks.extract.FIT_VALUES", 5 * SIDE * SIDE)
+    assert np.array_equal(train_rows(clean, 1000), everything[:5])
+
+
+COLOUR = {"height": 48, "width": 48, "mode": "RGB", "mean": [120.0] * 3, "std": [60.0] * 3}
+SMALL_CNN = {
+    "channels": [4], "kernel": 3, "pooling": "max", "activation": "relu", "dense": [8], "dropout": 0.0,
+}  # fmt: skip
+PEAK = """
+import resource, sys
+from pathlib import Path
+from tests.tasks.test_extract import run
+run(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), batch=128, fit_rows=500)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+    peaks = []
+    card = Card({"name": "cnn", **SMALL_CNN}, (3, 48, 48), ["class 0", "class 1"], {**STATE_OF_ROWS, **COLOUR})
+    save_network(tmp_path / "encoder", card.build(), card)
+    for shards in (6, 60):
+        clean = write_colour(tmp_path / f"clean{shards}", shards)
+        command = [sys.executable, "-c", PEAK, str(tmp_path / f"home{shards}"), str(clean), str(tmp_path / "encoder")]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2])
+        assert done.returncode == 0, done.stderr
+        peaks.append(int(done.stdout))
+    assert peaks[1] < 1.2 * peaks[0]
+
+
+def write_colour(folder: Path, shards: int) -> Path:
+    """A clean store of ``shards`` times 500 colour images of 48 x 48 noise, which come to 3.5 MB a shard."""
+    schema = pa.schema(
+        [*list(schema_of_clean())[:4], ("image", pa.binary(48 * 48 * 3))], metadata=schema_of_clean().metadata
+    )
+    writer, rng = Writer(folder, schema, "made by hand"), np.random.default_rng(0)
+    for n in range(shards):
+        ids = [f"{n}-{i}" for i in range(500)]
+        pixels = pa.array([rng.bytes(48 * 48 * 3) for _ in ids], schema.types[-1])
+        arrays = [*map(pa.array, (ids, ids, ["train"] * 500, [LABEL[i % 3] for i in range(500)])), pixels]
+        writer.add(pa.Table.from_arrays(arrays, schema=schema))
+    write_json(folder / STATE, {**STATE_OF_ROWS, **COLOUR})
+    writer.finish({"in": 500 * shards, "accepted": 500 * shards, "quarantined": {}})
+    return folder
 
 
 def test_what_changed_is_made_again(clean: Path, encoder: Path, tmp_path: Path) -> None:

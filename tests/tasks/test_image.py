@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 
 from tasks import config
 from tasks.modalities import image
@@ -142,6 +142,97 @@ def test_one_pixel() -> None:
     facts = image.inspect(encode(noise(0, 1)), PLENTY)
     assert (facts["width"], facts["height"]) == (1, 1)
     assert len(image.repair(encode(noise(0, 1)), {"height": 3, "width": 4, "mode": "RGB"}, PLENTY)) == 36
+
+
+PLACE = b"\0\x01\0\x02\0\0\0\x02N"  # GPS latitude, north, big-endian
+XMP = b"<x:xmpmeta><exif:GPSLatitude>52,31N</exif:GPSLatitude></x:xmpmeta>"
+
+
+@pytest.mark.parametrize("turn", [1, 6])
+def test_a_jpeg_loses_its_metadata_and_no_bit_of_its_picture(turn: int) -> None:
+    exif = Image.Exif()
+    exif[TURNED] = turn
+    exif.get_ifd(0x8825)[1] = "N"
+    profile = b"a profile " * 20
+    plain = photo(exif=b"", icc_profile=profile)
+    tagged = photo(exif=exif, icc_profile=profile, xmp=XMP, comment=b"at home") + photo()  # another one after its end
+    facts, kept = image.admit(tagged, PLENTY)
+    assert facts == image.inspect(tagged, PLENTY) == image.inspect(kept, PLENTY)
+    assert (facts["width"], facts["height"]) == ((16, 12) if turn == 6 else (12, 16))
+    assert b"GPS" not in kept
+    assert PLACE not in kept
+    assert b"home" not in kept
+    assert Image.open(BytesIO(kept)).info["icc_profile"] == profile
+    head = kept.index(b"\xff\xdb")  # from the quantisation tables on
+    assert kept[head:] == plain[plain.index(b"\xff\xdb") :]
+
+
+def test_without_metadata_bytes_stay_as_they_are() -> None:
+    for form in image.FORMATS:
+        data = encode(Image.fromarray(noise(0)).convert("RGB"), form)
+        assert image.admit(data, PLENTY)[1] is data
+
+
+def test_a_jpeg_in_disorder_is_written_anew() -> None:
+    data = photo()
+    place = data.index(b"\xff\xdb")
+    odd = data[:place] + b"\0\0" + data[place:]  # which Pillow passes over
+    facts, kept = image.admit(odd, PLENTY)
+    assert facts["content"] == image.inspect(data, PLENTY)["content"]
+    assert kept.startswith(b"\x89PNG")
+    assert PLACE not in kept
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P", "LA", "1", "I;16"])
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF"])
+def test_other_formats_lose_the_place_and_no_pixel(form: str, mode: str) -> None:
+    exif = Image.Exif()
+    exif[TURNED] = 6
+    exif.get_ifd(0x8825)[1] = "N"
+    pixels = noise(0, 8)[:, :6]
+    picture = (
+        Image.fromarray(pixels.astype(np.uint16) * 99) if mode == "I;16" else Image.fromarray(pixels).convert(mode)
+    )
+    buffer = BytesIO()
+    picture.save(buffer, form, exif=exif)
+    facts, kept = image.admit(buffer.getvalue(), PLENTY)
+    assert facts == image.inspect(buffer.getvalue(), PLENTY) == image.inspect(kept, PLENTY)
+    assert (facts["width"], facts["height"]) == (8, 6)
+    assert 0x8825 not in Image.open(BytesIO(kept)).getexif()
+
+
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF"])
+def test_other_formats_lose_xmp(form: str) -> None:
+    text = PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", XMP.decode())
+    options = {"PNG": {"pnginfo": text}, "WEBP": {"xmp": XMP}, "TIFF": {"tiffinfo": {700: XMP}}}
+    tagged = photo(form, exif=b"", **options[form])
+    assert b"GPSLatitude" in tagged
+    facts, kept = image.admit(tagged, PLENTY)
+    assert b"GPSLatitude" not in kept
+    assert facts == image.inspect(kept, PLENTY) == image.inspect(tagged, PLENTY)
+
+
+def sketch(picture: Image.Image, form: str = "PNG") -> np.ndarray:
+    """The sketch of a picture, (16, 16) uint8."""
+    return np.frombuffer(image.inspect(encode(picture, form), PLENTY)["sketch"], np.uint8).reshape(16, 16)
+
+
+@pytest.mark.parametrize("side", [1, 5, 16, 32, 300])
+def test_the_sketch_is_the_picture_small_and_grey(side: int) -> None:
+    ramp = np.linspace(0, 255, side).astype(np.uint8)[:, None].repeat(2 * side, 1)
+    assert (np.diff(sketch(Image.fromarray(ramp))[:, 0].astype(int)) >= 0).all()
+    assert np.abs(sketch(Image.new("RGB", (side, 2 * side), (255, 0, 0))).astype(int) - 76).max() <= 1
+
+
+def test_sketches_are_alike_whatever_the_mode() -> None:
+    grey = noise(0, 32)
+    expected = sketch(Image.fromarray(grey)).astype(int)
+    for mode in ("RGB", "RGBA", "P", "LA"):
+        assert np.abs(sketch(Image.fromarray(grey).convert(mode)) - expected).max() <= 2
+    assert np.abs(sketch(Image.fromarray(grey.astype(np.uint16) * 257)) - expected).max() <= 2
+    clear = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    assert sketch(clear).min() == 255  # on white, as cleaning has it
 
 
 STATE = {"height": 3, "width": 4, "mode": "RGB"}

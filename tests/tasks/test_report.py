@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from tasks import config
-from tasks.page import atlas, examples, quality, results, words
+from tasks.page import atlas, examples, quality, results, runs, words
 from tasks.page.pictures import sprite
 from tasks.progress import Progress
 from tasks.report import report
@@ -32,7 +32,7 @@ def hostile(i: int) -> str:
 
 
 def write_source(folder: Path) -> Path:
-    """60 images of three classes, one more that is broken, a copy and a row without a label."""
+    """60 images of three classes, one more that is broken, a copy, one without a label, and a test row's like."""
     folder.mkdir()
     rng = np.random.default_rng(0)
     splits = ["train"] * 36 + ["val"] * 9 + ["test"] * 15
@@ -44,11 +44,14 @@ def write_source(folder: Path) -> Path:
         rows.append((hostile(i), f"{i}.png", LABELS[i % 3], split))
     (folder / "60.png").write_bytes(b"no image")
     shutil.copy(folder / "0.png", folder / "61.png")
+    darker = np.asarray(Image.open(folder / "47.png")) // 2
+    Image.fromarray(darker).save(folder / "63.png")
     Image.fromarray(rng.integers(0, 90, (12, 12)).astype(np.uint8)).save(folder / "62.png")
     rows += [
         (hostile(60), "60.png", LABELS[0], "train"),
         (hostile(61), "61.png", LABELS[0], "train"),
         (hostile(62), "62.png", None, "train"),
+        (hostile(63), "63.png", LABELS[0], "train"),
     ]
     table = pa.Table.from_pylist([dict(zip(("id", "path", "label", "split"), r, strict=True)) for r in rows])
     pq.write_table(table, folder / "rows.parquet")
@@ -77,12 +80,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         evaluate=config.Evaluate(resamples=100),
     )
     plan(dataset=dataset, listing=at["listing"], plan=at["plan"], warn=pytest.fail)
-    facts = {}
+    facts: dict[str, object] = {}
+    warnings: list[str] = []
     for stage in (ingest, validate, clean, train, extract, mine, evaluate):
         known = {**at, "source": dataset.source, "inputs": dataset.inputs, "code": "code"}
         known |= {"params": getattr(dataset, stage.__name__), "scratch": home / "scratch" / stage.__name__}
-        known["progress"] = Progress(quiet=True)
+        known |= {"progress": Progress(quiet=True), "warn": warnings.append}
         facts[stage.__name__] = stage(**{name: known[name] for name in inspect.signature(stage).parameters})
+    assert len(warnings) == 1
     at["records"].mkdir()
     for name, found in facts.items():
         record = {"stage": name, "dataset": "tiny", "began": "2026-01-02T03:04:05", "seconds": 1.5,
@@ -175,8 +180,8 @@ def test_the_page_says_what_was_found(page: str, made: Path) -> None:
     assert verdict["fusion"]["sentence"] in text
     for reason in ("not an image", "copy", "label missing"):
         assert f"{reason}: 1 row" in text
-    assert "63 items were found" in text
-    assert "60 rows were accepted and 3 quarantined" in " ".join(text.split())
+    assert "64 items were found" in text
+    assert "61 rows were accepted and 3 quarantined" in " ".join(text.split())
     assert "deepmine run tiny" in text
     assert 'href="quality/rows/index.html"' in page
     assert text.count("cluster ") >= 3
@@ -184,9 +189,21 @@ def test_the_page_says_what_was_found(page: str, made: Path) -> None:
 
 def test_rejected_rows_have_pictures_and_unreadable_ones_none(page: str) -> None:
     start = page.index("Quarantine</h3>")
-    part = page[start : page.index("Accepted rows of each class")]
+    part = page[start : page.index("Near-duplicates</h3>")]
     assert part.count("<img") == 2
     assert part.count("no picture") == 1
+
+
+def test_near_duplicates_are_shown_in_pairs(page: str) -> None:
+    start = page.index("Near-duplicates</h3>")
+    part = page[start : page.index("Accepted rows of each class")]
+    assert "1 of the 15 test rows has its like in train or val" in part
+    assert part.count("<img") == 2
+    assert "test and train" in part
+    text = "".join(Reader(part).texts)
+    assert hostile(47)[:39] in text
+    assert hostile(63)[:39] in text
+    assert 'href="#near-duplicates"' in page[: page.index("</header>")]
 
 
 def test_the_same_run_gives_the_same_page(page: str, made: Path) -> None:
@@ -225,6 +242,15 @@ def test_no_clusterers_no_val_rows_and_no_docs(made: Path, tmp_path: Path) -> No
     assert json.loads(Reader(page).data["curves-data"])["loss"]["val"] == []
 
 
+def test_the_rate_of_a_stage_is_its_rows_or_what_it_measured() -> None:
+    records = {
+        "clean": {"seconds": 2.0, "facts": {"rows": 50}},
+        "train": {"seconds": 9.0, "facts": {"rows": 50, "images_per_second": 70}},
+        "mine": {"seconds": 0.0, "facts": {"rows": 50}},
+    }  # fmt: skip
+    assert [line["rate"] for line in runs.times(records, ("ingest", *records))] == [None, 25, 70, None]
+
+
 def test_the_links_follow_the_place_of_the_page(made: Path) -> None:
     [first, _] = quality.data_docs(made / "quality", made / "elsewhere" / "index.html")
     assert first["href"] == "../quality/classes/index.html"
@@ -236,7 +262,9 @@ def test_the_links_follow_the_place_of_the_page(made: Path) -> None:
         (words.percent(0.98123), "98.1 %"), (words.percent(1.0), "100 %"), (words.percent(0.9999), "99.99 %"),
         (words.percent(None), "–"), (words.points(-0.0302), "−3.0"), (words.points(-0.0001), "0.0"),
         (words.seconds(0.01), "< 0.1 s"), (words.seconds(94.2), "94 s"), (words.seconds(400), "6 min 40 s"),
-        (words.seconds(7260), "2 h 1 min"), (words.count(None), "–"), (words.number(-0.05), "−0.05"),
+        (words.seconds(7260), "2 h 1 min"),
+        (words.rate(2069.4), "2,069"), (words.rate(3.21), "3.2"),
+        (words.count(None), "–"), (words.number(-0.05), "−0.05"),
         (str(words.bdi("<b>")), "<bdi>&lt;b&gt;</bdi>"), (str(words.bdi(0)), "<bdi>0</bdi>"),
         (words.flatten({"a": {"b": [1, True]}, "c": None, "d": {}}),
          [("a.b", "[1, true]"), ("c", "null"), ("d", "{}")]),

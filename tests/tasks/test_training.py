@@ -12,8 +12,9 @@ import torch
 from safetensors.torch import save_file
 
 from tasks import config
+from tasks.encoders.muon import Muon, orthogonal
 from tasks.encoders.network import Card, Network, place
-from tasks.encoders.training import LOSSES, OPTIMIZERS, Epoch, Rows, class_weights, fit, judge, ramp
+from tasks.encoders.training import LOSSES, OPTIMIZERS, Epoch, Rows, class_weights, fit, judge, ramp, schedule
 from tasks.errors import DeepmineError
 from tasks.modalities import image
 from tasks.progress import Progress
@@ -21,7 +22,7 @@ from tasks.progress import Progress
 SIDE = 12
 STATE = {"mean": [110.0], "std": [50.0], "height": SIDE, "width": SIDE, "mode": "L"}
 CNN = config.CNN(channels=(4, 8), dense=(16,), dropout=0.3)
-VGG = config.VGG(stem=4, channels=(8,), dropout=0.3)
+VGG = config.VGG(channels=(8,), dropout=0.3)
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -86,7 +87,7 @@ def run(
     progress = Recorder(dies_in)
     history, rate = fit(
         network, bars(90, 0), bars(40, 1) if val is None else val, params=wanted, prepare=prepare,
-        augment=lambda x, g: image.augment(x, wanted.augment, g), dtype=torch.float32,
+        augment=lambda x, m, g: image.augment(x, wanted.augment, m, g), dtype=torch.float32,
         checkpoint=folder / "checkpoint.safetensors", key=key, progress=progress,
     )  # fmt: skip
     assert rate > 0 or not progress.epochs
@@ -96,7 +97,8 @@ def run(
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_falls_under_every_optimizer(loss: str, optimizer: str, tmp_path: Path) -> None:
-    chosen = config.SGD(lr=0.02) if optimizer == "sgd" else config.Adam(name=optimizer, lr=5e-3)  # type: ignore[arg-type]
+    chosen: Any = {"sgd": config.SGD(lr=0.02), "muon": config.Muon(lr=0.1)}.get(optimizer)
+    chosen = chosen or config.Adam(name=optimizer, lr=5e-3)  # type: ignore[arg-type]
     made = run(
         tmp_path, optimizer=chosen, loss=config.Loss(name=loss, class_weights="balanced"),  # type: ignore[arg-type]
         encoder=config.CNN(channels=(4,), dense=(16,)), augment=config.Augment(crop=0),
@@ -108,8 +110,29 @@ def test_every_loss_falls_under_every_optimizer(loss: str, optimizer: str, tmp_p
     assert [k for k, v in made.network.state_dict().items() if torch.equal(v, first[k])] == []
 
 
+def test_muon_turns_weights_and_keeps_their_length() -> None:
+    network = new(VGG)
+    optimizer = Muon(network, lr=0.1, momentum=0.6, adam_lr=0.01, weight_decay=0.0)
+    before = {k: v.detach().clone() for k, v in network.named_parameters()}
+    items = torch.randn(8, 1, SIDE, SIDE, generator=generator())
+    for _ in range(3):
+        network(items)[1].square().mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    frozen = [k for k, v in network.named_parameters() if torch.equal(v, before[k])]
+    assert frozen == [k for k, v in network.named_parameters() if not v.requires_grad] != []
+    for weight in (p for p in network.encoder.parameters() if p.requires_grad and p.ndim > 1):
+        assert float(weight.detach().norm()) == pytest.approx(len(weight) ** 0.5, rel=0.06)
+
+
+@pytest.mark.parametrize("size", [(4, 30), (30, 4), (5, 5)])
+def test_orthogonal_steps_have_singular_values_near_one(size: tuple[int, int]) -> None:
+    values = torch.linalg.svdvals(orthogonal(torch.randn(size, generator=generator())))
+    assert 0.6 < float(values.min()) <= float(values.max()) < 1.3
+
+
 def test_the_names_are_those_that_are_declared() -> None:
-    names = {"sgd"} | set(get_args(get_type_hints(config.Adam)["name"]))
+    names = {"sgd", "muon"} | set(get_args(get_type_hints(config.Adam)["name"]))
     assert names == set(OPTIMIZERS)
     assert set(get_args(get_type_hints(config.Loss)["name"])) == set(LOSSES)
 
@@ -156,10 +179,10 @@ def test_the_learning_rate_goes_up_and_down() -> None:
     assert [ramp(v) for v in (0.1, 0.2, 0.6, 1.0)] == pytest.approx([0.5, 1, 0.5, 1e-3])
 
 
-@pytest.mark.parametrize("optimizer", [config.SGD(), config.SGD(momentum=0.0), config.Adam()])
+@pytest.mark.parametrize("optimizer", [config.Muon(), config.SGD(), config.SGD(momentum=0.0), config.Adam()])
 @pytest.mark.parametrize("encoder", [CNN, VGG])
 def test_an_interrupted_run_ends_as_an_undisturbed_one(encoder: Any, optimizer: Any, tmp_path: Path) -> None:
-    params = {"encoder": encoder, "optimizer": optimizer, "augment": config.Augment(flip=True, crop=2, cutout=3)}
+    params = {"encoder": encoder, "optimizer": optimizer, "augment": config.Augment(flip=True, crop=0.2, cutout=0.3)}
     whole = run(tmp_path / "whole", **params)
     for dies_in in (2, 4):
         with pytest.raises(Interrupted):
@@ -210,7 +233,7 @@ def test_each_epoch_has_its_own_order_augmentation_and_dropout(tmp_path: Path) -
 
     dropout.register_forward_hook(dropped)
 
-    def augment(batch: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    def augment(batch: torch.Tensor, _: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         seen["order"].append(batch.clone())
         seen["draws"].append(torch.rand(4, generator=generator))
         return batch
@@ -270,45 +293,62 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-BATCH = torch.randn(32, 3, 9, 7, generator=generator(9))
+BATCH = torch.randint(0, 256, (32, 9, 7, 3), generator=generator(9), dtype=torch.uint8)
+TURN = torch.arange(32) % 3 == 0
 
 
-@pytest.mark.parametrize("crop", [0, 2, 7, 20])
-@pytest.mark.parametrize("cutout", [0, 3, 256])
+@pytest.mark.parametrize("crop", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("cutout", [0.0, 0.4, 1.0])
 @pytest.mark.parametrize("flip", [False, True])
-def test_augmentation_keeps_shape_and_repeats(flip: bool, cutout: int, crop: int) -> None:
+def test_augmentation_keeps_shape_and_repeats(flip: bool, cutout: float, crop: float) -> None:
     params = config.Augment(flip=flip, crop=crop, cutout=cutout)
     before = BATCH.clone()
-    one, two, other = (image.augment(BATCH, params, generator(seed)) for seed in (1, 1, 2))
+    one, two, other = (image.augment(BATCH, params, TURN, generator(seed)) for seed in (1, 1, 2))
     assert (one.shape, one.dtype) == (BATCH.shape, BATCH.dtype)
     assert torch.equal(one, two)
     assert torch.equal(BATCH, before)
-    if cutout < 20 and (flip or crop or cutout):
+    if crop or cutout:
         assert not torch.equal(one, other)
 
 
 def test_augmentation_switched_off_changes_nothing() -> None:
-    assert torch.equal(image.augment(BATCH, config.Augment(flip=False, crop=0, cutout=0), generator()), BATCH)
+    assert torch.equal(image.augment(BATCH, config.Augment(flip=False, crop=0, cutout=0), TURN, generator()), BATCH)
 
 
-def test_a_flip_mirrors_some_and_leaves_the_others() -> None:
-    made = image.augment(BATCH, config.Augment(flip=True, crop=0), generator())
-    kept = [torch.equal(a, b) for a, b in zip(made, BATCH, strict=True)]
-    mirrored = [torch.equal(a, b) for a, b in zip(made, BATCH.flip(3), strict=True)]
-    assert all(a != b for a, b in zip(kept, mirrored, strict=True))
-    assert 5 < sum(kept) < 27
+def test_a_flip_mirrors_those_whose_turn_it_is() -> None:
+    made = image.augment(BATCH, config.Augment(flip=True, crop=0), TURN, generator())
+    assert torch.equal(made[TURN], BATCH[TURN].flip(2))
+    assert torch.equal(made[~TURN], BATCH[~TURN])
 
 
-@pytest.mark.parametrize("crop", [1, 3])
-def test_a_crop_is_a_piece_of_the_mirrored_surroundings(crop: int) -> None:
-    made = image.augment(BATCH, config.Augment(crop=crop), generator())
-    around = torch.nn.functional.pad(BATCH, (crop,) * 4, mode="reflect")
+def test_an_image_and_its_mirror_image_take_turns(tmp_path: Path) -> None:
+    turns: list[torch.Tensor] = []
+
+    def augment(batch: torch.Tensor, mirrored: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        turns.append(mirrored[batch[:, 0, 0, 0].argsort()])  # whatever the order of the epoch
+        return batch
+
+    rows = bars(60, 0)
+    rows.items[:, 0, 0, 0] = torch.arange(60)
+    fit(
+        new(CNN), rows, bars(0, 0), params=config.Train(encoder=CNN, epochs=3, batch=60), prepare=prepare,
+        augment=augment, dtype=torch.float32, checkpoint=tmp_path / "c", key="key", progress=Progress(quiet=True),
+    )  # fmt: skip
+    assert 10 < int(turns[0].sum()) < 50
+    assert torch.equal(turns[1], ~turns[0])
+    assert torch.equal(turns[2], turns[0])
+
+
+@pytest.mark.parametrize("reach", [1, 3])
+def test_a_crop_is_a_piece_of_the_mirrored_surroundings(reach: int) -> None:
+    made = image.augment(BATCH, config.Augment(flip=False, crop=reach / 7), TURN, generator())
+    around = torch.nn.functional.pad(BATCH.permute(0, 3, 1, 2).float(), (reach,) * 4, mode="reflect")
     places = set()
-    for out, whole in zip(made, around, strict=True):
+    for out, whole in zip(made.permute(0, 3, 1, 2).float(), around, strict=True):
         found = [
             (y, x)
-            for y in range(2 * crop + 1)
-            for x in range(2 * crop + 1)
+            for y in range(2 * reach + 1)
+            for x in range(2 * reach + 1)
             if torch.equal(whole[:, y : y + 9, x : x + 7], out)
         ]
         assert len(found) == 1
@@ -317,12 +357,14 @@ def test_a_crop_is_a_piece_of_the_mirrored_surroundings(crop: int) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5])
-def test_a_cutout_blanks_one_square(size: int) -> None:
-    ones = torch.ones(200, 2, 11, 13)
-    blank = image.augment(ones, config.Augment(crop=0, cutout=size), generator()) == 0
-    assert torch.equal(blank[:, 0], blank[:, 1])
+def test_a_cutout_blanks_one_square_in_the_mean_colour(size: int) -> None:
+    items = torch.full((200, 11, 13, 2), 9, dtype=torch.uint8)
+    items[:, 5, 6] = 155
+    mean = int(items.float().mean().round())
+    blank = image.augment(items, config.Augment(flip=False, crop=0, cutout=size / 11), TURN, generator()) == mean
+    assert torch.equal(blank[..., 0], blank[..., 1])
     largest = 0
-    for mask in blank[:, 0]:
+    for mask in blank[..., 0]:
         rows, columns = torch.nonzero(mask.any(1)).flatten(), torch.nonzero(mask.any(0)).flatten()
         height, width = (int(v[-1] - v[0]) + 1 for v in (rows, columns))
         assert int(mask.sum()) == height * width  # a full rectangle, and nothing beside it
@@ -333,6 +375,33 @@ def test_a_cutout_blanks_one_square(size: int) -> None:
         assert width == size or columns[0] == 0 or columns[-1] == 12
         largest = max(largest, height * width)
     assert largest == size * size
+
+
+def one_way(n: int, channels: int, seed: int = 0) -> tuple[torch.Tensor, np.ndarray]:
+    """Noise with a bright bar: in class 0 on the left, in class 1 on the right, in class 2 across the middle."""
+    rng = np.random.default_rng(seed)
+    items, classes = rng.integers(0, 160, (n, 20, 17, channels), dtype=np.uint8), rng.integers(0, 3, n)
+    places = {0: np.s_[:, :4], 1: np.s_[:, -4:], 2: np.s_[8:12, :]}
+    for item, label in zip(items, classes, strict=True):
+        item[places[int(label)]] += 90
+    return torch.from_numpy(items), classes
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_mirroring_is_kept_from_classes_that_it_would_mix(channels: int) -> None:
+    items, classes = one_way(400, channels)
+    assert not image.mirrors(items, classes)
+    assert image.mirrors(items, np.minimum(classes, 1) * 0 + (classes == 2))  # left and right are one class
+    assert image.mirrors(items, np.random.default_rng(1).permutation(classes))  # nothing to see at all
+
+
+def test_the_schedule_comes_to_about_a_thousand_steps() -> None:
+    for rows in (200, 800, 4_000, 20_000, 45_000):
+        epochs, batch = schedule(config.Train(), rows)
+        assert 300 <= epochs * (rows // batch) <= 1500
+    assert schedule(config.Train(), 45_000) == (12, 512)
+    assert schedule(config.Train(), 10) == (100, 10)
+    assert schedule(config.Train(epochs=3, batch=7), 45_000) == (3, 7)
 
 
 def test_a_flipped_bit_in_the_checkpoint_is_noticed(tmp_path: Path) -> None:

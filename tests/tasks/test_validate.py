@@ -1,12 +1,15 @@
 """validate: what is rejected and why, when it stops, and Data Docs that ask nothing of the network."""
 
 import json
+from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tasks import config
@@ -19,9 +22,14 @@ from tasks.validate import class_table, copies, validate
 RAW = pa.schema(
     [("id", pa.string()), ("content", pa.string()), ("split", pa.string()), ("label", pa.string()),
      ("group", pa.string()), ("source", pa.string()), ("bytes", pa.int64()), ("width", pa.int64()),
-     ("height", pa.int64()), ("mode", pa.string()), ("image", pa.binary())],
+     ("height", pa.int64()), ("mode", pa.string()), ("sketch", pa.binary(256)), ("image", pa.binary())],
     metadata={"input": "image", "modality": "image"},
 )  # fmt: skip
+
+
+def sketch(seed: str) -> bytes:
+    """Noise, which is like no other."""
+    return np.random.default_rng(list(seed.encode())).integers(0, 256, 256, np.uint8).tobytes()
 
 
 def rows(labels: str = "ab", each: int = 10) -> list[dict[str, Any]]:
@@ -30,7 +38,7 @@ def rows(labels: str = "ab", each: int = 10) -> list[dict[str, Any]]:
         {
             "id": f"{label}{i}", "content": f"{label}{i}", "split": "train" if i < 6 else "val" if i < 8 else "test",
             "label": label, "group": None, "source": f"{label}/{i}.png", "bytes": 9, "width": 8, "height": 8,
-            "mode": "L", "image": b"x",
+            "mode": "L", "sketch": sketch(f"{label}{i}"), "image": b"x",
         }
         for label in labels for i in range(each)
     ]  # fmt: skip
@@ -42,13 +50,15 @@ def store(folder: Path, schema: pa.Schema, records: list[dict[str, Any]]) -> Non
     writer.finish({"in": len(records), "accepted": len(records), "quarantined": {}})
 
 
-def run(home: Path, records: list[dict[str, Any]], lost: int = 0, **params: Any) -> dict[str, Any]:
+def run(
+    home: Path, records: list[dict[str, Any]], lost: int = 0, warn: Callable[[str], None] = pytest.fail, **params: Any
+) -> dict[str, Any]:  # fmt: skip
     bad = [{"id": f"lost{i}", "source": "s", "reason": "empty file"} for i in range(lost)]
     store(home / "raw", RAW, records)
     store(home / "unreadable", QUARANTINE, bad)
     return validate(
         params=config.Validate(**params), raw=home / "raw", unreadable=home / "unreadable",
-        rejected=home / "rejected", quality=home / "quality", progress=Progress(quiet=True),
+        rejected=home / "rejected", quality=home / "quality", warn=warn, progress=Progress(quiet=True),
     )  # fmt: skip
 
 
@@ -120,6 +130,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "leak": {"content": "a9"}, "twin1": {"content": "t"}, "twin2": {"content": "t", "label": "b"},
     }  # fmt: skip
     records += [{**records[0], "id": key, "content": key, **change} for key, change in odd.items()]
+    records[1]["sketch"] = shifted(records[0]["sketch"])  # a0 and a1, which both are train rows
     facts = run(
         home, records, lost=1, labels=("a", "b"), max_side=50, max_rejected=0.15,
         expectations=(
@@ -177,6 +188,35 @@ class Reader(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         wanted = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src", "embed": "src"}
         self.loaded += [value or "" for name, value in attrs if name == wanted.get(tag)]
+
+
+def shifted(sketch: bytes) -> bytes:
+    """The same picture, a little darker and with less contrast."""
+    return (np.frombuffer(sketch, np.uint8) * 0.8 + 5).astype(np.uint8).tobytes()
+
+
+def test_near_duplicates_stay_and_are_listed(made: Path) -> None:
+    found = summary(made)["near_duplicates"]
+    # a0's sketch is also that of all the rejected rows, which are not compared
+    assert (found["pairs"], found["rows"], found["leaked"], found["conflicts"]) == (1, 2, 0, 0)
+    listed = pq.read_table(made / "quality" / "near_duplicates.parquet").to_pylist()
+    assert [(row["group"], row["id"], row["like"]) for row in listed] == [(1, "a0", "a1"), (1, "a1", "a0")]
+    assert not {"a0", "a1"} & set(rejected(made))
+
+
+def test_near_duplicates_across_splits_or_labels_are_said_aloud(tmp_path: Path) -> None:
+    records, said = rows(), list[str]()
+    records[9]["sketch"] = shifted(records[0]["sketch"])  # a9, a test row
+    records[11]["sketch"] = shifted(records[1]["sketch"])  # b1, in train like a1
+    run(tmp_path, records, warn=said.append)
+    assert said == [
+        "4 images are near-duplicates of others: 2 pairs (correlation above 0.99 at 16 x 16 grey). "
+        "1 of the 4 test rows has its like in train or val, so test figures may be too good. "
+        "In 1 group of near-duplicates the labels differ."
+    ]
+    assert [p["rows"][0]["id"] for p in summary(tmp_path)["near_duplicates"]["examples"]] == ["a0", "a1"]
+    run(tmp_path, records, near_duplicates=1.0)
+    assert summary(tmp_path)["near_duplicates"]["pairs"] == 0
 
 
 def test_data_docs_load_nothing_from_outside(made: Path) -> None:

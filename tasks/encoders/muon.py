@@ -1,0 +1,61 @@
+"""Muon: weight matrices take orthogonal steps of a fixed angle, everything else takes Adam's.
+
+Keller Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024, kellerjordan.github.io/posts/muon,
+with the normalised weights of the author's cifar10-airbench. (`torch.optim.Muon` takes two-dimensional weights
+only and keeps their length free.)
+"""
+
+import torch
+
+from tasks.encoders.network import Network
+
+#: Coefficients of the quintic whose iteration takes every singular value near one.
+A, B, C = 3.4445, -4.7750, 2.0315
+STEPS = 3
+
+
+class Muon(torch.optim.AdamW):
+    """Muon for the encoder's weights of two or more dimensions, AdamW for its vectors and for the head.
+
+    A weight is kept at the length of the root of its rows, so that ``lr`` is about an angle: it means the same for
+    every layer, size of batch and scale of the loss, and no weight decay is needed.
+    """
+
+    def __init__(self, network: Network, *, lr: float, momentum: float, adam_lr: float, weight_decay: float) -> None:
+        trained = [p for p in network.encoder.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in trained if p.ndim > 1], "lr": lr, "orthogonal": True},
+            {"params": [p for p in trained if p.ndim < 2], "lr": adam_lr},
+            {"params": list(network.head.parameters()), "lr": adam_lr / 10},
+        ]
+        super().__init__([g for g in groups if g["params"]], betas=(0.9, 0.95), weight_decay=weight_decay)
+        self.momentum = momentum
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            if not group.get("orthogonal"):
+                continue
+            for weight in group["params"]:
+                if weight.grad is None:
+                    continue
+                state = self.state[weight]
+                if not state:
+                    # AdamW looks for `step` wherever there is a state
+                    state |= {"step": torch.zeros(()), "momentum_buffer": torch.zeros_like(weight)}
+                mean = state["momentum_buffer"].mul_(self.momentum).add_(weight.grad)
+                ahead = weight.grad.add(mean, alpha=self.momentum)  # Nesterov's
+                weight.mul_(len(weight) ** 0.5 / weight.norm())
+                weight.sub_(orthogonal(ahead.flatten(1)).view_as(weight), alpha=group["lr"])
+                weight.grad = None  # AdamW passes over what has no gradient
+        super().step()
+
+
+def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
+    """(M, N) to the nearest matrix with orthogonal rows (columns where M > N), roughly: Newton-Schulz iteration."""
+    x = matrix / (matrix.norm() + 1e-7)
+    x = x.T if len(matrix) > matrix.shape[1] else x
+    for _ in range(STEPS):
+        gram = x @ x.T
+        x = A * x + (B * gram + C * gram @ gram) @ x
+    return x.T if len(matrix) > matrix.shape[1] else x

@@ -1,0 +1,194 @@
+"""Training against the matrix-product ceiling, extraction against the bare forward pass."""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from tasks import config
+from tasks.encoders.network import Card, autocast, fix_arithmetic, pick_device, pick_dtype, place, save_network
+from tasks.encoders.training import Rows, fit
+from tasks.extract import Forward, Group, batch_rows, extract, write_views
+from tasks.modalities import image
+from tasks.progress import Progress
+from tasks.store import STATE, Writer, write_json
+from tasks.views import view_schema
+from tests.benchmarks.measure import Result, compare, turns
+
+CIFAR = {
+    "input": "image", "modality": "image", "height": 32, "width": 32, "mode": "RGB",
+    "mean": [125.0, 123.0, 114.0], "std": [63.0, 62.0, 67.0],
+}  # fmt: skip
+CLASSES = [f"class {i}" for i in range(10)]
+QUIET = Progress(quiet=True)
+
+
+def pictures(rows: int) -> np.ndarray:
+    """(rows, 32, 32, 3) uint8, which compresses about as little as photographs do."""
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 224, (rows, 8, 8, 3), dtype=np.uint8).repeat(4, 1).repeat(4, 2)
+    return coarse + rng.integers(0, 32, coarse.shape, dtype=np.uint8)
+
+
+def training(device_name: str, rows: int = 4096, repeats: int = 5) -> list[Result]:
+    """One epoch of the default network in batches of 512, its operations made as one large matrix product as well.
+
+    Operations are those of the forward and the backward pass; augmentation, the optimiser's own and the checkpoint
+    take time and count for nothing.
+    """
+    fix_arithmetic()
+    device = pick_device(device_name)
+    dtype = pick_dtype("auto", device)
+    encoder = config.VGG()
+    params = config.Train(encoder=encoder, epochs=1, batch=min(512, rows), augment=config.Augment(flip=True))
+    items = torch.from_numpy(pictures(rows)).to(device)
+    classes = torch.arange(rows, device=device) % len(CLASSES)
+    network = place(Card(asdict(encoder), (3, 32, 32), CLASSES, CIFAR).build(), device)
+
+    def prepare(batch: torch.Tensor) -> torch.Tensor:
+        return image.tensor(batch, CIFAR)
+
+    counter = FlopCounterMode(display=False)
+    with counter, autocast(device, dtype):
+        network.train()(prepare(items[:16]))[1].float().logsumexp(1).sum().backward()
+    work = counter.get_total_flops() / 16 * rows
+
+    side = 4096 if device.type == "cuda" else 1024
+    left, right = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+    products = max(round(work / (2 * side**3)), 1)
+
+    def multiply() -> None:
+        for _ in range(products):
+            torch.mm(left, right)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = Path(folder) / "checkpoint.safetensors"
+
+        def epoch() -> None:
+            checkpoint.unlink(missing_ok=True)
+            fit(
+                network, Rows(items, classes), Rows(items[:0], classes[:0]), params=params, prepare=prepare,
+                augment=lambda batch, mirrored, generator: image.augment(batch, params.augment, mirrored, generator),
+                dtype=dtype, checkpoint=checkpoint, key="", progress=QUIET,
+            )  # fmt: skip
+
+        seconds = turns({"ours": epoch, "product": multiply}, repeats)
+    scaled = [s * work / (products * 2 * side**3) for s in seconds["product"]]
+    what = f"{side} x {side} matrix products, {_name(dtype)}"
+    images = compare("training", seconds["ours"], scaled, rows, "images/s", what)
+    flops = compare("training, operations", seconds["ours"], scaled, work / 1e9, "GFLOP/s", what)
+    return [images, flops]
+
+
+def extraction(device_name: str, rows: int = 16_384, repeats: int = 3) -> list[Result]:
+    """Clean shards to feature shards, both verified, against the forward pass alone on tensors made before.
+
+    The forward pass is run the usual way (threads inside each operation) and our way (a batch on each core); the
+    quicker of the two is the reference. `everything` is the whole stage: it also fits the principal components of
+    the raw view, projects on them and writes that view.
+    """
+    device = pick_device(device_name)
+    dtype = pick_dtype("auto", device)
+    results = []
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        items = write_clean(home / "clean", rows)
+        for encoder, mirror in ((config.VGG(), True), (config.CNN(), False)):
+            fix_arithmetic()
+            torch.manual_seed(0)
+            card = Card(asdict(encoder), (3, 32, 32), CLASSES, CIFAR, mirror)
+            network = card.build().eval()
+            save_network(home / encoder.name, network, card)
+            params = config.Extract(device=device_name)
+            batch = batch_rows(params, device, card.shape)
+            schemas = {
+                "deep": view_schema("deep", network.head.in_features, ""),
+                "network": view_schema("network", len(CLASSES), ""),
+            }
+            with Forward(network, lambda x: image.tensor(x, CIFAR), batch, device, dtype) as forward:
+                ready = _prepared(forward, items)
+
+                def deep(forward: Forward = forward, schemas: dict[str, pa.Schema] = schemas) -> None:
+                    torch.set_num_threads(1)
+                    write_views([Group(schemas, forward, "")], home / "clean", home / "out", home / "scratch", QUIET)
+                    shutil.rmtree(home / "scratch")
+
+                def everything(encoder: config.VGG | config.CNN = encoder, params: config.Extract = params) -> None:
+                    extract(
+                        params=params, code="", clean=home / "clean", encoder=home / encoder.name,
+                        features=home / "out", scratch=home / "scratch", progress=QUIET,
+                    )  # fmt: skip
+                    shutil.rmtree(home / "scratch")
+
+                contestants = {"deep": deep, "everything": everything, **_bare(forward, ready, device)}
+                seconds = turns(contestants, repeats)
+            bare = min(("threads", "batches"), key=lambda k: sorted(seconds.get(k, [1e9]))[repeats // 2])
+            what = f"forward pass alone, {_name(dtype)}, batch {batch}, {bare}"
+            for kind in ("deep", "everything"):
+                name = f"extraction, {encoder.name}, {kind}"
+                results.append(compare(name, seconds[kind], seconds[bare], rows, "images/s", what))
+    return results
+
+
+def write_clean(folder: Path, rows: int, shard_rows: int = 2048) -> np.ndarray:
+    """A clean store of generated pictures; the pictures."""
+    items = pictures(rows)
+    schema = pa.schema(
+        [*((n, pa.string()) for n in ("id", "content", "split", "label")), ("image", image.column_type(CIFAR))],
+        metadata={"input": "image", "modality": "image"},
+    )
+    writer = Writer(folder, schema, "generated")
+    for start in range(0, rows, shard_rows):
+        numbers = range(start, min(start + shard_rows, rows))
+        columns: list[list[Any]] = [
+            [f"class{i % 10}/{i:06d}.png" for i in numbers],
+            [f"{i:064x}" for i in numbers],
+            ["train" if i % 10 < 8 else "test" for i in numbers],
+            [CLASSES[i % 10] for i in numbers],
+            [items[i].tobytes() for i in numbers],
+        ]
+        arrays = [pa.array(c, t) for c, t in zip(columns, schema.types, strict=True)]
+        writer.add(pa.Table.from_arrays(arrays, schema=schema))
+    write_json(folder / STATE, CIFAR)
+    writer.finish({"in": rows, "accepted": rows, "quarantined": {}})
+    return items
+
+
+def _prepared(forward: Forward, items: np.ndarray) -> list[torch.Tensor]:
+    whole = torch.from_numpy(items[: len(items) // forward.batch * forward.batch]).to(forward.device)
+    return [
+        forward.prepare(part).to(forward.dtype, memory_format=torch.channels_last)
+        for part in whole.split(forward.batch)
+    ]
+
+
+def _bare(forward: Forward, ready: list[torch.Tensor], device: torch.device) -> dict[str, Callable[[], None]]:
+    @torch.inference_mode()
+    def one(x: torch.Tensor) -> None:
+        forward.network(x)
+
+    def threads() -> None:
+        fix_arithmetic()
+        for x in ready:
+            one(x)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    def batches() -> None:
+        torch.set_num_threads(1)
+        list(forward.pool.map(one, ready))
+
+    return {"threads": threads} if device.type == "cuda" else {"threads": threads, "batches": batches}
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -1,0 +1,103 @@
+"""Near-duplicates: all of them and no others, whatever there is of them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tasks import duplicates
+
+
+def noise(rows: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (rows, 256), dtype=np.uint8)
+
+
+def photos(rows: int) -> np.ndarray:
+    """Smooth pictures, alike by chance now and then as photos are: few waves, some grain."""
+    rng = np.random.default_rng(1)
+    waves = np.cos(np.outer(np.arange(1, 3), np.arange(16) / 16 * np.pi))  # (2, 16)
+    amounts = rng.normal(size=(rows, 2, 2))
+    pictures = np.einsum("nij,iy,jx->nyx", amounts, waves, waves).reshape(rows, 256) * 25
+    return np.clip(128 + pictures + rng.normal(size=(rows, 256)), 0, 255).astype(np.uint8)
+
+
+def table(splits: list[str], labels: list[str] | None = None) -> pd.DataFrame:
+    ids = [f"r{i}" for i in range(len(splits))]
+    return pd.DataFrame({"id": ids, "split": splits, "label": labels or ["a"] * len(ids), "source": ids})
+
+
+@pytest.mark.parametrize("threshold", [0.97, 0.99])
+def test_the_pairs_are_those_of_the_full_matrix(threshold: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    sketches = photos(1000)
+    links = duplicates.find(sketches, threshold)
+    first, second = np.nonzero(np.triu(np.corrcoef(sketches.astype(float)) > threshold, 1))
+    assert len(first) > 3
+    assert not links.crowded
+    assert list(zip(links.first, links.second, strict=True)) == list(zip(first, second, strict=True))
+    assert links.pairs == len(first)
+    exact = [np.corrcoef(sketches[i].astype(float), sketches[j])[0, 1] for i, j in zip(first, second, strict=True)]
+    np.testing.assert_allclose(links.correlation, exact, rtol=1e-12)
+    monkeypatch.setattr(duplicates, "BLOCK", 7)
+    again = duplicates.find(sketches, threshold)
+    np.testing.assert_array_equal(again.first, links.first)
+    np.testing.assert_array_equal(again.correlation, links.correlation)
+
+
+def test_brightness_and_contrast_do_not_matter() -> None:
+    [picture] = noise(1)
+    sketches = np.stack([picture, picture // 2, picture // 3 + 100, 255 - picture])
+    assert duplicates.find(sketches, 0.99).pairs == 3
+
+
+def test_flat_images_are_counted_and_not_compared() -> None:
+    flat = np.full((50, 256), 7, np.uint8) + (noise(50) > 200)
+    links = duplicates.find(np.concatenate([flat, np.zeros((2, 256), np.uint8), noise(3)]), 0.99)
+    assert (links.flat, links.pairs, len(links.first)) == (52, 0, 0)
+
+
+@pytest.mark.parametrize("sketches", [noise(0), noise(1), np.zeros((5, 256), np.uint8)], ids=["none", "one", "flat"])
+def test_nothing_to_compare(sketches: np.ndarray) -> None:
+    rows = table(["train"] * len(sketches))
+    links = duplicates.find(sketches, 0.99)
+    assert len(duplicates.members(rows, links)) == 0
+    found = duplicates.summary(rows, links, 0.99)
+    assert found["sentence"] == "No two images are near-duplicates (correlation above 0.99 at 16 x 16 grey)."
+    assert (found["rows"], found["groups"], found["largest"], found["examples"]) == (0, 0, 0, [])
+
+
+def test_equal_sketches_cost_no_square() -> None:
+    sketches = np.concatenate([noise(5), np.repeat(noise(1, seed=1), 3000, axis=0)])
+    links = duplicates.find(sketches, 0.99)
+    assert links.pairs == 3000 * 2999 // 2
+    assert len(links.first) == 2999
+    assert links.crowded == 0
+    assert duplicates.groups(links, 3005).tolist() == [0] * 5 + [1] * 3000
+
+
+def test_many_alike_are_one_group_and_said_to_be_crowded() -> None:
+    rng = np.random.default_rng(2)
+    alike = np.clip(noise(1)[0] + rng.normal(0, 2, (2000, 256)), 0, 255).astype(np.uint8)
+    links = duplicates.find(np.concatenate([noise(20, seed=3), alike]), 0.99)
+    assert links.crowded == 2000
+    assert len(links.first) <= 2000 * duplicates.MOST
+    assert duplicates.groups(links, 2020).tolist() == [0] * 20 + [1] * 2000
+    found = duplicates.summary(table(["train"] * 2020), links, 0.99)
+    assert f"at least {links.pairs:,} pairs" in found["sentence"]
+
+
+def test_leaks_and_conflicts_are_counted_by_row_and_group() -> None:
+    a, b, c, d, other = noise(5, seed=4)
+    sketches = np.stack([a, a, a // 2, b, b // 2, c, c, d, d, other])
+    splits = ["test", "train", "test", "val", "test", "val", "train", "train", "train", "test"]
+    labels = ["x", "x", "x", "x", "y", "x", "x", "x", "y", "x"]
+    rows, links = table(splits, labels), duplicates.find(sketches, 0.99)
+    found = duplicates.summary(rows, links, 0.99)
+    wanted = {
+        "rows": 9, "groups": 4, "largest": 3, "pairs": 6, "test": 4, "leaked": 3, "val_leaked": 1, "conflicts": 2,
+    }  # fmt: skip
+    assert {k: found[k] for k in wanted} == wanted
+    shown = [(p["across"], p["differ"]) for p in found["examples"]]
+    assert shown == sorted(shown, reverse=True)
+    assert [r["id"] for r in found["examples"][0]["rows"]] == ["r3", "r4"]
+    listed = duplicates.members(rows, links)
+    assert listed["group"].tolist() == [1, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert listed["like"].tolist()[3:] == ["r4", "r3", "r6", "r5", "r8", "r7"]
