@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from tasks.config import Extract
 
 COMPONENTS = "pca.safetensors"
-#: Shards in work at a time: while some are read or written, others keep the processor or GPU busy.
+#: Shards in work at a time on a GPU: while some are read or written, others keep it busy. On a CPU one for each core.
 IN_FLIGHT = 4
 #: `auto` rows and pixels of a batch, by device. On a CPU what a layer writes should stay in a core's cache: in
 #: batches of 512 the plain CNN took twice the time of 128. A GPU needs more to be worth starting a kernel for.
@@ -93,9 +93,6 @@ def extract(
         Counts of rows: all, those that went through the network and those that were projected; device, precision.
     """
     fix_arithmetic()
-    # batches go through the network side by side, one on each core: threads inside an operation would wait for each
-    # other, and for reading and writing, at the end of every layer
-    torch.set_num_threads(1)
     state = json.loads((clean / STATE).read_bytes())
     made = modality(state["modality"])
     device = pick_device(params.device)
@@ -107,23 +104,24 @@ def extract(
     components, mean = fit_components(train_rows(clean, params.fit_rows), made.flat, params)
     raw_mark = fingerprint("pca", state, fingerprint_bytes(components, mean))
     write_atomically(features / COMPONENTS, save({"components": components, "mean": mean}))
-    with Forward(network, lambda x: made.tensor(x, card.state), batch, device, dtype) as forward:
-        groups = [
-            Group(
-                {
-                    "deep": view_schema("deep", network.head.in_features, deep_mark, slices=slices),
-                    "network": view_schema("network", len(card.labels), deep_mark, labels=json.dumps(card.labels)),
-                },
-                forward,
-                fingerprint(code, batch, deep_mark, device.type),
-            ),
-            Group(
-                {"raw": view_schema("raw", len(components), raw_mark)},
-                Projection(components, mean, made.flat, batch),
-                fingerprint(code, batch, raw_mark),
-            ),
-        ]
-        encoded, projected = write_views(groups, clean, features, scratch, progress)
+    forward = Forward(network, lambda x: made.tensor(x, card.state), batch, device, dtype)
+    groups = [
+        Group(
+            {
+                "deep": view_schema("deep", network.head.in_features, deep_mark, slices=slices),
+                "network": view_schema("network", len(card.labels), deep_mark, labels=json.dumps(card.labels)),
+            },
+            forward,
+            fingerprint(code, batch, deep_mark, device.type),
+        ),
+        Group(
+            {"raw": view_schema("raw", len(components), raw_mark)},
+            Projection(components, mean, made.flat, batch),
+            fingerprint(code, batch, raw_mark),
+        ),
+    ]
+    workers = cores() if device.type == "cpu" else IN_FLIGHT
+    encoded, projected = write_views(groups, clean, features, scratch, progress, workers)
     return {
         "rows": read_manifest(clean).rows,
         "encoded": encoded,
@@ -157,15 +155,6 @@ class Forward:
     ) -> None:  # fmt: skip
         self.network = place(fold(network).to(dtype), device)
         self.prepare, self.batch, self.device, self.dtype = prepare, batch, device, dtype
-        # a GPU takes kernels from one thread, which is ahead of it all the time; nothing there waits for a result
-        threads = cores() if device.type == "cpu" else 1
-        self.pool = ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,))
-
-    def __enter__(self) -> "Forward":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.pool.shutdown(cancel_futures=True)
 
     def __call__(self, items: Items) -> list[np.ndarray]:
         """Features and probabilities of one shard's items; may be called from several threads at once."""
@@ -173,7 +162,7 @@ class Forward:
         if self.device.type == "cuda":
             rows = rows.pin_memory().to(self.device, non_blocking=True)
         starts = range(0, max(len(rows), 1), self.batch)
-        parts = list(self.pool.map(lambda start: self._batch(rows[start : start + self.batch]), starts))
+        parts = [self._batch(rows[start : start + self.batch]) for start in starts]
         features, scores = (torch.cat(part)[: len(rows)].float() for part in zip(*parts, strict=True))
         return [features.cpu().numpy(), scores.softmax(1).cpu().numpy()]
 
@@ -207,11 +196,13 @@ class Projection:
         return [torch.cat(parts).numpy()]
 
 
-def write_views(groups: list[Group], clean: Path, features: Path, scratch: Path, progress: Progress) -> list[int]:
+def write_views(
+    groups: list[Group], clean: Path, features: Path, scratch: Path, progress: Progress, workers: int
+) -> list[int]:
     """Write the views of ``groups`` below ``features``, one shard for each of ``clean``; rows made for each group.
 
-    Several shards are in work at a time, each in a thread of its own from reading to its file in ``scratch``. Hashes,
-    compression, files and arithmetic let other threads run, so that no part waits for another.
+    ``workers`` shards are in work at a time, each in a thread of its own from reading to its file in ``scratch``.
+    Hashes, compression, files and arithmetic let other threads run, so that no part waits for another.
     """
     manifest, state = read_manifest(clean), json.loads((clean / STATE).read_bytes())
     made = modality(state["modality"])
@@ -246,7 +237,7 @@ def write_views(groups: list[Group], clean: Path, features: Path, scratch: Path,
 
     done, fresh = 0, [0] * len(groups)
     progress.start()
-    for shard, results in zip(manifest.shards, in_order(make, manifest.shards), strict=True):
+    for shard, results in zip(manifest.shards, in_order(make, manifest.shards, workers), strict=True):
         for i, (new, found, tables) in enumerate(results):
             for writer, where, table in zip(writers[i].values(), found, tables, strict=True):
                 writer.link(where, table)
@@ -260,13 +251,17 @@ def write_views(groups: list[Group], clean: Path, features: Path, scratch: Path,
     return fresh
 
 
-def in_order(function: Callable[[Any], Any], values: Iterable[Any]) -> Iterator[Any]:
-    """``function`` of each value, in order, `IN_FLIGHT` of them made in threads at a time; its errors are raised here."""
-    pool = ThreadPoolExecutor(IN_FLIGHT)
+def in_order(function: Callable[[Any], Any], values: Iterable[Any], workers: int) -> Iterator[Any]:
+    """``function`` of each value, in order, made by ``workers`` threads; its errors are raised here.
+
+    Operations of torch take one thread each: more would wait for each other, and for reading and writing, at the end
+    of every layer.
+    """
+    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
     waiting: deque[Any] = deque()
     try:
         for value in values:
-            if len(waiting) == IN_FLIGHT:
+            if len(waiting) > workers:
                 yield waiting.popleft().result()
             waiting.append(pool.submit(function, value))
         while waiting:

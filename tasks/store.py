@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks.digests import row_digests
 from tasks.errors import DeepmineError
 
 #: With an underscore, so that pandas, Spark and DuckDB pass over it when they are given the folder.
@@ -84,20 +85,6 @@ def write_atomically(path: Path, data: bytes) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write canonical, readable JSON atomically."""
     write_atomically(path, (json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode())
-
-
-def row_digests(table: pa.Table) -> int:
-    """Sum over the rows of sha256(row) modulo 2^256: equal for equal rows in any order."""
-    columns = [_row_bytes(table.column(name).combine_chunks()) for name in sorted(table.column_names)]
-    total = 0
-    heads: dict[tuple[int, ...], bytes] = {}  # most rows have their lengths in common with others
-    for row in zip(*columns, strict=True):
-        # lengths first, so that ("ab", "c") and ("a", "bc") differ
-        sizes = tuple(map(len, row))
-        if sizes not in heads:
-            heads[sizes] = (",".join(map(str, sizes)) + "|").encode()
-        total += int.from_bytes(hashlib.sha256(heads[sizes] + b"".join(row)).digest())
-    return total % 2**256
 
 
 def vectors(column: pa.ChunkedArray, dtype: Any = np.float32) -> np.ndarray:
@@ -287,12 +274,13 @@ def read_shard(folder: Path, shard: Shard, columns: list[str] | None = None) -> 
         DeepmineError: as `read_shards`.
     """
     path = folder / shard.name
-    if not path.is_file() or file_sha256(path) != shard.sha256:
+    data = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(data).hexdigest() != shard.sha256:
         raise DeepmineError(
             f"{path}: damaged or missing (its bytes are not those that were written). "
             f"Remove {folder} and run: deepmine run"
         )
-    return pq.read_table(path, columns=columns, page_checksum_verification=True)
+    return pq.read_table(pa.BufferReader(data), columns=columns)  # the bytes that were hashed: no page needs it again
 
 
 def read(folder: Path, columns: Iterable[str] | None = None) -> pa.Table:
@@ -302,16 +290,6 @@ def read(folder: Path, columns: Iterable[str] | None = None) -> pa.Table:
         DeepmineError: as `read_shards`.
     """
     return pa.concat_tables(table for _, table in read_shards(folder, columns))
-
-
-def _row_bytes(array: pa.Array) -> list[bytes]:
-    if pa.types.is_string(array.type) or pa.types.is_binary(array.type) or pa.types.is_fixed_size_binary(array.type):
-        values = array.to_pylist()
-        return [b"\xff0" if v is None else v.encode() if isinstance(v, str) else v for v in values]
-    if pa.types.is_fixed_size_list(array.type):
-        flat = array.flatten().to_numpy(zero_copy_only=False).reshape(len(array), array.type.list_size)  # (N, D)
-        return [row.tobytes() for row in flat]
-    return [repr(v).encode() for v in array.to_pylist()]
 
 
 def _text(metadata: dict[bytes, bytes] | None) -> dict[str, str]:

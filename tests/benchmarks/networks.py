@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tasks import config
+from tasks.cores import cores
 from tasks.encoders.network import Card, autocast, fix_arithmetic, pick_device, pick_dtype, place, save_network
 from tasks.encoders.training import Rows, fit
-from tasks.extract import Forward, Group, batch_rows, extract, write_views
+from tasks.extract import IN_FLIGHT, Forward, Group, batch_rows, extract, write_views
 from tasks.modalities import image
 from tasks.progress import Progress
 from tasks.store import STATE, Writer, write_json
@@ -114,23 +116,23 @@ def extraction(device_name: str, rows: int = 16_384, repeats: int = 3) -> list[R
                 "deep": view_schema("deep", network.head.in_features, ""),
                 "network": view_schema("network", len(CLASSES), ""),
             }
-            with Forward(network, lambda x: image.tensor(x, CIFAR), batch, device, dtype) as forward:
-                ready = _prepared(forward, items)
+            forward = Forward(network, lambda x: image.tensor(x, CIFAR), batch, device, dtype)
+            workers = cores() if device.type == "cpu" else IN_FLIGHT
 
-                def deep(forward: Forward = forward, schemas: dict[str, pa.Schema] = schemas) -> None:
-                    torch.set_num_threads(1)
-                    write_views([Group(schemas, forward, "")], home / "clean", home / "out", home / "scratch", QUIET)
-                    shutil.rmtree(home / "scratch")
+            def deep(forward: Forward = forward, schemas: dict[str, pa.Schema] = schemas) -> None:
+                group = Group(schemas, forward, "")
+                write_views([group], home / "clean", home / "out", home / "scratch", QUIET, workers)  # noqa: B023
+                shutil.rmtree(home / "scratch")
 
-                def everything(encoder: config.VGG | config.CNN = encoder, params: config.Extract = params) -> None:
-                    extract(
-                        params=params, code="", clean=home / "clean", encoder=home / encoder.name,
-                        features=home / "out", scratch=home / "scratch", progress=QUIET,
-                    )  # fmt: skip
-                    shutil.rmtree(home / "scratch")
+            def everything(encoder: config.VGG | config.CNN = encoder, params: config.Extract = params) -> None:
+                extract(
+                    params=params, code="", clean=home / "clean", encoder=home / encoder.name,
+                    features=home / "out", scratch=home / "scratch", progress=QUIET,
+                )  # fmt: skip
+                shutil.rmtree(home / "scratch")
 
-                contestants = {"deep": deep, "everything": everything, **_bare(forward, ready, device)}
-                seconds = turns(contestants, repeats)
+            bare_ways = _bare(forward, _prepared(forward, items), device)
+            seconds = turns({"deep": deep, "everything": everything, **bare_ways}, repeats)
             bare = min(("threads", "batches"), key=lambda k: sorted(seconds.get(k, [1e9]))[repeats // 2])
             what = f"forward pass alone, {_name(dtype)}, batch {batch}, {bare}"
             for kind in ("deep", "everything"):
@@ -184,8 +186,8 @@ def _bare(forward: Forward, ready: list[torch.Tensor], device: torch.device) -> 
             torch.cuda.synchronize()
 
     def batches() -> None:
-        torch.set_num_threads(1)
-        list(forward.pool.map(one, ready))
+        with ThreadPoolExecutor(cores(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            list(pool.map(one, ready))
 
     return {"threads": threads} if device.type == "cuda" else {"threads": threads, "batches": batches}
 

@@ -72,8 +72,7 @@ def test_features_agree(
     for name in ("cpu", "cuda"):
         network, _ = load_network(model)
         device = pick_device(name)
-        with Forward(network, lambda x: image.tensor(x, STATE), 128, device, dtype) as forward:
-            found.append(forward(items)[0])
+        found.append(Forward(network, lambda x: image.tensor(x, STATE), 128, device, dtype)(items)[0])
     spread = found[0].std()
     assert np.abs(found[0] - found[1]).max() < tolerance * spread
 

@@ -70,7 +70,10 @@ def test_an_unknown_key_and_the_nearest_known_one(tmp_path: Path, text: str, say
         ('ingest: {val: "0.1"}', "ingest.val: should be a valid number"),
         ("ingest: []", "ingest: "),
         ("train: {augment: {flip: 1}}", "train.augment.flip: should be 'auto' or should be a valid boolean, but it is"),
-        ("train: {augment: {flip: no}}", "train.augment.flip: should be 'auto' or should be a valid boolean, but it is"),
+        (
+            "train: {augment: {flip: no}}",
+            "train.augment.flip: should be 'auto' or should be a valid boolean, but it is",
+        ),
         ("train: {encoder: {name: vgg, channels: 3}}", "train.encoder.channels: "),
         ("train: {encoder: {name: vgg, channels: [3, x]}}", "train.encoder.channels.1: "),
         ("validate: {labels: a}", "validate.labels: "),

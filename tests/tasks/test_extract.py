@@ -296,7 +296,7 @@ def test_what_a_thread_raises_is_raised(clean: Path, encoder: Path, tmp_path: Pa
     (damaged / "00002.parquet").write_bytes(b"no shard")
     group = Group({"deep": view_schema("deep", 1, "mark")}, lambda items: [np.zeros((len(items), 1), np.float32)], "")
     with pytest.raises(DeepmineError, match=r"00002\.parquet: damaged"):
-        write_views([group], damaged, tmp_path / "features", tmp_path / "scratch", Progress(quiet=True))
+        write_views([group], damaged, tmp_path / "features", tmp_path / "scratch", Progress(quiet=True), workers=2)
     assert not (tmp_path / "features" / "deep" / MANIFEST).exists()
 
 
