@@ -24,6 +24,7 @@ from tasks.encoders.network import (
     pick_device,
     pick_dtype,
     place,
+    quicken,
 )
 from tasks.modalities import modality
 from tasks.progress import Progress
@@ -153,7 +154,7 @@ class Forward:
         self, network: Network, prepare: Callable[[torch.Tensor], torch.Tensor], batch: int,
         device: torch.device, dtype: torch.dtype,
     ) -> None:  # fmt: skip
-        self.network = place(fold(network).to(dtype), device)
+        self.network = place(quicken(fold(network), device).to(dtype), device)
         self.prepare, self.batch, self.device, self.dtype = prepare, batch, device, dtype
 
     def __call__(self, items: Items) -> list[np.ndarray]:

@@ -79,7 +79,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
-    _sync_folder(path.parent)
+    _sync(path.parent)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -142,7 +142,7 @@ class Scratch:
 
 
 def write_shard(path: Path, table: pa.Table) -> None:
-    """One Parquet file, durable: checksummed pages, zstd, no dictionary on binary or floats (larger, slower).
+    """One Parquet file: checksummed pages, zstd, no dictionary on binary or floats (larger, slower).
 
     Floats are written byte plane by byte plane: a quarter smaller and quicker, as their first bytes are much alike.
     """
@@ -157,8 +157,6 @@ def write_shard(path: Path, table: pa.Table) -> None:
         use_dictionary=dictionary,
         column_encoding=dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
     )
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
 
 
 @dataclass
@@ -210,7 +208,10 @@ class Writer:
             raise ValueError(f"rows unaccounted for in {self.folder}: {counts}")
         if not self.shards:
             self.add(self.schema.empty_table())  # so that a reader always finds the columns
-        _sync_folder(self.folder)
+        # the shards only now, as a scratch shard that the machine's death has cut short is known by its hash
+        for shard in self.shards:
+            _sync(self.folder / shard.name)
+        _sync(self.folder)
         manifest = Manifest(
             made_by=self.made_by,
             schema=[[f.name, str(f.type)] for f in self.schema],
@@ -280,7 +281,8 @@ def read_shard(folder: Path, shard: Shard, columns: list[str] | None = None) -> 
             f"{path}: damaged or missing (its bytes are not those that were written). "
             f"Remove {folder} and run: deepmine run"
         )
-    return pq.read_table(pa.BufferReader(data), columns=columns)  # the bytes that were hashed: no page needs it again
+    # the bytes that were hashed: no page needs it again; on one core, as stages read several shards at a time
+    return pq.read_table(pa.BufferReader(data), columns=columns, use_threads=False)
 
 
 def read(folder: Path, columns: Iterable[str] | None = None) -> pa.Table:
@@ -296,9 +298,10 @@ def _text(metadata: dict[bytes, bytes] | None) -> dict[str, str]:
     return {k.decode(): v.decode() for k, v in (metadata or {}).items()}
 
 
-def _sync_folder(folder: Path) -> None:
+def _sync(path: Path) -> None:
+    """Have a file or a folder on the disk before what is written next."""
     with suppress(OSError):  # some network file systems cannot
-        handle = os.open(folder, os.O_RDONLY)
+        handle = os.open(path, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:

@@ -21,5 +21,5 @@ def test_files() -> None:
 
 def test_networks() -> None:
     assert lines(training("cpu", rows=64, repeats=1)) == ["training", "training, operations"]
-    names = [f"extraction, {net}, {what}" for net in ("vgg", "cnn") for what in ("deep", "everything")]
+    names = [f"extraction, {net}, {what}" for net in ("vgg", "cnn") for what in ("deep", "everything", "forward")]
     assert lines(extraction("cpu", rows=160, repeats=1)) == names

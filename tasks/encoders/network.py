@@ -130,6 +130,35 @@ def fold(network: Network) -> Network:
     return folded
 
 
+def quicken(network: Network, device: torch.device) -> Network:
+    """A copy for evaluation that gives bit for bit the same in less time.
+
+    A ReLU before a pooling for maxima goes after it, where a quarter of the values is left. On a CPU a pooling of
+    2 x 2 is the larger of two rows, then of two columns: PyTorch's own notes where each maximum was, which only
+    training needs. Together they take a third off the plain CNN.
+    """
+    quick = copy.deepcopy(network).eval()
+    for block in quick.modules():
+        if not isinstance(block, nn.Sequential):
+            continue
+        for i in range(1, len(block)):
+            if isinstance(block[i - 1], nn.ReLU) and isinstance(block[i], nn.MaxPool2d):
+                block[i - 1], block[i] = block[i], block[i - 1]
+        for i, layer in enumerate(block):
+            if device.type == "cpu" and isinstance(layer, nn.MaxPool2d) and repr(layer) == repr(nn.MaxPool2d(2)):
+                block[i] = Halve()
+    return quick
+
+
+class Halve(nn.Module):
+    """`nn.MaxPool2d(2)` without the places of the maxima: (N, C, H, W) to (N, C, H // 2, W // 2)."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        height, width = (side // 2 * 2 for side in x.shape[2:])
+        rows = torch.maximum(x[:, :, :height:2, :width], x[:, :, 1:height:2, :width])
+        return torch.maximum(rows[..., ::2], rows[..., 1::2])
+
+
 def place(network: Network, device: torch.device) -> Network:
     """``network`` on ``device``, its weights laid out channels_last, which convolutions of both CPU and GPU like."""
     return network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from tasks import config
 from tasks.encoders import ENCODERS, build
 from tasks.encoders.cnn import ACTIVATIONS, POOLING
-from tasks.encoders.network import CARD, FORMAT, WEIGHTS, Card, Network, fold, load_network, save_network
+from tasks.encoders.network import CARD, FORMAT, WEIGHTS, Card, Network, fold, load_network, quicken, save_network
 from tasks.errors import DeepmineError
 
 SHAPES = [(1, 28, 28), (3, 32, 32), (3, 20, 11)]
@@ -122,6 +122,19 @@ def test_a_folded_network_says_the_same(name: str, mirror: bool) -> None:
     with torch.inference_mode():
         for wanted, found in zip(network(x), folded(x), strict=True):
             assert torch.allclose(wanted, found, atol=1e-4 * float(wanted.abs().max()))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("name", ENCODERS)
+def test_a_quickened_network_says_bit_for_bit_the_same(name: str, dtype: torch.dtype) -> None:
+    network, _ = trained(name)
+    folded = fold(network).to(dtype)
+    quick = quicken(folded, torch.device("cpu"))
+    assert not any(isinstance(m, torch.nn.MaxPool2d) for m in quick.modules())
+    x = images(5, (3, 20, 11)).to(dtype)
+    with torch.inference_mode():
+        for wanted, found in zip(folded(x), quick(x), strict=True):
+            assert torch.equal(wanted, found)
 
 
 def test_a_pooling_before_a_scale_that_may_be_negative_is_not_folded() -> None:
