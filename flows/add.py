@@ -1,47 +1,48 @@
 """`deepmine add`: look at a source, say what it holds, and write its entry."""
 
 import os
-import random
-from collections import Counter
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 from rich.console import Console
 
 from flows.project import PARAMS, datasets
 from tasks import sources
-from tasks.config import Source, check_name, load
-from tasks.errors import DeepmineError
-from tasks.modalities import modality
+from tasks.config import Source, check_name, load, merge, read_yaml
+from tasks.errors import DeepmineError, nearest
+from tasks.findings import findings
+from tasks.propose import Proposal, propose
 from tasks.store import write_atomically
 
-#: Items that are opened to learn their sizes; a sample, as opening 60,000 files takes a while.
-SAMPLE = 500
+RECIPES = Path(sources.__file__).parents[1] / "recipes.yaml"
 
 
-def add(name: str, path: str, columns: dict[str, str]) -> None:
+def add(name: str, path: str, options: dict[str, str], recipe: str | None = None, unlabelled: bool = False) -> None:
     """Print what ``path`` holds and append a commented entry to params.yaml.
 
+    Args:
+        options: keys of `source:` that a person gave.
+        recipe: of recipes.yaml, whose entry is laid over what is proposed.
+
     Raises:
-        DeepmineError: the name is taken or impossible, or the source is no form that is known.
+        DeepmineError: the name is taken or impossible, the source is no form that is known, or there is no such recipe.
     """
     check_name(name, "command line")
     if name in datasets():
         raise DeepmineError(f"{PARAMS} already has a dataset '{name}'. Choose another name, or edit that entry.")
-    source = Source(path=_seen_from_here(path), **{**columns, **_root(columns)})
-    source = _guess(source, columns)
-    listing = sources.listing(source)
-    facts = _sample(source, listing)
-    labels = Counter(listing["label"].to_pylist())
-    known = sorted(label for label in labels if label is not None)
-    if len(known) < 2:
-        raise DeepmineError(f"{path}: {len(known)} class ({', '.join(known) or 'no labels'}); at least two are needed.")
+    chosen = _recipe(recipe) if recipe else {}
+    known = dict(options)
+    if "root" in known:
+        known["root"] = _seen_from_here(known["root"])
+    made = propose(Source(path=_seen_from_here(path), **known), known, unlabelled)  # type: ignore[arg-type]
+    _check_recipe(made, chosen, recipe)
     console = Console(highlight=False)
-    for line in _findings(source, listing, labels, facts):
+    for line in findings(made):
         console.print(line, soft_wrap=True, markup=False)
-    _write(name, source, _entry(source))
+    about = [f"added by: deepmine add {name}" + (f" --recipe {recipe}" if recipe else "")]
+    about += [chosen["about"]] if chosen else []
+    _write(name, merge(made.entry(), chosen.get("entry", {})), about, made.remarks)
     console.print(f"\nwrote datasets.{name} into {PARAMS}; now: deepmine run {name}", markup=False)
 
 
@@ -54,77 +55,31 @@ def _seen_from_here(path: str) -> str:
     return str(full.relative_to(here)) if full.is_relative_to(here) and full != here else str(full)
 
 
-def _root(columns: dict[str, str]) -> dict[str, str]:
-    return {"root": _seen_from_here(columns["root"])} if "root" in columns else {}
+def _recipe(name: str) -> dict[str, Any]:
+    known = read_yaml(RECIPES)
+    if name not in known:
+        raise DeepmineError(f"no recipe '{name}'.{nearest(name, known)}")
+    found: dict[str, Any] = known[name]
+    return found
 
 
-def _guess(source: Source, given: dict[str, str]) -> Source:
-    """Fill in the columns of a list by their usual names."""
-    path = Path(source.path)
-    if not path.is_file():
-        return source
-    names = sources.read_table(path).column_names
-    usual = {
-        "label": ("label", "class", "target", "category"),
-        "split": ("split", "subset", "fold"),
-        "group": ("group",),
-    }
-    found = {
-        key: next((n for n in names if n.lower() in choices), None)
-        for key, choices in usual.items()
-        if key not in given
-    }
-    return Source(**{**vars(source), **{k: v for k, v in found.items() if v}})
+def _check_recipe(made: Proposal, recipe: dict[str, Any], name: str | None) -> None:
+    kinds = {spec.modality for spec in made.inputs.values()}
+    if recipe and recipe["modality"] not in kinds:
+        raise DeepmineError(
+            f"the recipe '{name}' is for inputs of modality {recipe['modality']}; {made.source.path} has "
+            f"{', '.join(sorted(kinds))}. Add it without a recipe."
+        )
 
 
-def _sample(source: Source, listing: pa.Table) -> list[dict[str, Any]]:
-    """Facts of up to SAMPLE items, or `reason` where one cannot be read."""
-    made = modality("image")
-    picked = sorted(random.Random(0).sample(range(listing.num_rows), min(SAMPLE, listing.num_rows)))  # noqa: S311
-    facts: list[dict[str, Any]] = []
-    for path in listing["path"].take(picked).to_pylist():
-        try:
-            facts.append(made.inspect(sources.read_bytes(source, path), 50_000_000))
-        except sources.Unreadable as error:
-            facts.append({"reason": error.reason, "path": path})
-    return facts
-
-
-def _findings(source: Source, listing: pa.Table, labels: Counter[str], facts: list[dict[str, Any]]) -> list[str]:
-    good = [f for f in facts if "reason" not in f]
-    bad = [f for f in facts if "reason" in f]
-    size = sum(s for s in listing["size"].to_pylist() if s > 0)
-    lines = [f"{source.path}: {listing.num_rows:,} items" + (f", {size / 1e6:,.1f} MB" if size else "")]
-    largest, smallest = labels.most_common(1)[0], labels.most_common()[-1]
-    shown = ", ".join(f"{k} {n:,}" for k, n in labels.most_common(12)) + (" ..." if len(labels) > 12 else "")
-    lines.append(f"classes  {len(labels)}: {shown}")
-    splits = Counter(listing["split"].to_pylist())
-    by = "group" if source.group else "content"
-    lines.append("splits   " + (", ".join(f"{k or 'none given'} {n:,}" for k, n in sorted(splits.items(), key=str))
-                 if any(splits) else f"none given: by hash of the {by}, 20 % test, 10 % val"))  # fmt: skip
-    if good:
-        sizes = Counter(f"{f['width']} x {f['height']} {f['mode']}" for f in good).most_common(4)
-        lines.append(f"images   {', '.join(f'{s} ({n / len(good):.0%})' for s, n in sizes)}, of {len(facts):,} opened")
-    copies = len(good) - len({f["content"] for f in good})
-    problems = [f"{n} of {len(facts):,} opened: {why}" for why, n in Counter(f["reason"] for f in bad).items()]
-    problems += [f"{copies} copies among those opened"] * bool(copies)
-    problems += [f"largest class {largest[0]} has {largest[1] / smallest[1]:.0f} times the rows of {smallest[0]}"] * (
-        largest[1] > 10 * smallest[1]
-    )
-    return lines + [f"problem  {p}" for p in problems or ["none seen"]]
-
-
-def _entry(source: Source) -> dict[str, Any]:
-    return {"source": {k: v for k, v in vars(source).items() if v is not None and (k != "label" or v != "label")}}
-
-
-def _write(name: str, source: Source, entry: dict[str, Any]) -> None:
+def _write(name: str, entry: dict[str, Any], about: list[str], remarks: dict[str, str]) -> None:
     """Append under `datasets:`, leaving every byte before it as it is."""
     from ruamel.yaml import YAML
 
     yaml = YAML()
+    yaml.width = 100
     buffer = StringIO()
-    yaml.dump({name: entry}, buffer)
+    yaml.dump({name: _commented(entry, remarks)}, buffer)
     lines = [f"  {line}" for line in buffer.getvalue().splitlines()]
     path = Path(PARAMS)
     text = path.read_text(encoding="utf-8")
@@ -132,7 +87,8 @@ def _write(name: str, source: Source, entry: dict[str, Any]) -> None:
         raise DeepmineError(
             f"{PARAMS}: 'datasets:' must be the last section for an entry to be added. Move it to the end."
         )
-    new = text.rstrip("\n") + f"\n\n  # added by: deepmine add {name}\n" + "\n".join(lines) + "\n"
+    head = "".join(f"  # {line}\n" for line in about)
+    new = text.rstrip("\n") + "\n\n" + head + "\n".join(lines) + "\n"
     trial = path.with_name(".params.trial.yaml")
     try:
         trial.write_text(new, encoding="utf-8")
@@ -140,6 +96,24 @@ def _write(name: str, source: Source, entry: dict[str, Any]) -> None:
     finally:
         trial.unlink(missing_ok=True)
     write_atomically(path, new.encode())
+
+
+def _commented(value: Any, remarks: dict[str, str], prefix: str = "") -> Any:
+    """``value`` as YAML that a person would write: lists in one line, remarks behind their keys."""
+    from ruamel.yaml.comments import CommentedMap, CommentedSeq
+
+    if isinstance(value, list | tuple):
+        row = CommentedSeq(value)
+        row.fa.set_flow_style()
+        return row
+    if not isinstance(value, dict):
+        return value
+    made = CommentedMap()
+    for key, inner in value.items():
+        made[key] = _commented(inner, remarks, f"{prefix}{key}.")
+        if f"{prefix}{key}" in remarks:
+            made.yaml_add_eol_comment(remarks[f"{prefix}{key}"], key)
+    return made
 
 
 def _datasets_last(text: str) -> bool:

@@ -67,8 +67,10 @@ def publish(node: Node) -> None:
         create_table_artifact(quality_rows(summary), key=_key("quality", node.dataset), description=_quality(summary))
     elif node.stage == "evaluate":
         result = json.loads(files["evaluation"].read_bytes())
+        from tasks.fusion import table  # scikit-learn takes a second to import, at each run
+
         create_table_artifact(
-            fusion_rows(result), key=_key("metrics", node.dataset), description=result["fusion"]["sentence"]
+            table(result), key=_key("metrics", node.dataset), description=result["fusion"]["sentence"]
         )
     elif node.stage == "report":
         page = files["index"].resolve()
@@ -88,20 +90,11 @@ def quality_rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def fusion_rows(result: dict[str, Any]) -> list[dict[str, Any]]:
-    """One row a way, with its interval."""
-    titles = dict(result["titles"])
-    return [
-        {"way": titles[way], "by": v["by"], "accuracy": f"{v['accuracy']:.2%}",
-         "interval": f"{v['interval'][0]:.2%} to {v['interval'][1]:.2%}", "F1 (macro)": f"{v['f1']:.2%}"}
-        for way, v in result["fusion"]["ways"].items()
-    ]  # fmt: skip
-
-
 def _quality(summary: dict[str, Any]) -> str:
     gone = ", ".join(f"{n:,} {reason}" for reason, n in summary["quarantined"].items()) or "none rejected"
-    alike = summary["near_duplicates"]["sentence"]
-    return f"{summary['in']:,} rows in, {summary['accepted']:,} accepted; {gone}. {alike}"
+    alike = summary["near_duplicates"]
+    told = [alike["sentence"]] * bool(alike) + [leak["sentence"] for leak in summary["leaks"]]
+    return " ".join([f"{summary['in']:,} rows in, {summary['accepted']:,} accepted; {gone}.", *told])
 
 
 def _times(dataset: str) -> str:

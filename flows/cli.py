@@ -29,19 +29,28 @@ def run(
 @app.command()
 def add(
     name: Annotated[str, typer.Argument(help="Your name for it: lower-case letters, digits, '-' and '_'.")],
-    path: Annotated[str, typer.Argument(help="A folder with one folder per class, or a CSV or Parquet list of paths.")],
-    label: Annotated[str | None, typer.Option(help="Column of a list that holds the label.")] = None,
-    split: Annotated[str | None, typer.Option(help="Column of a list that holds train, val or test.")] = None,
-    group: Annotated[
-        str | None, typer.Option(help="Column of a list whose rows stay together (patient, speaker).")
+    path: Annotated[
+        str, typer.Argument(help="A folder of images, recordings or texts, or a table: CSV, TSV, Parquet, JSON Lines.")
+    ],
+    label: Annotated[str | None, typer.Option(help="Column that holds the label.")] = None,
+    split: Annotated[str | None, typer.Option(help="Column that holds train, val or test.")] = None,
+    group: Annotated[str | None, typer.Option(help="Column whose rows stay together (patient, speaker).")] = None,
+    id: Annotated[
+        str | None, typer.Option(help="Column that names the rows, or the series that each belongs to.")
     ] = None,
-    root: Annotated[str | None, typer.Option(help="Folder that a list's paths are relative to.")] = None,
+    time: Annotated[str | None, typer.Option(help="Column that orders the rows.")] = None,
+    root: Annotated[str | None, typer.Option(help="Folder that a table's paths are relative to.")] = None,
+    pattern: Annotated[
+        str | None, typer.Option(help="Regular expression with groups that say what the names of files mean.")
+    ] = None,
+    recipe: Annotated[str | None, typer.Option(help="Start from an entry of tasks/recipes.yaml.")] = None,
+    unlabelled: Annotated[bool, typer.Option("--unlabelled", help="There is no label to learn.")] = False,
 ) -> None:
-    """Look at a folder or list, say what it holds, and write an entry into params.yaml."""
+    """Look at a folder or table, say what it holds, and write an entry into params.yaml."""
     from flows import add as adding
 
-    columns = {k: v for k, v in (("label", label), ("split", split), ("group", group), ("root", root)) if v}
-    adding.add(name, path, columns)
+    options = {"label": label, "split": split, "group": group, "id": id, "time": time, "root": root, "pattern": pattern}
+    adding.add(name, path, {k: v for k, v in options.items() if v}, recipe, unlabelled)
 
 
 @app.command()

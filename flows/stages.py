@@ -18,7 +18,17 @@ from tasks.errors import DeepmineError
 from tasks.progress import Progress
 from tasks.store import write_json
 
-LIBRARIES = ("torch", "scikit-learn", "numpy", "pandas", "pyarrow", "pillow", "great-expectations", "skops")
+LIBRARIES = (
+    "torch",
+    "scikit-learn",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "pillow",
+    "soundfile",
+    "great-expectations",
+    "skops",
+)
 
 
 def run_stage(stage: str, name: str) -> None:
@@ -81,6 +91,8 @@ def _offer(stage: str, name: str, progress: Progress) -> dict[str, Any]:
         offered["inputs"] = {
             k: config.parse(config.Input, v, f"{plan['plan']}: inputs") for k, v in part["inputs"].items()
         }
+    if "objective" in part:
+        offered["objective"] = part["objective"]
     if stage == "report":
         offered["quality"] = project.paths("validate", name)["quality"]
     return offered

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema, ErrorDetails
 
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
+#: Columns of every store, which no input may be called.
+RESERVED = {"id", "content", "split", "label", "group", "source", "bytes", "reason", "detail"}
 #: More YAML nodes than any person writes: an alias bomb expands to billions.
 MAX_NODES = 100_000
 
@@ -81,6 +83,8 @@ class Ingest:
     val: Share = 0.1
     test: Share = 0.2
     max_pixels: Count = 50_000_000
+    max_samples: Count = 50_000_000
+    max_characters: Count = 100_000
     max_seconds: Positive = 60.0
 
     def __post_init__(self) -> None:
@@ -98,19 +102,52 @@ class Expectation:
 
 
 @frozen
+class ValidImage:
+    min_side: Count = 2
+    max_side: Count = 16_384
+
+
+@frozen
+class ValidAudio:
+    max_clipped: Share = 0.01
+    min_seconds: NotNegative = 0.02
+    min_level: float = -70.0
+
+
+@frozen
+class ValidText:
+    min_characters: Count = 1
+
+
+@frozen
+class ValidSeries:
+    min_length: Count = 2
+
+
+@frozen
+class ValidTabular:
+    max_missing: Share = 1.0
+
+
+@frozen
 class Validate:
     max_rejected: Share = 0.05
     min_class_rows: Count = 2
     max_imbalance: Annotated[float, Between(1)] = 100.0
     labels: tuple[str, ...] = ()
-    min_side: Count = 2
-    max_side: Count = 16_384
+    copies: Literal["auto", "reject", "keep"] = "auto"
     near_duplicates: Annotated[float, Between(0.9, 1)] = 0.99
+    leak: Annotated[float, Between(0.5, 1)] = 0.99
     expectations: tuple[Expectation, ...] = ()
+    image: ValidImage = field(default_factory=ValidImage)
+    audio: ValidAudio = field(default_factory=ValidAudio)
+    text: ValidText = field(default_factory=ValidText)
+    series: ValidSeries = field(default_factory=ValidSeries)
+    tabular: ValidTabular = field(default_factory=ValidTabular)
 
 
 @frozen
-class Clean:
+class CleanImage:
     height: Literal["auto"] | Count = "auto"
     width: Literal["auto"] | Count = "auto"
     mode: Literal["auto", "L", "RGB"] = "auto"
@@ -118,16 +155,101 @@ class Clean:
 
 
 @frozen
+class CleanAudio:
+    """``rate`` in hertz, ``seconds`` of the longest item that is kept whole, ``trim`` in decibels below the peak."""
+
+    rate: Literal["auto"] | Count = "auto"
+    seconds: Literal["auto"] | Positive = "auto"
+    trim: Literal["off"] | Positive = "off"
+    bands: Annotated[int, Between(8, 256)] = 64
+    window: Positive = 0.025
+    hop: Positive = 0.01
+
+
+@frozen
+class CleanText:
+    """``length`` in tokens; words that fewer than ``min_count`` train rows hold are unknown."""
+
+    lower: bool = True
+    tokens: Literal["word", "character"] = "word"
+    vocabulary: Annotated[int, Between(10)] = 20_000
+    min_count: Count = 2
+    length: Literal["auto"] | Count = "auto"
+    max_auto_length: Count = 256
+
+
+@frozen
+class CleanSeries:
+    """``length`` in time steps."""
+
+    length: Literal["auto"] | Count = "auto"
+    max_auto_length: Count = 1024
+    missing: Literal["interpolate", "zero"] = "interpolate"
+    scale: Literal["standard", "min_max", "robust", "none"] = "standard"
+
+
+Step = str | dict[str, Any]
+
+
+@frozen
+class Outliers:
+    """How outlying train values (or rows) are found, and what is done: set aside, clipped, or told by a column."""
+
+    method: Literal["none", "z_score", "iqr", "isolation_forest", "lof"] = "none"
+    action: Literal["quarantine", "clip", "flag"] = "quarantine"
+    threshold: Positive = 3.0
+    columns: tuple[str, ...] = ()
+
+
+@frozen
+class CleanTabular:
+    """Steps for the columns of each kind, in order: a short name, a scikit-learn class, or a mapping with `name`."""
+
+    numeric: tuple[Step, ...] = ("median", "standard")
+    categorical: tuple[Step, ...] = ("rare", "one_hot")
+    date: tuple[Step, ...] = ("date_parts", "median", "standard")
+    columns: dict[str, tuple[Step, ...]] = field(default_factory=dict)
+    outliers: Outliers = field(default_factory=Outliers)
+
+
+@frozen
+class Clean:
+    fit_rows: Count = 200_000
+    seed: Seed = 0
+    image: CleanImage = field(default_factory=CleanImage)
+    audio: CleanAudio = field(default_factory=CleanAudio)
+    text: CleanText = field(default_factory=CleanText)
+    series: CleanSeries = field(default_factory=CleanSeries)
+    tabular: CleanTabular = field(default_factory=CleanTabular)
+
+
+Dropout = Annotated[float, Between(0, 0.95)]
+Activation = Literal["relu", "sigmoid", "tanh", "gelu"]
+
+
+@frozen
+class FFN:
+    """A feed-forward network: dense layers over the flattened input."""
+
+    name: Literal["ffn"] = "ffn"
+    hidden: tuple[Count, ...] = (128, 128)
+    activation: Activation = "relu"
+    dropout: Dropout = 0.0
+    embedding: Count = 64
+
+
+@frozen
 class CNN:
-    """The plain CNN of the texts: convolution, activation, pooling, then dense layers."""
+    """The plain CNN of the texts: convolution, activation, pooling, then dense layers; 1-D over sequences."""
 
     name: Literal["cnn"] = "cnn"
     channels: tuple[Count, ...] = (32, 64)
     kernel: Annotated[int, Between(1, 11)] = 3
     pooling: Literal["max", "average", "none"] = "max"
-    activation: Literal["relu", "sigmoid", "tanh", "gelu"] = "relu"
+    activation: Activation = "relu"
     dense: tuple[Count, ...] = (128,)
-    dropout: Annotated[float, Between(0, 0.95)] = 0.0
+    dropout: Dropout = 0.0
+    embedding: Count = 64
 
 
 @frozen
@@ -136,7 +258,65 @@ class VGG:
 
     name: Literal["vgg"] = "vgg"
     channels: tuple[Count, ...] = (64, 256, 256)
-    dropout: Annotated[float, Between(0, 0.95)] = 0.0
+    dropout: Dropout = 0.0
+
+
+@frozen
+class RNN:
+    """Recurrent layers (Elman, LSTM or GRU) over a sequence, pooled over its steps."""
+
+    name: Literal["rnn", "lstm", "gru"] = "gru"
+    hidden: Count = 128
+    layers: Annotated[int, Between(1, 8)] = 1
+    bidirectional: bool = True
+    pooling: Literal["last", "mean", "max", "attention"] = "max"
+    dropout: Dropout = 0.0
+    embedding: Count = 64
+
+
+@frozen
+class Attention:
+    """A small transformer encoder (Vaswani et al. 2017) over a sequence, with positions and masks."""
+
+    name: Literal["attention"] = "attention"
+    width: Count = 128
+    layers: Annotated[int, Between(1, 24)] = 2
+    heads: Count = 4
+    pooling: Literal["mean", "max", "attention", "first"] = "mean"
+    dropout: Dropout = 0.1
+
+
+@frozen
+class Timm:
+    """A pretrained image network of the package timm, frozen or trained on."""
+
+    name: Literal["timm"] = "timm"
+    model: str = "resnet18"
+    weights: str | None = None
+    frozen: bool = True
+
+
+@frozen
+class SentenceTransformer:
+    """A pretrained text network of the package sentence-transformers, frozen."""
+
+    name: Literal["sentence_transformer"] = "sentence_transformer"
+    model: str = "all-MiniLM-L6-v2"
+
+
+ImageEncoder = Annotated[VGG | CNN | FFN | RNN | Attention | Timm, ByName()]
+SequenceEncoder = Annotated[CNN | RNN | Attention | FFN, ByName()]
+
+
+@frozen
+class Encoders:
+    """The network of each input, by its modality."""
+
+    image: ImageEncoder = field(default_factory=VGG)
+    audio: ImageEncoder = field(default_factory=lambda: VGG(channels=(32, 64, 128)))
+    text: Annotated[CNN | RNN | Attention | FFN | SentenceTransformer, ByName()] = field(default_factory=CNN)
+    series: SequenceEncoder = field(default_factory=CNN)
+    tabular: FFN = field(default_factory=FFN)
 
 
 @frozen
@@ -169,14 +349,16 @@ class Adam:
 
 @frozen
 class Loss:
-    name: Literal["cross_entropy", "squared_error", "hinge"] = "cross_entropy"
+    """``auto``: cross entropy for classes, squared error for numbers and for autoencoders."""
+
+    name: Literal["auto", "cross_entropy", "focal", "squared_error", "absolute_error", "huber", "hinge"] = "auto"
     label_smoothing: Annotated[float, Between(0, 0.9)] = 0.0
     class_weights: Literal["none", "balanced"] = "none"
 
 
 @frozen
-class Augment:
-    """Whole-batch augmentation of train images. ``crop`` and ``cutout`` are shares of the shorter side, 0 = off."""
+class AugmentImage:
+    """``crop`` and ``cutout`` are shares of the shorter side, 0 = off."""
 
     flip: Literal["auto"] | bool = "auto"
     crop: Share = 0.06
@@ -184,14 +366,57 @@ class Augment:
 
 
 @frozen
+class AugmentAudio:
+    """``noise`` as a share of an item's level, ``shift`` of its length, masks of the frames and of the bands."""
+
+    noise: NotNegative = 0.0
+    shift: Share = 0.1
+    time_mask: Share = 0.1
+    band_mask: Share = 0.1
+
+
+@frozen
+class AugmentText:
+    word_dropout: Share = 0.2
+
+
+@frozen
+class AugmentSeries:
+    """``noise`` as a share of a channel's deviation, ``shift`` and ``time_mask`` of the length."""
+
+    noise: NotNegative = 0.0
+    shift: Share = 0.0
+    time_mask: Share = 0.0
+
+
+@frozen
+class AugmentTabular:
+    """``noise`` as a share of each column's deviation."""
+
+    noise: NotNegative = 0.0
+
+
+@frozen
+class Augment:
+    image: AugmentImage = field(default_factory=AugmentImage)
+    audio: AugmentAudio = field(default_factory=AugmentAudio)
+    text: AugmentText = field(default_factory=AugmentText)
+    series: AugmentSeries = field(default_factory=AugmentSeries)
+    tabular: AugmentTabular = field(default_factory=AugmentTabular)
+
+
+@frozen
 class Train:
-    encoder: Annotated[CNN | VGG, ByName()] = field(default_factory=VGG)
+    encoders: Encoders = field(default_factory=Encoders)
     optimizer: Annotated[Muon | SGD | Adam, ByName()] = field(default_factory=Muon)
     loss: Loss = field(default_factory=Loss)
     augment: Augment = field(default_factory=Augment)
     epochs: Literal["auto"] | Annotated[int, Between(1, 10_000)] = "auto"
     batch: Literal["auto"] | Annotated[int, Between(2, 65_536)] = "auto"
+    schedule: Literal["triangle", "cosine", "step", "constant"] = "triangle"
+    clip: NotNegative = 0.0
     patience: Annotated[int, Between(0)] = 0
+    balance: Literal["none", "over", "under"] = "none"
     seed: Seed = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -202,6 +427,7 @@ class Extract:
     batch: Literal["auto"] | Annotated[int, Between(1, 65_536)] = "auto"
     components: Count = 128
     fit_rows: Count = 10_000
+    season: Literal["auto"] | Count = "auto"
     seed: Seed = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -229,6 +455,7 @@ class Evaluate:
     confidence: Annotated[float, Between(0.5, 0.999)] = 0.95
     resamples: Annotated[int, Between(100, 100_000)] = 2000
     silhouette_rows: Annotated[int, Between(10)] = 2000
+    positive: str | None = None
     seed: Seed = 0
 
 
@@ -241,18 +468,48 @@ class Report:
 
 @frozen
 class Input:
-    """One input of the rows: its modality and the columns that it is made of."""
+    """One input of the rows: its modality and the columns that it is made of.
 
-    modality: Literal["image"] = "image"
+    Of a tabular input, ``categorical`` and ``date`` name those of ``columns`` that are not numbers.
+    """
+
+    modality: Literal["image", "audio", "text", "series", "tabular"] = "image"
     columns: tuple[str, ...] = ("path",)
+    categorical: tuple[str, ...] = ()
+    date: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in (*self.categorical, *self.date):
+            if name not in self.columns:
+                raise ValueError(f"'{name}' is not among its columns ({', '.join(self.columns)})")
+
+
+@frozen
+class Window:
+    """Cuts one long series into rows: steps of each, steps from one to the next, steps ahead to forecast."""
+
+    length: Count
+    stride: Count = 1
+    horizon: Annotated[int, Between(0)] = 0
+
+
+@frozen
+class Join:
+    """A second table, joined on a column of both. Many rows may have one row of it, or each row its own."""
+
+    path: str
+    on: str
+    how: Literal["many_to_one", "one_to_one"] = "many_to_one"
 
 
 @frozen
 class Source:
-    """Where rows come from: a folder, a table of paths (CSV or Parquet) or `embedded:mnist`.
+    """Where rows come from: a folder, a table (CSV, TSV, Parquet, JSON Lines) or `embedded:mnist`.
 
     ``id``, ``label``, ``split`` and ``group`` name columns of the table, ``root`` the folder that its paths are
-    relative to (default: the table's own); unused for folders.
+    relative to (default: the table's own). ``pattern`` is a regular expression over the path of a file, whose named
+    groups `label`, `group`, `train`, `val` and `test` say what they name. ``time`` orders rows: with ``layout: long``
+    those of one ``id`` are a series, with ``window`` the whole table is one, else ``split_by: time`` cuts by it.
     """
 
     path: str
@@ -261,6 +518,18 @@ class Source:
     label: str = "label"
     split: str | None = None
     group: str | None = None
+    pattern: str | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
+    names: tuple[str, ...] = ()
+    time: str | None = None
+    layout: Literal["rows", "long"] = "rows"
+    window: Window | None = None
+    split_by: Literal["hash", "time"] = "hash"
+    join: Join | None = None
+
+
+Objective = Literal["auto", "classification", "regression", "forecasting", "autoencoder"]
 
 
 @frozen
@@ -269,6 +538,7 @@ class Dataset:
 
     source: Source
     inputs: dict[str, Input] = field(default_factory=lambda: {"image": Input()})
+    objective: Objective = "auto"
     ingest: Ingest = field(default_factory=Ingest)
     validate: Validate = field(default_factory=Validate)
     clean: Clean = field(default_factory=Clean)
@@ -279,8 +549,9 @@ class Dataset:
     report: Report = field(default_factory=Report)
 
     def __post_init__(self) -> None:
-        if len(self.inputs) != 1:
-            raise ValueError(f"inputs has {len(self.inputs)} entries; this version encodes exactly one")
+        for name in self.inputs:
+            if not NAME.fullmatch(name) or name in RESERVED:
+                raise ValueError(f"inputs: '{name}' cannot name an input")
 
 
 def load(path: Path) -> dict[str, Dataset]:

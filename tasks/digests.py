@@ -1,6 +1,7 @@
 """A digest of a table's rows that is equal for equal rows in any order, in whole columns at a time."""
 
 import hashlib
+import json
 from functools import cache
 
 import numpy as np
@@ -9,6 +10,8 @@ import pyarrow.compute as pc
 
 #: Words of 64 bits in the hash of a row.
 LANES = 4
+#: Rows that are hashed at a time.
+ROWS = 2048
 #: Items longer than this count by their sha256, so that one long item does not widen all.
 LONG = 1024
 #: The length of what is not there, and where the mixing starts, as it leaves zero alone.
@@ -22,8 +25,11 @@ def row_digests(table: pa.Table) -> int:
     hash is the multilinear one (Carter and Wegman 1979; keys by Philox, so that they are the same everywhere) of its
     bytes and lengths, mixed as in splitmix64, as sums of what is linear would not see two rows exchange a value.
     """
-    if not table.num_rows:
-        return 0
+    # in parts that stay in a core's cache: of 65,536 rows of text as a whole ten times slower, and a gigabyte
+    return sum(_digests(table.slice(i, ROWS)) for i in range(0, table.num_rows, ROWS)) % 2**256
+
+
+def _digests(table: pa.Table) -> int:
     lanes = np.full((table.num_rows, LANES), START, np.uint64)
     for name in sorted(table.column_names):
         words = _words(table.column(name).combine_chunks())
@@ -47,20 +53,59 @@ def _keys(name: str, words: int) -> np.ndarray:
 def _words(column: pa.Array) -> np.ndarray:
     """(N, words) uint64: the length of each item (`NULL` for none) and its bytes, zeros after them."""
     count = len(column)
-    if pa.types.is_fixed_size_list(column.type):
-        flat = column.flatten().to_numpy(zero_copy_only=False)
-        data = np.ascontiguousarray(flat).view(np.uint8).reshape(count, -1)
+    if pa.types.is_fixed_size_list(column.type) and _of_numbers(column.type) and not column.null_count:
+        data = _numbers(column.flatten()).view(np.uint8).reshape(count, -1)
         lengths = np.full(count, data.shape[1], np.uint64)
+    elif pa.types.is_floating(column.type) or pa.types.is_integer(column.type) or pa.types.is_timestamp(column.type):
+        valid = column.is_valid().to_numpy(zero_copy_only=False)
+        # "unsafe": unsigned numbers may be larger than 64 signed bits, and keep theirs
+        whole = column.cast(pa.float64() if pa.types.is_floating(column.type) else pa.int64(), safe=False)
+        data = whole.fill_null(0).to_numpy(zero_copy_only=False).view(np.uint8).reshape(count, -1)
+        lengths = np.where(valid, np.uint64(data.shape[1]), NULL)
     else:
-        if pa.types.is_fixed_size_binary(column.type):
-            column = column.cast(pa.binary())
-        elif not (pa.types.is_string(column.type) or pa.types.is_binary(column.type)):
-            column = column.cast(pa.string())
+        column = _as_bytes(column)
         sizes = pc.fill_null(pc.binary_length(column), 0).to_numpy()
         lengths = np.where(column.is_valid().to_numpy(zero_copy_only=False), sizes.astype(np.uint64), NULL)
         data = _padded(column, sizes)
     data = np.pad(data, ((0, 0), (0, -data.shape[1] % 8)))
     return np.concatenate([lengths[:, None], data.view(np.uint64)], axis=1)
+
+
+def _as_bytes(column: pa.Array) -> pa.Array:
+    """A column of text or bytes that are equal where the items of ``column`` are, whatever these are."""
+    kind = column.type
+    if pa.types.is_string(kind) or pa.types.is_binary(kind):
+        return column
+    if pa.types.is_fixed_size_binary(kind):
+        return column.cast(pa.binary())
+    if (pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind)) and _of_numbers(kind):
+        return _list_bytes(column)
+    if pa.types.is_nested(kind):
+        items = (None if item is None else json.dumps(item, default=str) for item in column.to_pylist())
+        return pa.array(items, pa.string())
+    return column.cast(pa.string())
+
+
+def _of_numbers(kind: pa.DataType) -> bool:
+    return pa.types.is_floating(kind.value_type) or pa.types.is_integer(kind.value_type)
+
+
+def _numbers(values: pa.Array) -> np.ndarray:
+    """Numbers inside lists, whose bytes say all of them; what is missing is NaN, or the number at the far end."""
+    if pa.types.is_integer(values.type):
+        ends = np.iinfo(values.type.to_pandas_dtype())
+        values = values.fill_null(ends.min or ends.max)
+    return np.ascontiguousarray(values.to_numpy(zero_copy_only=False))
+
+
+def _list_bytes(column: pa.Array) -> pa.Array:
+    """Lists of numbers as the bytes of these."""
+    lists = column.cast(pa.list_(column.type.value_type))
+    values = _numbers(lists.values)
+    offsets = (lists.offsets.to_numpy() * values.itemsize).astype(np.int32)
+    valid = lists.is_valid().cast(pa.uint8()).to_numpy(zero_copy_only=False)
+    bits = pa.py_buffer(np.packbits(valid, bitorder="little"))
+    return pa.Array.from_buffers(pa.binary(), len(lists), [bits, pa.py_buffer(offsets), pa.py_buffer(values)])
 
 
 def _padded(column: pa.Array, sizes: np.ndarray) -> np.ndarray:

@@ -5,204 +5,191 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
-from tasks.metrics import classification, clustering, confusion, paired_difference
+from tasks import sentences
+from tasks.errors import DeepmineError
+from tasks.fusion import TITLES, fusion
+from tasks.intervals import ari_difference
+from tasks.judges import Classes, Numbers, Said, of_split, rows_of
+from tasks.ledger import ledger
+from tasks.metrics import clustering
 from tasks.progress import Progress
 from tasks.store import PREDICTIONS, SUMMARY, read, read_manifest, write_json
-from tasks.views import load_view
+from tasks.views import View, has_view, load_view, trained_for
 
 if TYPE_CHECKING:
     from tasks.config import Evaluate
 
-#: The four ways that "Did fusion pay?" compares, as key -> view (None: the network's own verdict).
-WAYS = {"raw_svm": "raw", "network": None, "deep_svm": "deep", "both_svm": "raw+deep"}
-#: What a person reads for each way.
-TITLES = {
-    "raw_svm": "raw → SVM",
-    "network": "the network alone",
-    "deep_svm": "deep → SVM",
-    "both_svm": "raw + deep → SVM",
-}
+SPLITS = ("val", "test")
 
 
 def evaluate(
-    *, params: "Evaluate", raw: Path, unreadable: Path, rejected: Path, clean: Path, features: Path,
-    miners: Path, metrics: Path, evaluation: Path, progress: Progress,
+    *, params: "Evaluate", raw: Path, rejected: Path, clean: Path, features: Path, miners: Path, metrics: Path,
+    evaluation: Path, progress: Progress,
 ) -> dict[str, Any]:  # fmt: skip
     """Test-set figures to ``metrics`` (numbers for DVC) and ``evaluation`` (tables and sentences for the report).
 
-    Where several SVMs were fitted on a view, the one with the best val accuracy stands for it.
+    Where several SVMs were fitted on a view, the one that does best on val rows stands for it.
+
+    Raises:
+        DeepmineError: `evaluate.positive` names no class of two.
     """
-    predictions = read(miners / PREDICTIONS).to_pandas()
-    table = predictions[predictions["split"] == "test"].reset_index(drop=True)
-    truth = table["label"].to_numpy(str)
-    network = _network_verdict(features)
-    predictions["network"] = predictions["id"].map(network)
-    table["network"] = table["id"].map(network)
-    labels = sorted(set(truth.tolist()))
-    names = [c for c in table.columns if "@" in c]
-    kinds = json.loads((miners / SUMMARY).read_bytes())
-    clusterers = {n for n in names if kinds[n.partition("@")[0]]["clusterer"]}
-    machines = [n for n in names if kinds[n.partition("@")[0]]["miner"].endswith("_svm")]
-    classifiers = [n for n in names if n not in clusterers] + ["network"]
-    scores = {n: classification(truth, table[n].to_numpy(str), labels, params.confidence) for n in classifiers}
-    val = predictions[predictions["split"] == "val"]
-    chosen = {way: _choose(view, machines, val) for way, view in WAYS.items()}
-    fusion = _fusion(chosen, scores, table, truth, params)
-    clusters = _clusters(sorted(clusterers), table, features, params)
-    counts = _counts(raw, unreadable, rejected, clean, features, miners)
-    write_json(metrics, _numbers(scores, fusion, clusters, counts))
-    # picked on val rows: the best of several on test rows would flatter itself
-    best = max(fusion["ways"], key=lambda way: _val_accuracy(chosen[way], val))
-    write_json(
-        evaluation,
-        {
-            "labels": labels, "test_rows": len(table), "scores": scores, "fusion": fusion, "best": best,
-            "titles": list(TITLES.items()), "clusters": clusters, "counts": counts,
-            "confusion": {w: confusion(truth, table[n].to_numpy(str), labels) for w, n in chosen.items() if n},
-        },
-    )  # fmt: skip
-    progress(len(table), len(table), "test rows", note=fusion["sentence"])
-    return {"rows": len(table), "verdict": fusion["sentence"]}
-
-
-def sentence(ways: dict[str, dict[str, Any]], pairs: dict[str, dict[str, Any]]) -> str:
-    """What follows from the table, for a person who reads one sentence of it."""
-    if "deep_svm" not in ways or "network" not in ways:
-        return "No SVM was fitted on the deep view, so nothing can be said of fusion."
-
-    def shown(name: str) -> str:
-        pair = pairs[name]
-        return f"{pair['difference'] * 100:+.1f} points ({pair['interval'][0] * 100:+.1f} to {pair['interval'][1] * 100:+.1f})"
-
-    parts = []
-    gain = pairs["deep_svm - network"]["interval"]
-    if gain[0] > 0:
-        parts.append(
-            f"Fusion paid: an SVM on the deep features beats the network alone by {shown('deep_svm - network')}."
-        )
-    elif gain[1] < 0:
-        parts.append(
-            f"Fusion did not pay: an SVM on the deep features is worse than the network alone, {shown('deep_svm - network')}."
-        )
+    predictions = read(miners / PREDICTIONS)
+    objective, mined = trained_for(features), json.loads((miners / SUMMARY).read_bytes())
+    kinds = mined["miners"]
+    names = [c for c in predictions.column_names if "@" in c and not c.endswith(".score")]
+    clusterers = sorted(n for n in names if kinds[n.partition("@")[0]]["clusterer"])
+    judged = [n for n in names if n not in clusterers]
+    said = {split: of_split(predictions, split, judged, mined["aim"] == "regression") for split in SPLITS}
+    found, pairs = _clusters(clusterers, predictions, features, mined["aim"], params)
+    result: dict[str, Any] = {
+        "objective": objective, "aim": mined["aim"], "clusters": found, "cluster_pairs": pairs,
+        "titles": list(TITLES.items()), "counts": ledger(raw, rejected, clean, features, miners),
+        "test_rows": int((np.array(predictions["split"].to_pylist()) == "test").sum()),
+        "chosen": mined["chosen"], "skipped": mined["skipped"],
+    }  # fmt: skip
+    about_clusters = (
+        sentences.clusters(pairs, found) if objective == "autoencoder" or mined["aim"] == "clusters" else ""
+    )
+    if mined["aim"] == "clusters" or not len(said["test"].ids):
+        words = about_clusters or "No test row has a label, so nothing can be judged."
+        result |= _nothing(words, params.confidence)
     else:
-        parts.append(
-            f"An SVM on the deep features and the network alone cannot be told apart, {shown('deep_svm - network')}: "
-            "the network alone is the simpler choice."
-        )
-    if "deep_svm - raw_svm" in pairs:
-        gain = pairs["deep_svm - raw_svm"]["interval"]
-        if gain[0] > 0:
-            parts.append(f"Deep features are worth their training: {shown('deep_svm - raw_svm')} over the raw view.")
-        elif gain[1] < 0:
-            parts.append(
-                f"The raw view alone does better than deep features: {shown('deep_svm - raw_svm')}. Train no network here."
-            )
-        else:
-            parts.append(
-                f"The raw view alone is as good as deep features, {shown('deep_svm - raw_svm')}, and far cheaper."
-            )
-    if "both_svm - deep_svm" in pairs:
-        gain = pairs["both_svm - deep_svm"]["interval"]
-        adds = "adds" if gain[0] > 0 else "costs" if gain[1] < 0 else "changes nothing that can be measured:"
-        parts.append(f"Laying the raw view beside the deep one {adds} {shown('both_svm - deep_svm')}.")
-    return " ".join(parts)
+        result |= _judged(said, kinds, features, objective, mined["aim"], params)
+        result["fusion"]["sentence"] = " ".join(filter(None, [about_clusters, result["fusion"]["sentence"]]))
+    write_json(metrics, numbers(result))
+    write_json(evaluation, result)
+    verdict = result["fusion"]["sentence"]
+    progress(result["test_rows"], result["test_rows"], "test rows", note=verdict)
+    return {"rows": result["test_rows"], "verdict": verdict}
 
 
-def _network_verdict(features: Path) -> dict[str, str]:
-    """id -> the label with the highest probability."""
-    labels = json.loads(read_manifest(features / "network").metadata["labels"])
-    view = load_view(features, "network")
-    return dict(zip(view.ids.tolist(), np.array(labels)[view.X.argmax(1)].tolist(), strict=True))
+def _nothing(words: str, confidence: float) -> dict[str, Any]:
+    """What stands in the evaluation where no verdict can be judged."""
+    empty = {"ways": {}, "pairs": {}, "sentence": words, "confidence": confidence, "measure": None}
+    return {"labels": [], "positive": None, "scores": {}, "fusion": empty, "best": None, "confusion": {}}
 
 
-def _choose(view: str | None, machines: list[str], val: Any) -> str | None:
-    """The support vector machine on ``view`` that does best on val rows; ties and no val rows: the first."""
-    if view is None:
-        return "network"
-    names = [n for n in machines if n.partition("@")[2] == view]
-    return max(names, key=lambda n: _val_accuracy(n, val), default=None)
-
-
-def _val_accuracy(name: str | None, val: Any) -> float:
-    return float((val[name] == val["label"]).mean()) if name and len(val) else 0.0
-
-
-def _fusion(
-    chosen: dict[str, str | None], scores: dict[str, Any], table: Any, truth: np.ndarray, params: "Evaluate"
+def _judged(
+    said: dict[str, Said], kinds: dict[str, Any], features: Path, objective: str, aim: str, params: "Evaluate"
 ) -> dict[str, Any]:
-    ways = {
-        way: {"by": name, **{k: v for k, v in scores[name].items() if k != "classes"}}
-        for way, name in chosen.items() if name
-    }  # fmt: skip
-    hits = {way: table[chosen[way]].to_numpy(str) == truth for way in ways}
-    wanted = [
-        ("deep_svm", "network"),
-        ("deep_svm", "raw_svm"),
-        ("both_svm", "deep_svm"),
-        ("network", "raw_svm"),
-    ]
-    pairs = {
-        f"{a} - {b}": paired_difference(hits[a], hits[b], params.confidence, params.resamples, params.seed)
-        for a, b in wanted if a in hits and b in hits
-    }  # fmt: skip
-    return {"ways": ways, "pairs": pairs, "sentence": sentence(ways, pairs), "confidence": params.confidence}
+    view = load_view(features, "network")
+    judge: Classes | Numbers
+    positive = None
+    if aim == "regression":
+        _add_numbers(said, view, features, objective)
+        judge = Numbers(said["test"], _scale(features), params)
+    else:
+        counts = dict(zip(*np.unique(view.label[view.rows("train") & view.known], return_counts=True), strict=True))
+        classes = sorted(map(str, counts))
+        positive = _positive(classes, {str(k): int(n) for k, n in counts.items()}, params.positive)
+        if objective == "classification":
+            _add_network(said, view, features, classes)
+        judge = Classes(said["test"], classes, positive, params)
+    found = fusion(judge, said["val"], kinds, params.confidence)
+    best, chosen = found.pop("best"), found.pop("chosen")
+    scores = {name: judge.score(name) for name in said["test"].by}
+    details = {"confusion": {}, **(judge.details(chosen, best) if best else {})}
+    return {"labels": judge.labels, "positive": positive, "scores": scores, "fusion": found, "best": best, **details}
 
 
-def _clusters(names: list[str], table: Any, features: Path, params: "Evaluate") -> dict[str, Any]:
-    found = {}
+def _positive(classes: list[str], counts: dict[str, int], named: str | None) -> str | None:
+    """Of two classes the one that figures are told of: the one ``named``, else the rarer in train."""
+    if named is not None and named not in classes:
+        raise DeepmineError(f"evaluate.positive: '{named}' is no class of this dataset ({', '.join(classes)}).")
+    if len(classes) != 2:
+        return None
+    return named or min(reversed(classes), key=lambda label: counts[label])
+
+
+def _add_network(said: dict[str, Said], view: View, features: Path, classes: list[str]) -> None:
+    """The network's own verdict: its most probable class, and of two the probability of the second."""
+    labels = json.loads(read_manifest(features / "network").metadata["labels"])
+    for rows in said.values():
+        probabilities = view.X[rows_of(view, rows.ids)]
+        rows.by["network"] = np.array(labels)[probabilities.argmax(1)]
+        if len(classes) == 2 and classes[1] in labels:
+            rows.scores["network"] = probabilities[:, labels.index(classes[1])].astype(np.float64)
+
+
+def _add_numbers(said: dict[str, Said], view: View, features: Path, objective: str) -> None:
+    """What the network predicts, and the naive forecast where there is one."""
+    views = {"naive": load_view(features, "naive")} if has_view(features, "naive") else {}
+    if objective in ("regression", "forecasting"):
+        views["network"] = view
+    for rows in said.values():
+        for name, found in views.items():
+            rows.by[name] = found.X[rows_of(found, rows.ids)].astype(np.float64)
+
+
+def _scale(features: Path) -> float | None:
+    """Mean absolute error of the naive forecast on train rows."""
+    if not has_view(features, "naive"):
+        return None
+    view = load_view(features, "naive")
+    rows = view.rows("train") & view.known
+    error = float(np.abs(view.X[rows] - view.targets(rows)).mean())
+    return error if error > 0 else None
+
+
+def _clusters(
+    names: list[str], predictions: pa.Table, features: Path, aim: str, params: "Evaluate"
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Figures of each clustering of the test rows; of each clusterer the ARI on `deep` less that on `raw`."""
+    found, pairs, assigned = {}, {}, {}
+    truth = None
+    ids = predictions["id"].to_pylist()
     for name in names:
         view = load_view(features, name.partition("@")[2])
-        mask = view.rows("test")
-        clusters = dict(zip(table["id"], table[name], strict=True))
-        assigned = np.array([clusters[i] for i in view.ids[mask].tolist()])
-        rng = np.random.default_rng(params.seed)
-        sample = rng.permutation(len(assigned))[: params.silhouette_rows]
-        found[name] = clustering(view.label[mask], assigned, view.X[mask], sample)
-    return found
+        rows = view.rows("test") & view.known if aim == "classification" else view.rows("test")
+        clusters = dict(zip(ids, predictions[name].to_pylist(), strict=True))
+        assigned[name] = np.array([clusters[i] for i in view.ids[rows].tolist()])
+        if not rows.any():
+            continue
+        truth = view.label[rows] if aim == "classification" else None
+        sample = np.random.default_rng(params.seed).permutation(len(assigned[name]))[: params.silhouette_rows]
+        found[name] = clustering(truth, assigned[name], view.X[rows], sample)
+    for name in found:
+        own, _, view_name = name.partition("@")
+        if truth is not None and view_name == "deep" and f"{own}@raw" in found:
+            other = assigned[f"{own}@raw"]
+            pairs[own] = ari_difference(truth, assigned[name], other, params.confidence, params.resamples, params.seed)
+    return found, pairs
 
 
-def _counts(raw: Path, unreadable: Path, rejected: Path, clean: Path, features: Path, miners: Path) -> dict[str, Any]:
-    """The ledger: rows in, accepted and quarantined of each stage, each stage's `in` being the last one's `accepted`."""
-    summary = json.loads((rejected / SUMMARY).read_bytes())
-    kept = read_manifest(clean).counts
-    lost = {reason: n for reason, n in kept["quarantined"].items() if reason != "rejected by validate"}
-    ledger = {
-        "ingest": read_manifest(raw).counts,
-        "validate": {k: summary[k] for k in ("in", "accepted", "quarantined")},
-        "clean": {"in": summary["accepted"], "accepted": kept["accepted"], "quarantined": lost},
-        "extract": read_manifest(features / "deep").counts,
-    }
-    before = ledger["ingest"]["accepted"]
-    for stage in ("validate", "clean", "extract"):
-        if ledger[stage]["in"] != before:
-            raise ValueError(f"rows unaccounted for before {stage}: {before} came out, {ledger[stage]['in']} went in")
-        before = ledger[stage]["accepted"]
-    ledger["mine"] = read_manifest(miners / PREDICTIONS).counts
-    return ledger
-
-
-def _numbers(
-    scores: dict[str, Any], fusion: dict[str, Any], clusters: dict[str, Any], counts: dict[str, Any]
-) -> dict[str, Any]:
+def numbers(result: dict[str, Any]) -> dict[str, Any]:
     """The nested numbers of metrics.json; clusters of the deep view stand under the miner's bare name."""
-    named = {name.removesuffix("@deep"): values for name, values in clusters.items()}
-    ways = {
-        way: {"accuracy": v["accuracy"], "low": v["interval"][0], "high": v["interval"][1],
-              "precision": v["precision"], "recall": v["recall"], "f1": v["f1"]}
-        for way, v in fusion["ways"].items()
-    }  # fmt: skip
-    pairs = {
-        name.replace(" - ", "_minus_"): {
-            "difference": p["difference"],
-            "low": p["interval"][0],
-            "high": p["interval"][1],
-        }
-        for name, p in fusion["pairs"].items()
-    }
+    found = result["fusion"]
+    ways = {way: _bounded(values) for way, values in found["ways"].items()}
+    pairs = {name.replace(" - ", "_minus_"): _bounded(pair) for name, pair in found["pairs"].items()}
     rows = {
         stage: {"in": c["in"], "accepted": c["accepted"], "quarantined": sum(c["quarantined"].values())}
-        for stage, c in counts.items()
+        for stage, c in result["counts"].items()
     }
-    miners = {name: {k: v[k] for k in ("accuracy", "precision", "recall", "f1")} for name, v in scores.items()}
-    return {"fusion": {**ways, "differences": pairs}, "clusters": named, "miners": miners, "rows": rows}
+    miners = {
+        name: {k: v for k, v in _bounded(scores).items() if k not in ("low", "high")}
+        for name, scores in result["scores"].items()
+    }
+    figures = {
+        "fusion": {**ways, "differences": pairs},
+        "clusters": {name.removesuffix("@deep"): values for name, values in result["clusters"].items()},
+        "miners": miners, "rows": rows,
+    }  # fmt: skip
+    if result["cluster_pairs"]:
+        figures["cluster_differences"] = {name: _bounded(pair) for name, pair in result["cluster_pairs"].items()}
+    return figures
+
+
+def _bounded(values: dict[str, Any]) -> dict[str, Any]:
+    """The numbers among ``values``, an interval as two of them; those of one class or curve with that before them."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if key == "interval" or key.endswith("_interval"):
+            before = key.removesuffix("interval")
+            flat |= {f"{before}low": value[0], f"{before}high": value[1]} if value else {}
+        elif key in ("positive", "auc") and isinstance(value, dict):
+            flat |= {f"{key}_{inner}": number for inner, number in _bounded(value).items()}
+        elif isinstance(value, int | float):
+            flat[key] = value
+    return flat

@@ -1,8 +1,12 @@
 """ingest: read every listed item once, name it, give it a split, and set aside what cannot be read."""
 
+import hashlib
+import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
+from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tasks import sources
+from tasks.digests import row_digests
 from tasks.guard import SPARE, Guard, Limits, split
 from tasks.modalities import modality
 from tasks.progress import Progress
@@ -19,124 +25,260 @@ from tasks.store import QUARANTINE, Scratch, Writer, fingerprint
 if TYPE_CHECKING:
     from tasks.config import Ingest, Input, Source
 
-#: What a child says of an item besides the modality's facts: either `reason` is null or all the others are.
-RESULT = {
-    "content": pa.string(), "split": pa.string(), "bytes": pa.int64(), "data": pa.binary(),
-    "reason": pa.string(), "detail": pa.string(),
+#: Columns of the raw data before those of the inputs.
+COMMON = {
+    "id": pa.string(), "content": pa.string(), "split": pa.string(), "label": pa.string(), "group": pa.string(),
+    "source": pa.string(), "bytes": pa.int64(),
 }  # fmt: skip
+#: What a child says of a row besides the facts of its items: where `reason` is not null, all others are.
+RESULT = {"reason": pa.string(), "detail": pa.string(), "bytes": pa.int64()}
+NOTHING = "nothing there"
+#: Groups that are so few that each split must be given its own.
+FEW = 50
+
+
+@dataclass(frozen=True)
+class Job:
+    """One shard on its way: rows as the source has them, and those that it could not make sense of."""
+
+    part: pa.Table
+    bad: pa.Table
+    key: str
+    found: tuple[tuple[Path, str] | None, tuple[Path, str] | None]
+    done: int
+    total: int
 
 
 def ingest(
     *, source: "Source", inputs: "dict[str, Input]", params: "Ingest", code: str, listing: Path, raw: Path,
-    unreadable: Path, scratch: Path, progress: Progress,
+    unreadable: Path, scratch: Path, warn: Callable[[str], None], progress: Progress,
 ) -> dict[str, Any]:  # fmt: skip
-    """Listed items to Parquet shards of encoded bytes, one shard of output for each shard of the listing.
+    """Listed items, or the rows of a table, to Parquet shards, each with all that was found out about it.
 
-    Writes two stores: ``raw`` (`id`, `content`, `split`, `label`, `group`, `source`, the modality's facts and the
-    encoded item) and ``unreadable`` (`id`, `reason`, `detail` and where it came from). Items stay encoded, less
-    metadata: no pixel is lost, and they are a fraction of the decoded size. They are decoded in child processes
-    only, so that a file which crashes, stalls or swells the decoder costs itself alone.
+    Writes two stores: ``raw`` (`COMMON`, then for each input what its modality keeps) and ``unreadable`` (`id`,
+    `reason`, `detail` and where it came from). Files stay encoded, less metadata: nothing of their content is lost,
+    and they are a fraction of the decoded size. They are decoded in child processes only, so that a file which
+    crashes, stalls or swells the decoder costs itself alone. Tables are streamed.
 
     Raises:
-        DeepmineError: no child process can be started.
+        DeepmineError: no child process can be started, or the table cannot be read.
     """
-    [(name, spec)] = inputs.items()
-    made = modality(spec.modality)
-    facts = made.FACTS
-    schema = pa.schema(
-        [("id", pa.string()), ("content", pa.string()), ("split", pa.string()), ("label", pa.string()),
-         ("group", pa.string()), ("source", pa.string()), ("bytes", pa.int64()), *facts.items(), (name, pa.binary())],
-        metadata={"input": name, "modality": spec.modality},
-    )  # fmt: skip
     listed = pq.read_table(listing)
-    official = {s for s in pc.unique(listed["split"]).to_pylist() if s}
+    schema = raw_schema(inputs)
     made_by = fingerprint("ingest", vars(params))
     rows, bad = Writer(raw, schema, made_by), Writer(unreadable, QUARANTINE, made_by)
     cache = Scratch(scratch)
     rejected: list[pa.Table] = []
-    done = again = 0
+    again = total = 0
     progress.start()
+    official = sources.official(source, inputs, listed)
     # shares of the splits that the source does not bring
     val, test = (0.0 if s in official else share for s, share in (("val", params.val), ("test", params.test)))
-    work = partial(read_items, source=source, kind=spec.modality, max_pixels=params.max_pixels, shares=(val, test))
-    result = _result(made)
+    whole = sources.by_item(source, inputs)
+    groups = [] if listed["group"].null_count else pc.unique(listed["group"]).to_pylist()
+    few = splits_of_few(groups, val, test) if 2 <= len(groups) <= FEW else {}
+    files = {name: spec for name, spec in inputs.items() if sources.uses_files(source, spec)}
+    result = _result(files)
 
     def fault(row: pa.Table, reason: str, detail: str) -> pa.Table:
         return pa.Table.from_pylist([{"reason": reason, "detail": detail}], result)
 
-    def jobs() -> Iterator[tuple[Any, list[pa.Table]]]:
-        for number in sorted(pc.unique(listed["shard"]).to_pylist()):
-            part = listed.filter(pc.equal(listed["shard"], number))
-            key = fingerprint(code, vars(params), sorted(official), part.drop_columns(["shard"]).to_pydict())
+    def jobs() -> Iterator[tuple[Job, list[pa.Table]]]:
+        for part, faulty, mark, done, end in _parts(source, inputs, listed, params, warn):
+            key = fingerprint(code, vars(params), {n: vars(s) for n, s in inputs.items()}, sorted(official), few, mark)
             found = cache.find(f"{key}.rows"), cache.find(f"{key}.bad")
-            chunks = split(part.select(["path", "split", "group"]), part["size"].to_pylist())
-            yield (part, key, found), [] if all(found) else chunks
+            chunks = []
+            if files and part.num_rows and not all(found):
+                sizes = part["size"].to_pylist() if "size" in part.column_names else [1] * part.num_rows
+                paths = [part[_path_column(part, spec)] for spec in files.values()]
+                chunks = split(pa.table(dict(zip(files, paths, strict=True))), sizes)
+            yield Job(part, faulty, key, found, done, end), chunks
 
-    limits = Limits(made.BYTES_PER_PIXEL * params.max_pixels + SPARE, params.max_seconds)
-    with Guard(work, fault, limits) as guard:
-        for (part, key, found), results in guard.map(jobs()):
-            if results:
-                good, faulty = _shard(part, results, schema, name)
-                found = cache.put(f"{key}.rows", good), cache.put(f"{key}.bad", faulty)
-                again += part.num_rows
-            if (kept := pq.read_metadata(found[0][0]).num_rows) > 0:
-                rows.link(found[0])
-            rejected.append(pq.read_table(found[1][0], schema=QUARANTINE))
-            done += part.num_rows
-            progress(done, listed.num_rows, "items", note=f"{part.num_rows - kept} unreadable in this shard")
-    faulty = pa.concat_tables(rejected)
+    work = partial(read_items, source=source, inputs=files, params=params, alone=len(inputs) == 1)
+    memory = max([modality(s.modality).item_memory(params) for s in files.values()], default=0)
+    with Guard(work, fault, Limits(memory + SPARE, params.max_seconds)) as guard:
+        for job, results in guard.map(jobs()):
+            rows_at, bad_at = job.found
+            good = None
+            if rows_at is None or bad_at is None:
+                read = pa.concat_tables(results).combine_chunks() if results else None
+                good, faulty = _shard(job.part, read, inputs, schema, params, (val, test), few)
+                faulty = pa.concat_tables([job.bad, faulty])
+                rows_at, bad_at = cache.put(f"{job.key}.rows", good), cache.put(f"{job.key}.bad", faulty)
+                again += job.part.num_rows
+            if (kept := pq.read_metadata(rows_at[0]).num_rows) > 0:
+                rows.link(rows_at, good)
+            rejected.append(pq.read_table(bad_at[0], schema=QUARANTINE))
+            total += kept + rejected[-1].num_rows
+            note = f"{rejected[-1].num_rows} unreadable in this shard" if rejected[-1].num_rows else ""
+            if whole:
+                progress(job.done, job.total, "items", note=note)
+            else:
+                progress(job.done >> 10, job.total >> 10, "KiB", note=note or f"{total:,} rows")
+    faulty = pa.concat_tables(rejected) if rejected else QUARANTINE.empty_table()
     bad.add(faulty)
     reasons = dict(sorted(Counter(faulty["reason"].to_pylist()).items()))
-    manifest = rows.finish(
-        {"in": listed.num_rows, "accepted": sum(s.rows for s in rows.shards), "quarantined": reasons}
-    )
+    manifest = rows.finish({"in": total, "accepted": sum(s.rows for s in rows.shards), "quarantined": reasons})
     bad.finish({"in": faulty.num_rows, "accepted": faulty.num_rows, "quarantined": {}})
     cache.prune()
     return {"rows": manifest.rows, "read": again, "unreadable": faulty.num_rows}
 
 
+def raw_schema(inputs: "dict[str, Input]") -> pa.Schema:
+    """The columns of the raw data: `COMMON`, then `NAME.FACT` and `NAME` (the item) for each input."""
+    fields = dict(COMMON)
+    for name, spec in inputs.items():
+        fields |= {_column(name, suffix): kind for suffix, kind in modality(spec.modality).raw_fields(spec).items()}
+    described = {name: [spec.modality, list(spec.columns)] for name, spec in inputs.items()}
+    return pa.schema(list(fields.items()), metadata={"inputs": json.dumps(described)})
+
+
 def split_of(key: str, val: float, test: float) -> str:
     """The split of a row from a hash of its group or content: copies, and rows of one group, stay together."""
-    place = int(fingerprint("split", key)[:16], 16) / 2**64
+    place = _place(key)
     return "test" if place < test else "val" if place < test + val else "train"
 
 
+def splits_of_few(groups: list[str], val: float, test: float) -> dict[str, str]:
+    """The split of each of a few groups, in the order of their hashes: each split that is asked for has one at least.
+
+    By `split_of` alone, six speakers would leave the test split empty one time in four.
+    """
+    tests, vals = (max(round(share * len(groups)), 1) if share else 0 for share in (test, val))
+    if tests + vals >= len(groups):
+        vals = 0
+    named = ["test"] * tests + ["val"] * vals
+    return dict(zip(sorted(groups, key=_place), named + ["train"] * (len(groups) - len(named)), strict=True))
+
+
+def _place(key: str) -> float:
+    # the fingerprint of these two, without the encoder that is made anew for each: a third of the time
+    text = f'["split",{encode_basestring_ascii(key)}]'
+    return int(hashlib.sha256(text.encode()).hexdigest()[:16], 16) / 2**64
+
+
 def read_items(
-    rows: Iterator[dict[str, Any]], *, source: "Source", kind: str, max_pixels: int, shares: tuple[float, float]
+    rows: Iterator[dict[str, Any]], *, source: "Source", inputs: "dict[str, Input]", params: "Ingest", alone: bool
 ) -> pa.Table:
-    """What `RESULT` and the modality's facts say of each listed row, in their order; runs in a child.
+    """What `RESULT` and the modalities' facts say of each row's files, in their order; runs in a child.
 
     Args:
-        shares: of val and of test, to carve from the rows that the source does not give to either.
+        rows: the path of each input's file, null where a row has none (which is an error if it is its ``alone``).
     """
-    made = modality(kind)
     results: list[dict[str, Any]] = []
     for row in rows:
+        found: dict[str, Any] = {"bytes": 0}
         try:
-            facts, data = made.admit(read_bytes(source, row["path"]), max_pixels)
+            for name, spec in inputs.items():
+                if row[name] is None and not alone:
+                    continue
+                facts, item = modality(spec.modality).admit(read_bytes(source, row[name] or ""), params)
+                found |= {_column(name, suffix): value for suffix, value in facts.items()}
+                found[name] = item
+                found["bytes"] += len(item)
         except Unreadable as error:
-            results.append({"reason": error.reason, "detail": error.detail})
-            continue
-        split = row["split"]
-        if split in (None, "train"):
-            split = split_of(row["group"] or facts["content"], *shares)
-        results.append({**facts, "split": split, "bytes": len(data), "data": data})
-    schema = _result(made)
+            found = {"reason": error.reason, "detail": error.detail}
+        results.append(found)
+    schema = _result(inputs)
     return pa.table({name: [r.get(name) for r in results] for name in schema.names}, schema)
 
 
-def _result(made: Any) -> pa.Schema:
-    return pa.schema([*RESULT.items(), *made.FACTS.items()])
+def _parts(
+    source: "Source", inputs: "dict[str, Input]", listed: pa.Table, params: "Ingest", warn: Callable[[str], None]
+) -> Iterator[tuple[pa.Table, pa.Table, Any, int, int]]:
+    """Shards as the source has them: rows, unusable rows, what names them, and how far along it is."""
+    if not sources.by_item(source, inputs):
+        for batch in sources.tables(source, inputs, params.shard_rows, (params.val, params.test), warn):
+            marks = [f"{row_digests(t):x}" for t in (batch.table, batch.bad)]
+            yield batch.table, batch.bad, marks, batch.done, batch.total
+        return
+    values = sources.values(source, inputs, warn)
+    done = 0
+    for number in sorted(pc.unique(listed["shard"]).to_pylist()):
+        part = listed.filter(pc.equal(listed["shard"], number)).drop_columns(["shard"])
+        if values is not None:
+            places = pc.index_in(part["id"], values["id"].combine_chunks())
+            paths = {spec.columns[0] for spec in inputs.values() if sources.uses_files(source, spec)}
+            for name in values.column_names:
+                if name not in part.column_names:
+                    column = values[name].take(places)
+                    if name in paths:  # what is wrong with a row that is none stands for its path
+                        column = pc.if_else(pc.is_null(places), part["path"], column)
+                    part = part.append_column(name, column)
+        done += part.num_rows
+        mark = part.to_pydict() if values is None else f"{row_digests(part):x}"
+        part = part.append_column("source", pc.coalesce(part["path"], part["id"]))
+        yield part, QUARANTINE.empty_table(), mark, done, listed.num_rows
 
 
-def _shard(part: pa.Table, results: list[pa.Table], schema: pa.Schema, name: str) -> tuple[pa.Table, pa.Table]:
-    """The accepted and the unreadable rows of a shard of the listing and of what was read of them."""
-    read = pa.concat_tables(results).combine_chunks()
-    table = part.select(["id", "label", "group"]).append_column("source", part["path"])
-    for column in read.column_names:
-        table = table.append_column(name if column == "data" else column, read[column])
-    bad = pc.is_valid(table["reason"])
-    faulty = table.filter(bad)
-    faulty = faulty.set_column(faulty.column_names.index("split"), "split", part["split"].filter(bad))
-    good = table.filter(pc.invert(bad)).select(schema.names).combine_chunks().cast(schema)
-    return good, faulty.select(QUARANTINE.names).combine_chunks().cast(QUARANTINE)
+def _path_column(part: pa.Table, spec: "Input") -> str:
+    return spec.columns[0] if spec.columns[0] in part.column_names else "path"
+
+
+def _column(name: str, suffix: str) -> str:
+    return f"{name}.{suffix}" if suffix else name
+
+
+def _result(inputs: "dict[str, Input]") -> pa.Schema:
+    """The columns of `read_items`."""
+    fields = dict(RESULT)
+    for name, spec in inputs.items():
+        fields |= {_column(name, s): kind for s, kind in modality(spec.modality).raw_fields(spec).items()}
+        fields[f"{name}.content"] = pa.string()
+    return pa.schema(list(fields.items()))
+
+
+def _shard(
+    part: pa.Table, read: pa.Table | None, inputs: "dict[str, Input]", schema: pa.Schema, params: "Ingest",
+    shares: tuple[float, float], few: dict[str, str],
+) -> tuple[pa.Table, pa.Table]:  # fmt: skip
+    """The accepted and the unusable rows of a shard: ``part`` as the source has it, ``read`` what its files hold."""
+    count = part.num_rows
+    columns: dict[str, Any] = {name: part[name] for name in ("id", "label", "group", "source")}
+    columns["bytes"] = pa.array([0] * count, pa.int64()) if read is None else read["bytes"]
+    reasons: list[str | None] = [None] * count if read is None else read["reason"].to_pylist()
+    details: list[str | None] = [None] * count if read is None else read["detail"].to_pylist()
+    contents: list[list[str | None]] = []
+    for name, spec in inputs.items():
+        made = modality(spec.modality)
+        if read is not None and name in read.column_names:
+            columns |= {_column(name, s): read[_column(name, s)] for s in made.raw_fields(spec)}
+            contents.append(read[f"{name}.content"].to_pylist())
+            continue
+        admitted = made.admit_columns(part.select(list(dict.fromkeys(spec.columns))), spec, params)
+        columns |= {_column(name, s): values for s, values in admitted.columns.items()}
+        contents.append(admitted.content)
+        for i, reason in enumerate(admitted.reasons):
+            if reason is not None and reasons[i] is None:
+                reasons[i], details[i] = reason, admitted.details[i]
+    content = _contents(contents)
+    for i, value in enumerate(content):
+        if value is None and reasons[i] is None:
+            reasons[i], details[i] = NOTHING, "every input of the row is empty"
+    splits = [
+        (few.get(group) or split_of(group or value or "", *shares))
+        if reason is None and own in (None, "train")
+        else own
+        for own, group, value, reason in zip(
+            part["split"].to_pylist(), part["group"].to_pylist(), content, reasons, strict=True
+        )
+    ]
+    columns |= {"content": pa.array(content, pa.string()), "split": pa.array(splits, pa.string())}
+    if None in reasons:
+        good = pa.array([r is None for r in reasons])
+        table = pa.table({name: columns[name] for name in schema.names}).filter(good).combine_chunks().cast(schema)
+    else:
+        table = schema.empty_table()
+    columns |= {"reason": pa.array(reasons, pa.string()), "detail": pa.array(details, pa.string())}
+    lost = pa.table({name: columns[name] for name in QUARANTINE.names}).filter(pc.is_valid(columns["reason"]))
+    return table, lost.combine_chunks().cast(QUARANTINE)
+
+
+def _contents(of_inputs: list[list[str | None]]) -> list[str | None]:
+    """The content of each row: its input's, or for several a hash of theirs; None where all are missing."""
+    if len(of_inputs) == 1:
+        return of_inputs[0]
+    return [
+        hashlib.sha256("\n".join(v or "" for v in row).encode()).hexdigest() if any(row) else None
+        for row in zip(*of_inputs, strict=True)
+    ]

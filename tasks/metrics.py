@@ -1,10 +1,12 @@
-"""Figures of merit and their intervals. All take arrays and know nothing of where these came from."""
+"""Figures of merit with their intervals. All take arrays and know nothing of where these came from."""
 
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
+from scipy.optimize import linear_sum_assignment
 from sklearn import metrics as sk
+
+from tasks.intervals import auc, bootstrap, f1_interval, percentiles, wilson
 
 
 def classification(truth: np.ndarray, predicted: np.ndarray, labels: list[str], confidence: float) -> dict[str, Any]:
@@ -24,38 +26,81 @@ def classification(truth: np.ndarray, predicted: np.ndarray, labels: list[str], 
     }  # fmt: skip
 
 
-def wilson(hits: int, n: int, confidence: float) -> list[float]:
-    """Wilson's score interval of a share (Wilson 1927), [low, high]."""
-    interval = binomtest(hits, n).proportion_ci(confidence, method="wilson")
-    return [float(interval.low), float(interval.high)]
+def detection(
+    positive: np.ndarray, said: np.ndarray, scores: np.ndarray | None, confidence: float, resamples: int, seed: int
+) -> dict[str, Any]:
+    """How well one of two classes is found.
 
-
-def paired_difference(a: np.ndarray, b: np.ndarray, confidence: float, resamples: int, seed: int) -> dict[str, Any]:
-    """Mean of ``a`` - ``b`` (paired, (N,) hits as 0 and 1) with its percentile bootstrap interval.
-
-    A resample of N pairs is a draw of how many are won, lost and tied, so each costs one multinomial number
-    (Efron and Tibshirani 1993, chapter 13).
+    Args:
+        positive, said: (N,) whether a row is of that class, and whether it was said to be.
+        scores: (N,) that grow with how much it looks so; without them there is no AUC.
     """
-    difference = a.astype(int) - b.astype(int)
-    n = len(difference)
-    shares = [float((difference == v).mean()) for v in (1, -1, 0)]
-    draws = np.random.default_rng(seed).multinomial(n, shares, size=resamples)
-    means = (draws[:, 0] - draws[:, 1]) / n
-    low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return {"difference": float(difference.mean()), "interval": [float(low), float(high)]}
+    precision, recall, f1, _ = sk.precision_recall_fscore_support(
+        positive, said, average="binary", pos_label=True, zero_division=0.0
+    )
+    found = {
+        "precision": float(precision), "recall": float(recall), "f1": float(f1),
+        "f1_interval": f1_interval(positive, said, confidence, resamples, seed), "auc": None, "auc_interval": None,
+        "average_precision": None,
+    }  # fmt: skip
+    if scores is not None and min(positive.sum(), (~positive).sum()) >= 2:
+        found["auc"], found["auc_interval"] = auc(positive, scores, confidence)
+        found["average_precision"] = float(sk.average_precision_score(positive, scores))
+    return found
 
 
-def clustering(truth: np.ndarray, clusters: np.ndarray, X: np.ndarray, sample: np.ndarray) -> dict[str, float]:
-    """Adjusted Rand index, normalised mutual information, purity, and the silhouette on the rows ``sample``."""
-    table = sk.cluster.contingency_matrix(truth, clusters)
+def regression(
+    truth: np.ndarray, predicted: np.ndarray, confidence: float, resamples: int, seed: int
+) -> dict[str, Any]:
+    """Mean absolute error, root of the mean squared error and R2 of (N, K) numbers, with bootstrap intervals.
+
+    Errors are means over all K outputs; R2 is one less the share of the variance (summed over outputs) that is left.
+    """
+    error = predicted - truth
+    centred = truth - truth.mean(0)  # as a difference of large squares is no variance
+    # (N, 2 + 2 K): of whose column means every figure is made
+    parts = np.concatenate(
+        [np.abs(error).mean(1, keepdims=True), (error**2).mean(1, keepdims=True), centred, centred**2], axis=1
+    )
+    here, draws = _figures(parts.mean(0)[None]), _figures(bootstrap(parts, resamples, seed))
+    found: dict[str, Any] = {}
+    for name, value, drawn in zip(("mae", "rmse", "r2"), here, draws, strict=True):
+        defined = np.isfinite(drawn)
+        found[name] = float(value[0]) if np.isfinite(value[0]) else None
+        found[f"{name}_interval"] = percentiles(drawn[defined], confidence) if defined.all() else None
+    return found
+
+
+def _figures(means: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(R,) MAE, RMSE and R2 of (R, 2 + 2 K) column means; R2 is NaN where the truth does not vary."""
+    first, second = np.split(means[:, 2:], 2, axis=1)  # moments of the truth, (R, K) each
+    variance = np.maximum(second - first**2, 0).mean(1)
+    flat = variance <= 1e-300
+    return means[:, 0], np.sqrt(means[:, 1]), np.where(flat, np.nan, 1 - means[:, 1] / np.where(flat, 1, variance))
+
+
+def clustering(truth: np.ndarray | None, clusters: np.ndarray, X: Any, sample: np.ndarray) -> dict[str, Any]:
+    """Agreement of clusters with classes, and their silhouette on the rows ``sample`` of ``X``.
+
+    Agreement: adjusted Rand index, normalised mutual information, purity, and accuracy under the best matching of
+    clusters to classes (Kuhn 1955); none of it without ``truth``.
+    """
     picked = clusters[sample]
     valid = 2 <= len(set(picked.tolist())) < len(picked)
+    found: dict[str, Any] = {
+        "silhouette": float(sk.silhouette_score(X[sample], picked)) if valid else 0.0,
+        "clusters": len(set(clusters.tolist())),
+    }
+    if truth is None:
+        return found
+    table = sk.cluster.contingency_matrix(truth, clusters)
+    matched = table[linear_sum_assignment(table, maximize=True)].sum()
     return {
         "ari": float(sk.adjusted_rand_score(truth, clusters)),
         "nmi": float(sk.normalized_mutual_info_score(truth, clusters)),
         "purity": float(table.max(axis=0).sum() / table.sum()),
-        "silhouette": float(sk.silhouette_score(X[sample], picked)) if valid else 0.0,
-        "clusters": len(set(clusters.tolist())),
+        "accuracy": float(matched / table.sum()),
+        **found,
     }
 
 

@@ -3,7 +3,7 @@
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,87 +15,177 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from tasks.cores import cores
-from tasks.miners import MINERS, accelerate
+from tasks.miners import MINERS, Task, accelerate, unfit
+from tasks.miners.fitting import Job, choose, fit, lowest
 from tasks.miners.saved import Fitted, save_miner
 from tasks.progress import Progress
-from tasks.store import PREDICTIONS, SUMMARY, Writer, fingerprint, write_json
-from tasks.views import View, load_view
+from tasks.store import PREDICTIONS, SUMMARY, Writer, fingerprint, vector_column, write_json
+from tasks.views import View, load_view, trained_for
 
 if TYPE_CHECKING:
-    from tasks.config import Mine, Miner
+    from tasks.config import Mine
+
+HELD_OUT = ("val", "test")
+#: Clusters to look for where there are no classes to count.
+CLUSTERS = 10
+
+
+@dataclass(frozen=True)
+class Result:
+    """A fitted miner, what val rows chose for it, and what it says of the held-out rows."""
+
+    key: str
+    fitted: Fitted
+    chosen: dict[str, float]
+    predicted: np.ndarray
+    scores: np.ndarray | None
+    times: dict[str, float]
 
 
 def mine(*, params: "Mine", features: Path, miners: Path, progress: Progress) -> dict[str, Any]:
     """Fit each miner on each of its views; write `NAME@VIEW.skops` files and a store of predictions to ``miners``.
 
-    The predictions hold `id`, `split`, `label` of val and test rows and a column `NAME@VIEW` for each.
+    The predictions hold `id`, `split`, `label` of val and test rows and a column `NAME@VIEW` for each: a class or a
+    cluster as text, a number, or a list of numbers. Of two classes there is `NAME@VIEW.score` too, which grows with the
+    later of their names. What has nothing to do (no labels, sparse features) is skipped, and the summary says why.
     """
     if params.accelerate:
         accelerate.require()
-    jobs = [(name, miner, view) for name, miner in params.miners.items() for view in miner.views]
-    views = {name: load_view(features, name) for name in sorted({view for _, _, view in jobs})}
-    first = next(iter(views.values()))
-    held_out = first.rows("val", "test")
+    names = sorted({view for miner in params.miners.values() for view in miner.views} or {"deep"})
+    views = {name: load_view(features, name) for name in names}
+    first = views[names[0]]
+    task = aim(trained_for(features), first, params.seed)
+    jobs, skipped = _jobs(params, views, task)
     miners.mkdir(parents=True, exist_ok=True)
     progress.start()
-    columns: dict[str, np.ndarray] = {}
-    seconds: dict[str, Any] = {}
+    results: dict[str, Result] = {}
     # one thread a fit: sums over threads come in any order, and their low bits with them
     with threadpool_limits(1):
-        for done, (key, fitted, predicted, times) in enumerate(_run(jobs, views, params), 1):
-            save_miner(miners / f"{key}.skops", fitted)
-            columns[key] = predicted
-            seconds[key] = times
-            progress(done, len(jobs), "fits", note=f"{key} in {times['fit']:.1f} s", always=True)
-    names = [f"{name}@{view}" for name, _, view in jobs]
-    schema = pa.schema([(c, pa.string()) for c in ("id", "split", "label", *names)])
-    writer = Writer(
-        miners / PREDICTIONS,
-        schema,
-        fingerprint("mine", repr(params), [v.fingerprint for v in views.values()]),
-    )
-    rows = {"id": first.ids[held_out], "split": first.split[held_out], "label": first.label[held_out]}
-    rows |= {key: columns[key].astype(str) for key in names}
-    writer.add(pa.table({k: pa.array(v.tolist(), pa.string()) for k, v in rows.items()}, schema=schema))
-    writer.finish({"in": int(held_out.sum()), "accepted": int(held_out.sum()), "quarantined": {}})
+        for done, result in enumerate(_run(jobs, params.accelerate), 1):
+            save_miner(miners / f"{result.key}.skops", result.fitted)
+            results[result.key] = result
+            note = f"{result.key} in {result.times['fit']:.1f} s"
+            progress(done, len(jobs), "fits", note=note, always=True)
+    if skipped:
+        progress(len(jobs), len(jobs), "fits", note=f"skipped: {_listed(skipped)}", always=True)
+    mark = fingerprint("mine", repr(params), [v.fingerprint for v in views.values()])
+    write_predictions(miners / PREDICTIONS, first, [results[job.key] for job in jobs], mark)
     kinds = {
-        name: {"miner": m.miner, "clusterer": is_clusterer(MINERS[m.miner](0, 2))} for name, m in params.miners.items()
+        name: {"miner": m.miner, "clusterer": is_clusterer(MINERS[m.miner](Task()))}
+        for name, m in params.miners.items()
     }
-    write_json(miners / SUMMARY, kinds)
-    return {"rows": len(first.ids), "fits": len(jobs), "seconds_of": seconds}
+    chosen = {job.key: results[job.key].chosen for job in jobs if results[job.key].chosen}
+    write_json(miners / SUMMARY, {"aim": task.aim, "miners": kinds, "chosen": chosen, "skipped": skipped})
+    seconds = {key: results[key].times for key in results}
+    return {"rows": len(first.ids), "fits": len(jobs), "seconds_of": seconds, "chosen": chosen, "skipped": skipped}
 
 
-def train_rows(view: View, limit: int | None) -> np.ndarray:
+def _jobs(params: "Mine", views: dict[str, View], task: Task) -> tuple[list[Job], dict[str, str]]:
+    """Every fit that is wanted; and `NAME@VIEW` of those that have nothing to do here, with the reason."""
+    jobs, skipped = [], {}
+    for name, miner in params.miners.items():
+        clusterer = is_clusterer(MINERS[miner.miner](Task()))
+        for view in miner.views:
+            own = replace(task, parts=views[view].parts)
+            job = Job(name, miner.miner, views[view], own, dict(miner.params), miner.max_rows, clusterer)
+            why = unfit(miner.miner, own)
+            if why is None:
+                jobs.append(job)
+            else:
+                skipped[job.key] = why
+    return jobs, skipped
+
+
+def aim(objective: str, view: View, seed: int) -> Task:
+    """What miners can learn of these rows: classes, numbers, or without labels only clusters.
+
+    An autoencoder leaves it to the labels: numbers of which most stand once are no classes.
+    """
+    train = view.rows("train")
+    known = view.label[train & view.known]
+    distinct, clusters = len(set(known.tolist())), min(CLUSTERS, int(train.sum()))
+    if distinct < 2:
+        return Task(seed, "clusters", clusters)
+    numbers = objective in ("regression", "forecasting")
+    if objective == "autoencoder" and 2 * distinct > len(known):
+        numbers = all(map(_number, known.tolist()))
+    if numbers:
+        return Task(seed, "regression", clusters, view.targets(train & view.known).shape[1])
+    return Task(seed, "classification", distinct)
+
+
+def train_rows(view: View, limit: int | None, labelled: bool = False) -> np.ndarray:
     """(M,) positions of train rows; over ``limit``, those whose id hashes lowest, the same on every view."""
-    rows = np.flatnonzero(view.rows("train"))
-    if limit is None or len(rows) <= limit:
-        return rows
-    ranks = np.array([fingerprint(i) for i in view.ids[rows].tolist()])
-    return np.sort(rows[np.argsort(ranks)[:limit]])
+    return lowest(view, view.rows("train") & view.known if labelled else view.rows("train"), limit)
 
 
-def _run(
-    jobs: list[tuple[str, "Miner", str]], views: dict[str, View], params: "Mine"
-) -> Iterator[tuple[str, Fitted, np.ndarray, dict[str, float]]]:
+def write_predictions(folder: Path, view: View, results: list[Result], mark: str) -> None:
+    """The store of what was said of the held-out rows of ``view``."""
+    rows = view.rows(*HELD_OUT)
+    label = pa.array(view.label[rows].tolist(), pa.string(), mask=~view.known[rows])
+    columns = {"id": pa.array(view.ids[rows].tolist()), "split": pa.array(view.split[rows].tolist()), "label": label}
+    columns = {name: column.cast(pa.string()) for name, column in columns.items()}
+    for result in results:
+        columns[result.key] = _column(result.predicted)
+        if result.scores is not None:
+            columns[f"{result.key}.score"] = pa.array(result.scores, pa.float64())
+    table = pa.table(columns)
+    writer = Writer(folder, table.schema, mark)
+    writer.add(table)
+    writer.finish({"in": table.num_rows, "accepted": table.num_rows, "quarantined": {}})
+
+
+def _column(said: np.ndarray) -> pa.Array:
+    if said.dtype.kind != "f":
+        return pa.array(said.astype(str).tolist(), pa.string())
+    return pa.array(said, pa.float64()) if said.ndim == 1 else vector_column(said)
+
+
+def _run(jobs: list[Job], accelerated: bool) -> Iterator[Result]:
     parallel = Parallel(n_jobs=cores(), prefer="threads", return_as="generator_unordered")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        yield from parallel(delayed(_fit)(name, miner, views[view], params) for name, miner, view in jobs)
+        yield from parallel(delayed(_limited)(job, accelerated) for job in jobs)
 
 
-def _fit(name: str, miner: "Miner", view: View, params: "Mine") -> tuple[str, Fitted, np.ndarray, dict[str, float]]:
-    rows = train_rows(view, miner.max_rows)
-    labels = view.label[rows]
-    estimator = MINERS[miner.miner](params.seed, len(set(labels.tolist())), **miner.params)
-    if params.accelerate:
-        estimator = accelerate.accelerated(estimator)
+def _limited(job: Job, accelerated: bool) -> Result:
+    # OpenMP counts for each thread by itself; two fits that share two cores by it wait for each other all the time
+    with threadpool_limits(1, user_api="openmp"):
+        return _one(job, accelerated)
+
+
+def _one(job: Job, accelerated: bool) -> Result:
+    view, held_out = job.view, job.view.rows(*HELD_OUT)
+    rows = train_rows(view, job.limit, labelled=not job.clusterer)
     began = time.perf_counter()
-    fitted = Fitted(estimator.fit(view.X[rows], labels), view.name, view.fingerprint)
+    chosen = {} if job.clusterer else choose(job, rows)
+    start = time.perf_counter()
+    fitted = Fitted(
+        fit(job, rows, chosen, accelerate.accelerated if accelerated else None), view.name, view.fingerprint
+    )
     middle = time.perf_counter()
-    predicted = fitted.predict(view, view.rows("val", "test"))
+    predicted = fitted.predict(view, held_out)
+    if job.task.aim == "regression" and not job.clusterer:
+        predicted = predicted.astype(np.float64).reshape((-1, job.task.outputs)[: 1 + (job.task.outputs > 1)])
+    scores = fitted.scores(view, held_out) if job.task.aim == "classification" else None
     times = {
-        "fit": round(middle - began, 3),
+        "fit": round(middle - start, 3),
         "predict": round(time.perf_counter() - middle, 3),
         "train_rows": len(rows),
-    }
-    return f"{name}@{view.name}", replace(fitted, estimator=accelerate.plain(fitted.estimator)), predicted, times
+    } | ({"choose": round(start - began, 3)} if chosen else {})
+    plain = replace(fitted, estimator=accelerate.plain(fitted.estimator))
+    return Result(job.key, plain, chosen, predicted, scores, times)
+
+
+def _number(text: str) -> bool:
+    try:
+        return all(np.isfinite(float(part)) for part in text.split())
+    except ValueError:
+        return False
+
+
+def _listed(skipped: dict[str, str]) -> str:
+    reasons: dict[str, list[str]] = {}
+    for key, why in skipped.items():
+        reasons.setdefault(why, []).append(key)
+    return "; ".join(f"{', '.join(keys)}: {why}" for why, keys in reasons.items())

@@ -1,7 +1,7 @@
 """plan: what each later stage will work on, as one small file that DVC compares key by key."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from tasks import STAGES, sources
 from tasks.codehash import code_hash
 from tasks.config import plain
 from tasks.errors import DeepmineError, nearest
+from tasks.modalities import MODALITIES
 from tasks.store import fingerprint, write_atomically, write_json
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Stages that know modalities; those after them see features alone.
 ABOVE_THE_WAIST = ("ingest", "validate", "clean", "train", "extract", "report")
+#: Stages that do one thing or another by what is to be learned.
+WITH_OBJECTIVE = ("validate", "train", "mine", "evaluate", "report")
 
 
 def plan(*, dataset: "Dataset", listing: Path, plan: Path, warn: Callable[[str], None]) -> dict[str, Any]:
@@ -49,21 +52,41 @@ def plan(*, dataset: "Dataset", listing: Path, plan: Path, warn: Callable[[str],
 def stage_slice(dataset: "Dataset", stage: str, listing: dict[str, Any]) -> dict[str, Any]:
     """All that makes a stage's result besides its input files: parameters, code, and for ingest the listing."""
     values = plain(dataset)
-    part: dict[str, Any] = {"params": values[stage], "code": code_hash(stage, registry_entries(dataset))}
+    kinds = {i.modality for i in dataset.inputs.values()}
+    part: dict[str, Any] = {
+        "params": relevant(values[stage], stage, kinds),
+        "code": code_hash(stage, registry_entries(dataset)),
+    }
     if stage in ABOVE_THE_WAIST:
         part["inputs"] = values["inputs"]
+    if stage in WITH_OBJECTIVE:
+        part["objective"] = values["objective"]
     if stage == "ingest":
         part["listing"] = listing
+        part["source"] = {key: value for key, value in values["source"].items() if key not in ("path", "root")}
     return part
+
+
+def relevant(values: dict[str, Any], stage: str, kinds: Collection[str]) -> dict[str, Any]:
+    """A stage's parameters less those of modalities that the dataset has not, which change nothing for it."""
+    found = dict(values)
+    if stage == "train":
+        return found | {key: _of(found[key], kinds) for key in ("encoders", "augment")}
+    return _of(found, kinds) if stage in ("validate", "clean") else found
+
+
+def _of(values: dict[str, Any], kinds: Collection[str]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key in kinds or key not in MODALITIES}
 
 
 def registry_entries(dataset: "Dataset") -> dict[str, set[str]]:
     """The keys of each registry that the dataset uses."""
+    kinds, loss = {i.modality for i in dataset.inputs.values()}, dataset.train.loss.name
     return {
-        "MODALITIES": {i.modality for i in dataset.inputs.values()},
-        "ENCODERS": {dataset.train.encoder.name},
+        "MODALITIES": kinds,
+        "ENCODERS": {getattr(dataset.train.encoders, kind).name for kind in kinds},
         "OPTIMIZERS": {dataset.train.optimizer.name},
-        "LOSSES": {dataset.train.loss.name},
+        "LOSSES": {loss} | ({"cross_entropy", "squared_error"} if loss == "auto" else set()),
         "MINERS": {m.miner for m in dataset.mine.miners.values()},
     }
 
@@ -91,7 +114,7 @@ def check_miners(dataset: "Dataset", recorded: Any = None) -> None:
                 raise DeepmineError(
                     f"params.yaml: mine.miners.{name}.views: unknown view '{view}'.{nearest(view, ['raw', 'deep'])}"
                 )
-        check(miner.miner, dict(miner.params), f"params.yaml: mine.miners.{name}.params")
+        check(miner.miner, dict(miner.params), f"params.yaml: mine.miners.{name}.params", dataset.objective)
 
 
 def _listing(dataset: "Dataset", path: Path, warn: Callable[[str], None]) -> pa.Table:
@@ -100,7 +123,11 @@ def _listing(dataset: "Dataset", path: Path, warn: Callable[[str], None]) -> pa.
     if old is not None and not sources.exists(dataset.source):
         warn(f"{dataset.source.path} is not there; going on with the {old.num_rows:,} items recorded last time")
         return old
-    table = assign_shards(sources.listing(dataset.source), old, dataset.ingest.shard_rows)
+    table = assign_shards(
+        sources.listing(dataset.source, dataset.inputs, (dataset.ingest.val, dataset.ingest.test), warn),
+        old,
+        dataset.ingest.shard_rows,
+    )
     if old is None or not table.equals(old):
         buffer = pa.BufferOutputStream()
         pq.write_table(table, buffer, compression="zstd")

@@ -7,30 +7,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasks import STAGES
-from tasks.modalities import modality
-from tasks.page import atlas, examples, render, results, runs
+from tasks.page import atlas, examples, forecasts, pictures, render, results, rows, runs, sounds
 from tasks.page import quality as checks
-from tasks.page.pictures import EXAMPLE_SIDE, MAP_SIDE, embed, gather, sprite
+from tasks.page.judged import Judged
 from tasks.progress import Progress
 from tasks.store import HISTORY, PREDICTIONS, STATE, SUMMARY, read, read_manifest, write_atomically
-from tasks.views import load_view
+from tasks.views import columns_of, load_view, trained_for
 
 if TYPE_CHECKING:
-    from PIL import Image
-
-    from tasks.config import Report
+    from tasks.config import Input, Report
 
 PARTS = 4
 #: The stages whose records the page shows; its own is written after it.
 SHOWN = tuple(stage for stage in STAGES if stage != "report")
+#: What the network says of itself beside its weights.
+CARD = "encoder.json"
 
 
 def report(
-    *, name: str, params: "Report", plan: Path, raw: Path, unreadable: Path, rejected: Path, quality: Path, clean: Path,
-    encoder: Path, features: Path, miners: Path, metrics: Path, evaluation: Path, records: Path, index: Path,
-    progress: Progress,
+    *, name: str, params: "Report", inputs: "dict[str, Input]", objective: str, plan: Path, raw: Path, unreadable: Path,
+    rejected: Path, quality: Path, clean: Path, cleaned: Path, encoder: Path, features: Path, miners: Path,
+    metrics: Path, evaluation: Path, records: Path, index: Path, progress: Progress,
 ) -> dict[str, Any]:  # fmt: skip
-    """Write the page of dataset ``name`` to ``index``; every picture, script and style is inside it.
+    """Write the page of dataset ``name`` to ``index``; every picture, sound, script and style is inside it.
 
     ``quality`` is linked to, relative to ``index``. Records that are missing are shown as not recorded.
 
@@ -38,35 +37,36 @@ def report(
         DeepmineError: a store is missing or damaged.
     """
     progress.start()
-    planned, verdict, numbers = _json(plan), _json(evaluation), _json(metrics)
-    summary, recorded = _json(rejected / SUMMARY), runs.records(records, SHOWN)
-    rows = _judged(features)
-    chosen = atlas.sample(rows, params.map_points, params.seed)
-    galleries = {
-        "typical": examples.typical(rows, params.examples),
-        "confused": examples.confused(rows, 3 * params.examples),
-        "centres": _centres(rows, verdict, miners, params.examples),
-    }
+    planned, verdict, summary = _json(plan), _json(evaluation), _json(rejected / SUMMARY)
+    recorded, judged = runs.records(records, SHOWN), _judged(features)
+    clusters = _clusters(verdict, miners)
+    galleries = examples.galleries(judged, params.examples)
+    centres = {n: examples.centres(judged, of, params.examples) for n, of in clusters.items()}
     progress(1, PARTS, "parts", note="laying out the map", always=True)
-    points = atlas.points(rows, chosen, params.seed)
+    chosen = atlas.sample(judged, params.map_points, params.seed)
+    colouring = next(iter(clusters.values()), {}) if judged.numbers is None and not judged.labelled else {}
+    points = atlas.points(judged, chosen, colouring, params.seed)
     progress(2, PARTS, "parts", note="drawing examples", always=True)
-    lost = checks.quarantine({"ingest": read(unreadable), "validate": read(rejected)}, params.examples)
-    alike = summary["near_duplicates"]
-    shown = [*_ids(galleries), *(row["id"] for pair in alike["examples"] for row in pair["rows"])]
-    drawn = _draw(clean, shown, points["ids"])
-    points["sprite"] = sprite([drawn.get(i) for i in points["ids"]])
+    lost = checks.quarantine(
+        {"ingest": read(unreadable), "validate": read(rejected), "clean": read(cleaned)}, params.examples
+    )
+    alike = summary["near_duplicates"] or {"leaked": 0, "examples": []}
+    shown = examples.ids([*({"groups": found} for found in centres.values()), *galleries])
+    pairs = [row["id"] for pair in alike["examples"] for row in pair["rows"]]
+    source = rows.Rows(inputs, _json(clean / STATE)["inputs"], clean, raw)
+    points["inputs"], looks = _look(source, points["ids"], [*shown, *pairs], checks.read_before(lost))
+    looks.replace_pictures(_forecasts(source, judged, shown))
     progress(3, PARTS, "parts", note="writing the page", always=True)
     page = render(
-        name=name, source=planned["source"]["path"], listing=planned["listing"],
+        name=name, source=planned["source"]["path"], listing=planned["listing"], asked=objective,
         parameters={stage: planned[stage]["params"] for stage in STAGES if stage in planned},
-        test_rows=verdict["test_rows"], classes=results.classes(verdict),
-        fusion=results.fusion(verdict, dict(verdict["titles"]), recorded), miners=results.miners(verdict, recorded),
-        confusions=results.confusions(verdict, dict(verdict["titles"])), clusters=results.clusters(verdict, recorded),
-        curves=runs.curves(_json(encoder / HISTORY)), points=points, **galleries,
-        pictures={i: embed(drawn[i]) for i in shown if i in drawn}, alike=alike,
-        rejects=_rejects(raw, lost), quarantine=lost, quarantined=sum(group["rows"] for group in lost),
-        expectations=checks.expectations(summary), splits=checks.splits(summary),
-        ledger=checks.ledger(verdict, numbers, STAGES), docs=checks.data_docs(quality, index),
+        objective=judged.objective, points=points, galleries=galleries, centres=centres, alike=alike, rows=looks.of,
+        room=looks.room, heard=looks.sounds, seconds=looks.seconds, sound_rate=sounds.RATE, most_sounds=sounds.MOST,
+        curves=runs.curves(_json(encoder / HISTORY)), network=runs.network(_json(encoder / CARD)),
+        leaks=summary["leaks"], expectations=checks.expectations(summary), docs=checks.data_docs(quality, index),
+        splits=checks.splits(read(clean, ["label", "split"]), [c["label"] for c in summary["classes"]]),
+        quarantine=lost, quarantined=sum(group["rows"] for group in lost),
+        ledger=checks.ledger(verdict, _json(metrics), STAGES), **_found(verdict, recorded),
         times=runs.times(recorded, SHOWN), about=runs.gathered(recorded), total=runs.total(recorded),
         fingerprint=read_manifest(features / "deep").metadata["fingerprint"],
     ).encode()  # fmt: skip
@@ -75,55 +75,64 @@ def report(
     return {"bytes": len(page), "map_rows": len(chosen)}
 
 
-def _judged(features: Path) -> examples.Judged:
+def _found(verdict: dict[str, Any], recorded: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The tables of what `evaluate` found."""
+    titles = dict(verdict["titles"])
+    return {
+        "test_rows": verdict["test_rows"], "classes": results.classes(verdict),
+        "fusion": results.fusion(verdict, titles, recorded), "miners": results.miners(verdict, recorded),
+        "confusions": results.confusions(verdict, titles), "clusters": results.clusters(verdict, recorded),
+    }  # fmt: skip
+
+
+def _judged(features: Path) -> Judged:
     """The test rows with the network's own verdict."""
-    labels = np.array(json.loads(read_manifest(features / "network").metadata["labels"]))
     view = load_view(features, "deep+network")  # joined by id
     test = view.rows("test")
-    deep, probabilities = np.split(view.X[test], [view.X.shape[1] - len(labels)], axis=1)
-    return examples.Judged(
-        view.ids[test], view.label[test], labels[probabilities.argmax(1)], probabilities.max(1), deep
+    deep, said = (view.X[test][:, columns] for columns in columns_of(view.parts))
+    objective = trained_for(features)
+    classes = json.loads(read_manifest(features / "network").metadata.get("labels", "[]"))
+    return Judged(
+        objective=objective,
+        ids=view.ids[test],
+        truth=view.label[test],
+        said=said.astype(np.float64),
+        X=deep,
+        numbers=view.targets(test) if objective in ("regression", "forecasting") else None,
+        classes=np.array(classes, dtype=str),
     )
 
 
-def _centres(
-    rows: examples.Judged, verdict: dict[str, Any], miners: Path, count: int
-) -> dict[str, list[dict[str, Any]]]:
-    """clusterer -> its clusters of the deep view with the rows nearest their means."""
+def _clusters(verdict: dict[str, Any], miners: Path) -> dict[str, dict[str, str]]:
+    """clusterer -> id -> its cluster, of those that were fitted on the deep view."""
     names = sorted(n for n in verdict["clusters"] if n.partition("@")[2] == "deep")
     if not names:
         return {}
     table = read(miners / PREDICTIONS, ["id", *names])
     ids = table["id"].to_pylist()
-    return {
-        name.partition("@")[0]: examples.centres(rows, dict(zip(ids, table[name].to_pylist(), strict=True)), count)
-        for name in names
-    }
+    return {name.partition("@")[0]: dict(zip(ids, table[name].to_pylist(), strict=True)) for name in names}
 
 
-def _ids(galleries: dict[str, Any]) -> list[str]:
-    """The ids of all examples, each once."""
-    groups = [*galleries["typical"], *(g for found in galleries["centres"].values() for g in found)]
-    items = [*galleries["confused"], *(item for group in groups for item in group["items"])]
-    return list(dict.fromkeys(item["id"] for item in items))
+def _look(
+    source: rows.Rows, mapped: list[str], shown: list[str], aside: list[str]
+) -> tuple[list[dict[str, Any]], rows.Looks]:
+    """How the rows of the map look, and those of the examples with those set ``aside``."""
+    shown = list(dict.fromkeys(shown))
+    small = pictures.side(pictures.MAP_SIDE, len(mapped) * len(source.inputs))
+    large = pictures.side(pictures.EXAMPLE_SIDE, (len(shown) + len(aside)) * len(source.inputs))
+    sides = dict.fromkeys(mapped, small) | dict.fromkeys(shown, large)
+    drawn = source.draw(sides, heard=shown[: sounds.MOST])  # each row is read once
+    looks = rows.arrange({i: drawn[i] for i in shown if i in drawn} | source.draw_raw(aside, large), source.inputs)
+    return rows.hovered(drawn, mapped, source.inputs, small), looks
 
 
-def _draw(clean: Path, shown: list[str], mapped: list[str]) -> "dict[str, Image.Image]":
-    """The picture of every row that the page shows, each read once."""
-    state = _json(clean / STATE)
-    made = modality(state["modality"])
-    sides = dict.fromkeys(mapped, MAP_SIDE) | dict.fromkeys(shown, EXAMPLE_SIDE)
-    return gather(clean, state["input"], sides, lambda item, side: made.thumbnail(item, state, side))
-
-
-def _rejects(raw: Path, lost: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """id -> picture of those quarantined rows that could be read."""
-    metadata = read_manifest(raw).metadata
-    made = modality(metadata["modality"])
-    ids = [item["id"] for group in lost if group["stage"] == "validate" for item in group["items"]]
-    sides = dict.fromkeys(ids, EXAMPLE_SIDE)
-    drawn = gather(raw, metadata["input"], sides, made.thumbnail_raw)
-    return {i: embed(image) for i, image in drawn.items()}
+def _forecasts(source: rows.Rows, judged: Judged, shown: list[str]) -> dict[str, Any]:
+    """id -> input and drawing of the forecast of each example, with the steps before it where an input has them."""
+    if judged.objective != "forecasting" or judged.numbers is None:
+        return {}
+    place = {i: k for k, i in enumerate(judged.ids.tolist())}
+    name, windows = source.sequences(shown) or ("", {})
+    return {i: (name, forecasts.draw(windows.get(i), judged.numbers[place[i]], judged.said[place[i]])) for i in shown}
 
 
 def _json(path: Path) -> Any:

@@ -167,12 +167,13 @@ class Writer:
     schema: pa.Schema
     made_by: str
     shards: list[Shard] = field(default_factory=list)
+    keep: list[str] = field(default_factory=list)  # files that stand in the folder already and stay
     _digest: int = 0
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         for stale in self.folder.iterdir():
-            if stale.is_file():
+            if stale.is_file() and stale.name not in self.keep:
                 stale.unlink()
 
     def add(self, table: pa.Table) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks import duplicates
@@ -18,74 +19,125 @@ from tasks.progress import Progress
 from tasks.store import QUARANTINE, SUMMARY, Writer, fingerprint, read, read_manifest, write_json
 
 if TYPE_CHECKING:
-    from tasks.config import Validate
+    from tasks.config import Input, Validate
 
 #: Reasons that say nothing of the data's quality, so that they do not count towards the threshold.
 COPIES = ("copy", "copy across splits", "copies with different labels")
 
 
 def validate(
-    *, params: "Validate", raw: Path, unreadable: Path, rejected: Path, quality: Path, warn: Callable[[str], None],
-    progress: Progress,
+    *, params: "Validate", inputs: "dict[str, Input]", objective: str, raw: Path, unreadable: Path, rejected: Path,
+    quality: Path, warn: Callable[[str], None], progress: Progress,
 ) -> dict[str, Any]:  # fmt: skip
     """Check the raw rows; write the failing ones to ``rejected`` with their reason, and Data Docs to ``quality``.
 
     Near-duplicates among the accepted rows stay: they are counted in the summary and listed in ``quality``;
-    ``warn`` is told of those across splits or under different labels.
+    ``warn`` is told of those across splits or under different labels, and of columns that give the label away.
 
     Raises:
         DeepmineError: the share of unusable rows is over the threshold, a class or split is too small,
             or an expectation with action `fail` is not met.
     """
-    manifest = read_manifest(raw)
-    facts = modality(manifest.metadata["modality"]).FACTS
-    columns = ["id", "content", "split", "label", "group", "source", "bytes", *facts]
-    table = read(raw, columns)
-    sketches = _sketches(table["sketch"])
-    rows = table.drop_columns(["sketch"]).to_pandas()
-    rows["copy"] = copies(rows)
-    labels = list(params.labels) or sorted(rows.loc[rows["split"] == "train", "label"].dropna().unique())
+    made = {name: modality(spec.modality) for name, spec in inputs.items()}
+    whole = all(getattr(m, "REPEATS", False) for m in made.values())  # rows of few values repeat by nature
+    rejects = params.copies == "reject" or (params.copies == "auto" and not whole)
+    rows = _rows(raw, params, inputs, rejects)
+    objective = resolve(objective, rows["label"])
+    labels: list[str] = []
+    if objective == "classification":
+        labels = list(params.labels) or sorted(rows.loc[rows["split"] == "train", "label"].dropna().unique())
     progress(0, len(rows), "rows", note="checking expectations", always=True)
-    row_outcomes = run_suite("rows", rows, _row_checks(params, labels, list(facts)), quality)
+    checks = [*_row_checks(labels, objective, rejects), *_input_checks(params, inputs)]
+    if objective in ("regression", "forecasting"):
+        rows["label as numbers"] = rows["label"].where(_numbers(rows["label"], objective))
+    row_outcomes = run_suite("rows", rows if params.expectations else _named(rows, checks), checks, quality)
     reasons = _reasons(rows, row_outcomes)
-    classes = class_table(rows[[r == "" for r in reasons]], labels)
-    class_outcomes = run_suite("classes", classes, _class_checks(params), quality)
-    progress(len(rows), len(rows), "rows", note="looking for near-duplicates", always=True)
-    sound = np.array([r == "" for r in reasons])
-    alike = _near_duplicates(rows[sound], sketches[sound], params.near_duplicates, quality)
-
-    counts = dict(sorted(Counter(r for r in reasons if r).items()))
-    bad = rows[[r != "" for r in reasons]]
+    sound = reasons == ""
+    classes = class_table(rows.loc[sound, ["label", "split"]], labels)
+    class_outcomes = run_suite("classes", classes, _class_checks(params), quality) if labels else []
+    if objective == "classification" and not labels:
+        raise DeepmineError("validate: no train row has a label. Set 'objective: autoencoder' to work without labels.")
+    alike = None
+    for name, spec in inputs.items():
+        if alike is None and "sketch" in made[name].raw_fields(spec):
+            progress(len(rows), len(rows), "rows", note="looking for near-duplicates", always=True)
+            sketches = read(raw, [f"{name}.sketch"])[f"{name}.sketch"]
+            chosen = sound & sketches.is_valid().to_numpy()  # a row may be without its image
+            sketches = _sketches(sketches.filter(pa.array(chosen)))
+            alike = _near_duplicates(rows[chosen], sketches, params.near_duplicates, quality)
+    leaks = _leaks(rows, sound & (rows["split"] == "train").to_numpy(), inputs, params) if labels else []
+    bad = _quarantine(raw, rows, reasons)
+    counts = dict(sorted(Counter(bad["reason"].to_pylist()).items()))
     writer = Writer(rejected, QUARANTINE, fingerprint("validate", repr(params), labels))
-    writer.add(
-        pa.table(
-            {
-                **{c: pa.array(bad[c], pa.string(), from_pandas=True) for c in ("id", "source", "label", "split")},
-                "reason": pa.array([r for r in reasons if r], pa.string()),
-                "detail": pa.array(bad["copy"], pa.string(), from_pandas=True),
-            },
-            schema=QUARANTINE,
-        )
-    )
+    writer.add(bad)
     writer.finish({"in": len(bad), "accepted": len(bad), "quarantined": {}})
     lost = read_manifest(unreadable).rows
     write_json(
         rejected / SUMMARY,
         {
             "in": len(rows), "accepted": len(rows) - len(bad), "quarantined": counts, "labels": labels,
-            "classes": classes.to_dict("records"), "near_duplicates": alike,
+            "objective": objective, "classes": classes.to_dict("records"), "near_duplicates": alike, "leaks": leaks,
             "expectations": [vars(o) | {"rows": len(o.rows)} for o in row_outcomes + class_outcomes],
         },
     )  # fmt: skip
     _judge(params, row_outcomes + class_outcomes, counts, len(rows), lost, classes)
-    if alike["leaked"] or alike["val_leaked"] or alike["conflicts"]:
+    if alike and (alike["leaked"] or alike["val_leaked"] or alike["conflicts"]):
         warn(alike["sentence"])
+    for leak in leaks:
+        warn(leak["sentence"])
     return {
         "rows": len(rows) - len(bad),
         "rejected": len(bad),
-        "near_duplicates": alike["rows"],
+        "objective": objective,
+        "near_duplicates": alike["rows"] if alike else 0,
         "expectations": len(row_outcomes + class_outcomes),
     }
+
+
+def resolve(objective: str, labels: "pd.Series") -> str:
+    """What `auto` comes to: classes where there are labels, else an autoencoder."""
+    if objective != "auto":
+        return objective
+    return "classification" if labels.notna().any() else "autoencoder"
+
+
+def _rows(raw: Path, params: "Validate", inputs: "dict[str, Input]", rejects: bool) -> pd.DataFrame:
+    """The facts of all rows, no more columns than are needed, and which rows are copies or repeat an id.
+
+    Where a person has expectations of their own, all columns: these may name any.
+    """
+    facts = [f"{name}.{suffix}" for name, spec in inputs.items() for suffix in modality(spec.modality).checked(spec)]
+    columns = ["id", "split", "label"]
+    if any("sketch" in modality(spec.modality).raw_fields(spec) for spec in inputs.values()):
+        columns += ["source"]
+    if rejects:
+        columns += ["content"]
+    if params.expectations:
+        columns = ["id", "content", "split", "label", "group", "source", "bytes"]
+    rows = read(raw, [*columns, *facts]).to_pandas(split_blocks=True, self_destruct=True)
+    rows["repeated id"] = rows["id"].where(rows.duplicated("id", keep=False))
+    if rejects:
+        rows["copy"] = copies(rows)
+    return rows
+
+
+def _named(rows: pd.DataFrame, checks: list[Check]) -> pd.DataFrame:
+    """The columns that ``checks`` name: Great Expectations hashes and copies all that it is given."""
+    return rows[list(dict.fromkeys(c.arguments["column"] for c in checks if c.arguments["column"] in rows))]
+
+
+def _quarantine(raw: Path, rows: pd.DataFrame, reasons: np.ndarray) -> pa.Table:
+    """The rows with a reason, as the quarantine has them."""
+    gone = reasons != ""
+    bad = rows[gone]
+    if len(bad) and "source" not in bad:
+        bad = bad.assign(source=read(raw, ["source"])["source"].filter(pa.array(gone)).to_pandas().to_numpy())
+    columns = {
+        c: pa.array(bad[c], pa.string(), from_pandas=True) if c in bad else pa.nulls(len(bad), pa.string())
+        for c in ("id", "source", "label", "split", "copy")
+    }
+    columns |= {"reason": pa.array(reasons[gone].tolist(), pa.string()), "detail": columns.pop("copy")}
+    return pa.table(columns).select(QUARANTINE.names).cast(QUARANTINE)
 
 
 def copies(rows: pd.DataFrame) -> pd.Series:
@@ -94,18 +146,24 @@ def copies(rows: pd.DataFrame) -> pd.Series:
     One of a set of copies stays: the one in test, else in val, else the first id. Copies under two labels all go.
     """
     found = pd.Series(None, index=rows.index, dtype=object)
-    repeated = rows[rows.duplicated("content", keep=False)]
-    order = {"test": 0, "val": 1, "train": 2}
-    for _, group in repeated.groupby("content"):
-        if group["label"].nunique(dropna=False) > 1:
-            others = ", ".join(f"{i} ({label})" for i, label in zip(group["id"][:4], group["label"][:4], strict=True))
-            found[group.index] = f"{COPIES[2]}: {others}"
-            continue
-        ranked = sorted(group.index, key=lambda i: (order[rows["split"][i]], rows["id"][i]))
-        kept = ranked[0]
-        for i in ranked[1:]:
-            same = rows["split"][i] == rows["split"][kept]
-            found[i] = f"{COPIES[0] if same else COPIES[1]}: of {rows['id'][kept]} in {rows['split'][kept]}"
+    same = rows.loc[rows.duplicated("content", keep=False), ["id", "content", "split", "label"]]
+    codes = pd.Series(pd.factorize(same["label"], use_na_sentinel=False)[0], index=same.index)
+    labels = codes.groupby(same["content"])
+    differ = labels.transform("min") != labels.transform("max")
+    if differ.any():
+        listed = same[differ]
+        # by hand, as a text of what is missing is missing
+        told = [f"{i} ({None if pd.isna(k) else k})" for i, k in zip(listed["id"], listed["label"], strict=True)]
+        first = pd.Series(told, index=listed.index).groupby(listed["content"]).head(4)
+        others = first.groupby(listed["content"]).agg(", ".join)
+        found[listed.index] = f"{COPIES[2]}: " + listed["content"].map(others).astype(object)
+    same = same[~differ]
+    rank = same["split"].map({"test": 0, "val": 1, "train": 2})
+    same = same.assign(rank=rank).sort_values(["rank", "id"])
+    kept = same.drop_duplicates("content").set_index("content")[["id", "split"]]
+    same = same[same.duplicated("content")].join(kept, on="content", rsuffix=" kept")
+    kind = np.where(same["split"] == same["split kept"], COPIES[0], COPIES[1]).astype(object)
+    found[same.index] = kind + ": of " + same["id kept"].astype(object) + " in " + same["split kept"].astype(object)
     return found
 
 
@@ -132,22 +190,71 @@ def class_table(rows: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
     return table.rename_axis("label").reset_index()
 
 
-def _row_checks(params: "Validate", labels: list[str], facts: list[str]) -> list[Check]:
-    between = {"min_value": params.min_side, "max_value": params.max_side}
-    checks = [
-        Check("expect_column_values_to_be_unique", {"column": "id"}, "fail", "ids are not unique"),
+def _numbers(labels: "pd.Series", objective: str) -> np.ndarray:
+    """(N,) whether each label is one finite number or, of a forecast, as many between spaces as most labels are."""
+    texts = pc.utf8_trim_whitespace(pa.array(labels, pa.string(), from_pandas=True))
+    parts = pc.utf8_split_whitespace(texts)
+    parts = parts if isinstance(parts, pa.Array) else parts.combine_chunks()
+    counts = pc.list_value_length(parts).fill_null(0).to_numpy()
+    values = pd.to_numeric(pd.Series(parts.flatten()), errors="coerce").to_numpy(float)
+    wrong = pc.list_parent_indices(parts).to_numpy()[~np.isfinite(values)]
+    wanted = 1 if objective == "regression" else np.bincount(counts[counts > 0], minlength=2).argmax()
+    return (counts == wanted) & (np.bincount(wrong, minlength=len(labels)) == 0)
+
+
+def _leaks(
+    rows: pd.DataFrame, chosen: np.ndarray, inputs: "dict[str, Input]", params: "Validate"
+) -> list[dict[str, Any]]:
+    """Columns that tell the label of the ``chosen`` rows nearly by themselves."""
+    found = []
+    label = rows["label"][chosen].to_numpy(str)
+    for name, spec in inputs.items():
+        made = modality(spec.modality)
+        if not hasattr(made, "single_feature_scores") or len(set(label)) < 2:
+            continue
+        columns = {f"{name}.{c}": c for c in made.checked(spec)}
+        frame = rows.loc[chosen, list(columns)].rename(columns=columns)
+        for column, score in made.single_feature_scores(frame, label, spec).items():
+            if score > params.leak:
+                sentence = (
+                    f"The column '{column}' alone tells the label (AUC {score:.3f} on train rows). If it is not known "
+                    "before the label is, it leaks: take it out of 'inputs' in params.yaml."
+                )
+                found.append({"column": column, "auc": round(float(score), 4), "sentence": sentence})
+    return found
+
+
+def _input_checks(params: "Validate", inputs: "dict[str, Input]") -> list[Check]:
+    """What each input's modality expects of its facts, and the person's own expectations."""
+    checks = []
+    for name, spec in inputs.items():
+        for expect, arguments, action, reason in modality(spec.modality).checks(spec, getattr(params, spec.modality)):
+            column = f"{name}.{arguments['column']}"
+            checks.append(Check(expect, {**arguments, "column": column}, action, reason))
+    return checks + [Check(e.expect, dict(e.arguments), e.action) for e in params.expectations]
+
+
+def _row_checks(labels: list[str], objective: str, rejects: bool) -> list[Check]:
+    wanted = {"column": "label", "value_set": labels}
+    of_label = {
+        "classification": [
+            Check("expect_column_values_to_not_be_null", {"column": "label"}, "reject", "label missing"),
+            Check("expect_column_values_to_be_in_set", wanted, "reject", "unknown label"),
+        ],
+        "autoencoder": [],
+    }
+    numbers = [
         Check("expect_column_values_to_not_be_null", {"column": "label"}, "reject", "label missing"),
-        Check("expect_column_values_to_be_in_set", {"column": "label", "value_set": labels}, "reject", "unknown label"),
+        Check("expect_column_values_to_not_be_null", {"column": "label as numbers"}, "reject", "label is no number"),
+    ]
+    return [
+        Check("expect_column_values_to_be_null", {"column": "repeated id"}, "fail", "ids are not unique"),
+        *of_label.get(objective, numbers),
         Check("expect_column_values_to_be_in_set", {"column": "split", "value_set": ["train", "val", "test"]}, "fail"),
-        *(
-            Check("expect_column_values_to_be_between", {"column": c, **between}, "reject", f"{c} out of bounds")
-            for c in ("width", "height") if c in facts
-        ),
-        Check("expect_column_values_to_be_null", {"column": "copy"}, "reject", "copy"),
+        *([Check("expect_column_values_to_be_null", {"column": "copy"}, "reject", "copy")] if rejects else []),
         Check("expect_column_distinct_values_to_contain_set", {"column": "split", "value_set": ["train", "test"]},
               "fail", "a split has no rows"),
     ]  # fmt: skip
-    return checks + [Check(e.expect, dict(e.arguments), e.action) for e in params.expectations]
 
 
 def _class_checks(params: "Validate") -> list[Check]:
@@ -162,14 +269,15 @@ def _class_checks(params: "Validate") -> list[Check]:
     ]  # fmt: skip
 
 
-def _reasons(rows: pd.DataFrame, outcomes: list[Outcome]) -> list[str]:
-    """The reason of each row's rejection, "" for accepted rows; the first failed expectation names it."""
-    reasons = [""] * len(rows)
-    kinds = rows["copy"].str.partition(":")[0].to_list()
+def _reasons(rows: pd.DataFrame, outcomes: list[Outcome]) -> np.ndarray:
+    """(N,) the reason of each row's rejection, "" for accepted rows; the first failed expectation names it."""
+    reasons = np.full(len(rows), "", dtype=object)
     for outcome in outcomes:
         if outcome.action == "reject" and not outcome.success:
-            for i in outcome.rows:
-                reasons[i] = reasons[i] or (kinds[i] if outcome.reason == "copy" else outcome.reason)
+            fresh = np.array(outcome.rows, int)
+            fresh = fresh[reasons[fresh] == ""]
+            kinds = rows["copy"].iloc[fresh].str.partition(":")[0] if outcome.reason == "copy" else outcome.reason
+            reasons[fresh] = kinds
     return reasons
 
 

@@ -1,14 +1,20 @@
 """Views: named sets of features over the same rows. Above them code knows modalities, below nothing does."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from tasks.errors import DeepmineError
-from tasks.store import read, read_manifest, vectors
+from tasks.store import MANIFEST, Manifest, read, read_manifest, vector_column, vectors
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 COLUMNS = ("id", "content", "split", "label")
 
@@ -19,29 +25,73 @@ class View:
 
     Attributes:
         name: say `deep`, or `raw+deep` for a concatenation.
-        ids, split, label: (N,) arrays of text.
-        X: (N, D) float32.
+        ids, split, label: (N,) arrays of text; the label is "" where it is not known.
+        known: (N,) whether the row has a label.
+        X: (N, D) float32, an array or a `scipy.sparse.csr_array`.
         fingerprint: of what made it; a miner fitted on another one refuses this view.
+        parts: width of each of the views laid side by side, and whether it is sparse.
     """
 
     name: str
     ids: np.ndarray
     split: np.ndarray
     label: np.ndarray
-    X: np.ndarray
+    known: np.ndarray
+    X: Any
     fingerprint: str
+    parts: tuple[tuple[int, bool], ...]
+
+    @property
+    def sparse(self) -> bool:
+        """Whether `X` is a `scipy.sparse.csr_array`."""
+        return any(sparse for _, sparse in self.parts)
 
     def rows(self, *splits: str) -> np.ndarray:
         """(N,) mask of the rows in any of ``splits``."""
         return np.isin(self.split, splits)
 
+    def targets(self, rows: np.ndarray) -> np.ndarray:
+        """The labels of ``rows`` (positions or a mask) as (M, K) numbers.
 
-def view_schema(name: str, width: int, fingerprint: str, **more: str) -> pa.Schema:
-    """The columns and metadata of a view's store."""
+        Raises:
+            DeepmineError: a label is not the same count of numbers as the others.
+        """
+        texts = self.label[rows].tolist()
+        try:
+            return parse_numbers(texts)
+        except ValueError:
+            raise DeepmineError(
+                f"view '{self.name}': its labels are not all {len(texts[0].split())} numbers, as regression and "
+                "forecasting need. Set `objective: classification` for this dataset, or mend its labels."
+            ) from None
+
+
+def view_schema(name: str, width: int, fingerprint: str, *, sparse: bool = False, **more: str) -> pa.Schema:
+    """The columns and metadata of a view's store; `vector_columns` makes those after `COLUMNS`.
+
+    Where a sparse view has dense features side by side with sparse ones, ``parts`` in ``more`` says so: JSON of
+    `[[width, sparse], ...]`.
+    """
+    own = [(name, pa.list_(pa.float32())), (f"{name}.index", pa.list_(pa.int32()))]
+    metadata = {"view": name, "fingerprint": fingerprint, **more}
     return pa.schema(
-        [*((c, pa.string()) for c in COLUMNS), (name, pa.list_(pa.float32(), width))],
-        metadata={"view": name, "fingerprint": fingerprint, **more},
+        [*((c, pa.string()) for c in COLUMNS), *(own if sparse else [(name, pa.list_(pa.float32(), width))])],
+        metadata={**metadata, "width": str(width)} if sparse else metadata,
     )
+
+
+def vector_columns(values: "np.ndarray | csr_array") -> list[pa.Array]:
+    """(N, D) features as the columns of a view's store: one, or two if they are sparse."""
+    return [vector_column(values)] if isinstance(values, np.ndarray) else [*sparse_columns(values)]
+
+
+def sparse_columns(rows: "csr_array") -> tuple[pa.ListArray, pa.ListArray]:
+    """(N, D) sparse rows as two columns: the values of each row, and the features that these are of."""
+    rows = rows.copy()
+    rows.sum_duplicates()  # which also sorts the features of each row, so that equal rows are equal bytes
+    offsets = pa.array(rows.indptr.astype(np.int32))
+    values, index = (pa.array(a) for a in (rows.data.astype(np.float32), rows.indices.astype(np.int32)))
+    return pa.ListArray.from_arrays(offsets, values), pa.ListArray.from_arrays(offsets, index)
 
 
 def load_view(features: Path, name: str) -> View:
@@ -50,17 +100,52 @@ def load_view(features: Path, name: str) -> View:
     Raises:
         DeepmineError: a view is missing or damaged, or two of them are over different rows.
     """
-    parts = [_load(features / part, part) for part in name.split("+")]
-    first = parts[0]
-    for part in parts[1:]:
-        if not np.array_equal(part.ids, first.ids):
+    views = [_load(features / part, part) for part in name.split("+")]
+    first = views[0]
+    for view in views[1:]:
+        if not np.array_equal(view.ids, first.ids):
             raise DeepmineError(
-                f"{features}: the views {first.name} and {part.name} are over different rows. Run: deepmine run"
+                f"{features}: the views {first.name} and {view.name} are over different rows. Run: deepmine run"
             )
-    if len(parts) == 1:
+    if len(views) == 1:
         return first
-    X = np.concatenate([p.X for p in parts], axis=1)  # (N, D1 + D2)
-    return View(name, first.ids, first.split, first.label, X, "+".join(p.fingerprint for p in parts))
+    parts = tuple(part for view in views for part in view.parts)
+    X: Any
+    if any(sparse for _, sparse in parts):
+        from scipy.sparse import csr_array, hstack
+
+        X = hstack([csr_array(view.X) for view in views], format="csr")  # (N, D1 + D2)
+    else:
+        X = np.concatenate([view.X for view in views], axis=1)  # (N, D1 + D2)
+    mark = "+".join(view.fingerprint for view in views)
+    return View(name, first.ids, first.split, first.label, first.known, X, mark, parts)
+
+
+def columns_of(parts: tuple[tuple[int, bool], ...]) -> list[slice]:
+    """Where each of the views stands that were laid side by side."""
+    ends = list(accumulate(width for width, _ in parts))
+    return [slice(end - width, end) for end, (width, _) in zip(ends, parts, strict=True)]
+
+
+def parse_numbers(texts: list[str]) -> np.ndarray:
+    """Labels of regression and forecasting, numbers with spaces between, as (N, K) float64.
+
+    Raises:
+        ValueError: one is no number, or they are not equally many.
+    """
+    return np.array([text.split() for text in texts], np.float64) if texts else np.empty((0, 1))
+
+
+def has_view(features: Path, name: str) -> bool:
+    """Whether the view was made for this dataset."""
+    return (features / name / MANIFEST).is_file()
+
+
+def trained_for(features: Path) -> str:
+    """What the network was trained for: classification, regression, forecasting or autoencoder."""
+    if not has_view(features, "network"):
+        return "classification"
+    return read_manifest(features / "network").metadata.get("objective", "classification")
 
 
 def blocks(values: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, int]]:
@@ -78,10 +163,32 @@ def blocks(values: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, int]]:
 
 
 def _load(folder: Path, name: str) -> View:
-    table = read(folder, ["id", "split", "label", name]).combine_chunks()
-    X = vectors(table[name])
-    ids, split, label = (np.array(table[c].to_pylist(), dtype=object).astype(str) for c in ("id", "split", "label"))
+    manifest = read_manifest(folder)
+    sparse = f"{name}.index" in [column for column, _ in manifest.schema]
+    features = [name, f"{name}.index"] if sparse else [name]
+    table = read(folder, ["id", "split", "label", *features]).combine_chunks()
+    X = _sparse(table, name, manifest) if sparse else vectors(table[name])
+    known = table["label"].is_valid().to_numpy()
+    ids, split, label = (_text(table[c]) for c in ("id", "split", "label"))
     order = np.argsort(ids, kind="stable")
     if not np.array_equal(order, np.arange(len(order))):
-        ids, split, label, X = ids[order], split[order], label[order], X[order]
-    return View(name, ids, split, label, X, read_manifest(folder).metadata["fingerprint"])
+        ids, split, label, known, X = ids[order], split[order], label[order], known[order], X[order]
+    parts = json.loads(manifest.metadata.get("parts", json.dumps([[X.shape[1], sparse]])))
+    mark = manifest.metadata["fingerprint"]
+    return View(name, ids, split, label, known, X, mark, tuple((width, thin) for width, thin in parts))
+
+
+def _text(column: pa.ChunkedArray) -> np.ndarray:
+    return np.array(column.fill_null("").to_pylist(), dtype=object).astype(str)
+
+
+def _sparse(table: pa.Table, name: str, manifest: Manifest) -> "csr_array":
+    from scipy.sparse import csr_array
+
+    lengths = [0, *table[name].combine_chunks().value_lengths().to_pylist()]
+    values, index = (table[c].combine_chunks().flatten().to_numpy() for c in (name, f"{name}.index"))
+    shape = (table.num_rows, int(manifest.metadata["width"]))
+    starts = np.cumsum(lengths)
+    # liblinear takes no 64-bit places
+    narrow = np.int32 if len(values) < 2**31 else np.int64
+    return csr_array((values, index.astype(narrow), starts.astype(narrow)), shape=shape)

@@ -1,7 +1,15 @@
 """Networks that turn tensors into one vector of a declared width.
 
-An encoder is a `torch.nn.Module` built as `Encoder(shape, **options)` with `shape` = (channels, height, width),
-an attribute `width`, and `forward: (N, C, H, W) -> (N, width)`. Its options are declared in `tasks/config.py`.
+An encoder is a `torch.nn.Module` built as `Encoder(form, **options)` with an attribute `width` and
+`forward: x -> (N, width)`. ``form`` says what x is, as the input's modality has it (`form` there):
+
+- ``{"kind": "maps", "shape": (C, H, W)}``: float (N, C, H, W); with ``"steps": "width"`` time runs along W;
+- ``{"kind": "sequence", "shape": (L, C)}``: float (N, L, C), padded steps are NaN in all channels;
+- ``{"kind": "tokens", "shape": (L,), "size": V}``: int64 (N, L) below V, 0 is padding;
+- ``{"kind": "vector", "shape": (D,)}``: float (N, D).
+
+Padded steps have no influence, and a row of nothing but padding has a finite vector. Options are declared in
+`tasks/config.py`.
 """
 
 from importlib import import_module
@@ -12,26 +20,36 @@ if TYPE_CHECKING:
     from torch import nn
 
 ENCODERS = {
+    "ffn": "tasks.encoders.ffn:FFN",
     "cnn": "tasks.encoders.cnn:CNN",
     "vgg": "tasks.encoders.vgg:VGG",
+    "rnn": "tasks.encoders.rnn:Recurrent",
+    "lstm": "tasks.encoders.rnn:Recurrent",
+    "gru": "tasks.encoders.rnn:Recurrent",
+    "attention": "tasks.encoders.attention:Attention",
+    "timm": "tasks.encoders.pretrained:Timm",
+    "sentence_transformer": "tasks.encoders.pretrained:SentenceTransformer",
 }
+#: Entries that share a class, which asks for the name.
+CELLS = ("rnn", "lstm", "gru")
 
 
 @runtime_checkable
 class Initialised(Protocol):
-    """An encoder some of whose first weights come from data."""
+    """An encoder some of whose first weights come from data or from a file."""
 
-    def initialise(self, images: "torch.Tensor") -> None:
-        """Set them from normalised train images (N, C, H, W)."""
+    def initialise(self, rows: "torch.Tensor") -> None:
+        """Set them, from train rows as `forward` takes them."""
 
 
-def build(name: str, shape: tuple[int, ...], options: dict[str, Any]) -> "nn.Module":
+def build(name: str, form: dict[str, Any], options: dict[str, Any]) -> "nn.Module":
     """A freshly initialised encoder (by torch's global generator).
 
     Raises:
         KeyError: no encoder of that name.
-        DeepmineError: the options do not fit the shape.
+        DeepmineError: the options do not fit the form, or a package or weights are missing.
     """
     module, _, attribute = ENCODERS[name].partition(":")
-    encoder: nn.Module = getattr(import_module(module), attribute)(shape, **options)
+    more = {"cell": name} if name in CELLS else {}
+    encoder: nn.Module = getattr(import_module(module), attribute)(form, **more, **options)
     return encoder

@@ -6,6 +6,7 @@ only and keeps their length free.)
 """
 
 import torch
+from torch import nn
 
 from tasks.encoders.network import Network
 
@@ -14,19 +15,27 @@ A, B, C = 3.4445, -4.7750, 2.0315
 STEPS = 3
 
 
+#: What multiplies by its weights as by matrices. An embedding looks rows up, and most of them have no gradient.
+MATRICES = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.RNNBase)
+
+
 class Muon(torch.optim.AdamW):
-    """Muon for the encoder's weights of two or more dimensions, AdamW for its vectors and for the head.
+    """Muon for the matrices of the branches, AdamW for all else of them, for the head, decoders and the projector.
 
     A weight is kept at the length of the root of its rows, so that ``lr`` is about an angle: it means the same for
-    every layer, size of batch and scale of the loss, and no weight decay is needed.
+    every layer, size of batch and scale of the loss, and no weight decay is needed. A pretrained branch takes
+    AdamW's steps alone, small ones, as what it knows lies in the length of its weights too.
     """
 
     def __init__(self, network: Network, *, lr: float, momentum: float, adam_lr: float, weight_decay: float) -> None:
-        trained = [p for p in network.encoder.parameters() if p.requires_grad]
+        matrices, others, tuned = split(network)
+        inside = {id(p) for p in network.branches.parameters()}
+        above = [p for p in network.parameters() if p.requires_grad and id(p) not in inside]
         groups = [
-            {"params": [p for p in trained if p.ndim > 1], "lr": lr, "orthogonal": True},
-            {"params": [p for p in trained if p.ndim < 2], "lr": adam_lr},
-            {"params": list(network.head.parameters()), "lr": adam_lr / 10},
+            {"params": matrices, "lr": lr, "orthogonal": True},
+            {"params": others, "lr": adam_lr},
+            {"params": above, "lr": adam_lr / 10},
+            {"params": tuned, "lr": adam_lr / 100},
         ]
         super().__init__([g for g in groups if g["params"]], betas=(0.9, 0.95), weight_decay=weight_decay)
         self.momentum = momentum
@@ -49,6 +58,22 @@ class Muon(torch.optim.AdamW):
                 weight.sub_(orthogonal(ahead.flatten(1)).view_as(weight), alpha=group["lr"])
                 weight.grad = None  # AdamW passes over what has no gradient
         super().step()
+
+
+def split(network: Network) -> tuple[list[nn.Parameter], list[nn.Parameter], list[nn.Parameter]]:
+    """The trained parameters of the branches: matrices, others, and those of pretrained branches."""
+    matrices: dict[int, nn.Parameter] = {}
+    rest: dict[int, nn.Parameter] = {}
+    tuned: list[nn.Parameter] = []
+    for branch in network.branches:
+        if getattr(branch, "pretrained", False):
+            tuned += [p for p in branch.parameters() if p.requires_grad]
+            continue
+        for module in branch.modules():
+            for p in module.parameters(recurse=False):
+                if p.requires_grad:
+                    (matrices if p.ndim > 1 and isinstance(module, MATRICES) else rest)[id(p)] = p
+    return list(matrices.values()), list(rest.values()), tuned
 
 
 def orthogonal(matrix: torch.Tensor) -> torch.Tensor:

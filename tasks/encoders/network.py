@@ -1,11 +1,8 @@
-"""An encoder under a linear head, as a folder that rebuilds itself."""
+"""A branch for each input under one head, as a folder that rebuilds itself."""
 
-import copy
-import ctypes
 import json
-import os
-from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,38 +10,117 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.nn import functional as F
 
-from tasks.cores import cores
 from tasks.encoders import build
+from tasks.encoders.decoder import Decoder
+from tasks.encoders.device import autocast as autocast
+from tasks.encoders.device import fix_arithmetic as fix_arithmetic
+from tasks.encoders.device import pick_device as pick_device
+from tasks.encoders.device import pick_dtype as pick_dtype
+from tasks.encoders.device import place as place
+from tasks.encoders.folding import fold as fold
+from tasks.encoders.folding import quicken as quicken
 from tasks.errors import DeepmineError
 from tasks.store import file_sha256, fingerprint, write_atomically, write_json
 
-#: Of glibc's malloc.h.
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 WEIGHTS, CARD = "encoder.safetensors", "encoder.json"
-FORMAT = 1
+FORMAT = 2
+Tensors = dict[str, torch.Tensor]
 
 
 class Network(nn.Module):
-    """``encoder`` and one linear layer: (N, C, H, W) -> features (N, width) and scores (N, labels).
+    """An encoder for each input and one linear layer on what they give, side by side in the order of the inputs.
 
-    With ``mirror`` the features in evaluation mode are means over an image and its mirror image, as befits a
-    network that was trained on both (test-time augmentation: Krizhevsky et al., NIPS 2012).
+    Where there are several inputs, a row may lack some: their part of the features is zero, and the linear layer
+    also sees an indicator for each input. The vectors of an autoencoder, which are there to be clustered, all have
+    the same length, the root of their width. Of the inputs in ``mirror`` the features in evaluation mode are means over
+    an image and its mirror image, as befits a network that was trained on both (test-time augmentation: Krizhevsky
+    et al., NIPS 2012).
+
+    Attributes:
+        names: of the inputs; ``branches`` are their encoders in this order.
+        width: of the features.
+        slices: the part of the features that each input gives, from and to.
+        decoders: of an autoencoder, which has no head.
+        projector: on top of the features of an autoencoder while it learns.
     """
 
-    def __init__(self, encoder: nn.Module, outputs: int, mirror: bool = False) -> None:
+    def __init__(
+        self, branches: dict[str, nn.Module], outputs: int, mirror: Collection[str] = (),
+        decoders: dict[str, Decoder] | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
-        self.encoder = encoder
-        self.mirror = mirror
-        width: int = encoder.width  # type: ignore[assignment]
-        self.head = nn.Linear(width, outputs)
+        if not branches:
+            raise ValueError("a network without inputs")
+        self.names, self.mirror = list(branches), set(mirror)
+        self.branches = nn.ModuleList(branches.values())  # no ModuleDict: that has no place for an input named `values`
+        self.width, self.slices = 0, {}
+        for name, branch in branches.items():
+            start, width = self.width, width_of(branch)
+            self.width += width
+            self.slices[name] = [start, self.width]
+        seen = self.width + (len(branches) if len(branches) > 1 else 0)
+        self.head = nn.Linear(seen, outputs) if decoders is None else None
+        self.projector: nn.Module | None = None
+        self.decoders = None if decoders is None else nn.ModuleList(decoders[name] for name in self.names)
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        features = self.encoder(x)
-        if self.mirror and not self.training:
-            features = (features + self.encoder(x.flip(3))) / 2
-        return features, self.head(features)
+    def forward(self, inputs: Tensors, present: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features (N, width) and scores (N, outputs); of an autoencoder the rows' reconstruction errors (N, 1).
+
+        Args:
+            present: (N, I) bool, which inputs each row has; None: all.
+        """
+        features = self.encode(inputs, present)
+        if self.head is None:
+            return features, self.errors(features, inputs, present)
+        if len(self.names) == 1:
+            return features, self.head(features)
+        if present is None:
+            present = torch.ones(len(features), len(self.names), dtype=torch.bool, device=features.device)
+        return features, self.head(torch.cat([features, present.to(features.dtype)], 1))
+
+    def encode(self, inputs: Tensors, present: torch.Tensor | None = None) -> torch.Tensor:
+        """The features (N, width)."""
+        if len(self.names) == 1:
+            return self._vectors(0, inputs[self.names[0]])
+        parts = []
+        for i, name in enumerate(self.names):
+            x = inputs[name]
+            if present is None:
+                parts.append(self._vectors(i, x))
+                continue
+            mine = present[:, i]
+            places = mine.nonzero().flatten() if self.training else None
+            if places is None or len(places) < 2:
+                parts.append(torch.where(mine[:, None], self._vectors(i, x), 0.0))
+            else:  # while it learns, what is not there must not count in its statistics
+                vectors = self._vectors(i, x[places])
+                parts.append(vectors.new_zeros(len(x), vectors.shape[1]).index_copy(0, places, vectors))
+        return torch.cat(parts, 1)
+
+    def errors(self, features: torch.Tensor, inputs: Tensors, present: torch.Tensor | None = None) -> torch.Tensor:
+        """(N, 1) mean error of what is rebuilt from ``features``, over the inputs that a row has."""
+        if self.decoders is None:
+            raise ValueError("no autoencoder")
+        found = torch.stack(
+            [decoder(features, inputs[name]) for name, decoder in zip(self.names, self.decoders, strict=True)], 1
+        )  # (N, I)
+        if present is None:
+            return found.mean(1, keepdim=True)
+        return torch.where(present, found, 0.0).sum(1, keepdim=True) / present.sum(1, keepdim=True).clamp(min=1)
+
+    def _vectors(self, i: int, x: torch.Tensor) -> torch.Tensor:
+        vectors: torch.Tensor = self.branches[i](x)
+        if self.names[i] in self.mirror and not self.training:
+            vectors = (vectors + self.branches[i](x.flip(3))) / 2
+        return vectors if self.decoders is None else F.normalize(vectors, dim=1) * vectors.shape[1] ** 0.5
+
+
+def width_of(branch: nn.Module) -> int:
+    """Length of an encoder's vectors."""
+    width: int = branch.width  # type: ignore[assignment]
+    return width
 
 
 @dataclass(frozen=True)
@@ -52,158 +128,79 @@ class Card:
     """All that is needed to rebuild a trained network and to feed it.
 
     Attributes:
-        encoder: registry name and options.
-        shape: (channels, height, width) of the input.
-        labels: the class of each score.
-        state: what `clean` settled and fitted, normalisation included.
-        mirror: whether features are means over an image and its mirror image.
+        inputs: name -> `encoder` (registry name and options), `form` of its tensors, and `state`: what `clean`
+            settled and fitted, normalisation included; in the order of the features.
+        objective: classification, regression, forecasting or autoencoder.
+        labels: the class of each score (classification).
+        mirror: image inputs whose features are means over an image and its mirror image.
+        mean, std: of the train rows' numbers, by which scores are scaled (regression, forecasting).
     """
 
-    encoder: dict[str, Any]
-    shape: tuple[int, ...]
-    labels: list[str]
-    state: dict[str, Any]
-    mirror: bool = False
+    inputs: dict[str, dict[str, Any]]
+    objective: str = "classification"
+    labels: list[str] = field(default_factory=list)
+    mirror: list[str] = field(default_factory=list)
+    mean: list[float] = field(default_factory=list)
+    std: list[float] = field(default_factory=list)
     format: int = FORMAT
 
     def build(self) -> Network:
         """The network with fresh weights."""
-        options = {k: v for k, v in self.encoder.items() if k != "name"}
-        return Network(build(self.encoder["name"], tuple(self.shape), options), len(self.labels), self.mirror)
+        branches = {}
+        for name, part in self.inputs.items():
+            options = {k: v for k, v in part["encoder"].items() if k != "name"}
+            branches[name] = build(part["encoder"]["name"], part["form"], options)
+        if self.objective != "autoencoder":
+            return Network(branches, len(self.labels) or len(self.mean), self.mirror)
+        width = sum(width_of(branch) for branch in branches.values())
+        decoders = {name: Decoder(part["form"], width) for name, part in self.inputs.items()}
+        return Network(branches, 1, self.mirror, decoders)
+
+    def verdict(self, scores: torch.Tensor) -> torch.Tensor:
+        """What scores (N, K) say: class probabilities, numbers on their own scale, or reconstruction errors."""
+        if self.objective == "classification":
+            return scores.softmax(1)
+        if not self.mean:
+            return scores
+        mean, std = (torch.tensor(v, device=scores.device, dtype=scores.dtype) for v in (self.mean, self.std))
+        return scores * std + mean
 
 
 def save_network(folder: Path, network: Network, card: Card) -> None:
     """Write weights (safetensors) and card into ``folder``."""
     tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
     write_atomically(folder / WEIGHTS, save(tensors))
-    write_json(folder / CARD, vars(card) | {"weights": file_sha256(folder / WEIGHTS)})
+    # a list, as the keys of a JSON file are sorted and the order of the inputs is that of the features
+    inputs = [{"name": name, **part} for name, part in card.inputs.items()]
+    write_json(folder / CARD, vars(card) | {"inputs": inputs, "weights": file_sha256(folder / WEIGHTS)})
 
 
 def load_network(folder: Path) -> tuple[Network, Card]:
     """The network of a model folder, in evaluation mode on the CPU.
 
     Raises:
-        DeepmineError: no model there, or one of a newer format or with other weights than its card says.
+        DeepmineError: no model there, or one of another format or with other weights than its card says.
     """
     try:
         values = json.loads((folder / CARD).read_bytes())
         if values["format"] > FORMAT:
             raise DeepmineError(f"{folder}: written by a newer deepmine (format {values['format']}). Update this one.")
+        if values["format"] < FORMAT:
+            raise DeepmineError(f"{folder}: written by an older deepmine. Train it anew: deepmine run")
         if values.pop("weights") != file_sha256(folder / WEIGHTS):
             raise ValueError("its weights are not those that were saved")
-        card = Card(**values)
+        inputs = {part["name"]: {k: v for k, v in part.items() if k != "name"} for part in values.pop("inputs")}
+        card = Card(inputs=inputs, **values)
         network = card.build()
         network.load_state_dict(load_file(folder / WEIGHTS))
     except FileNotFoundError:
         raise DeepmineError(f"{folder}: no trained encoder here. Run: deepmine run") from None
-    except (SafetensorError, ValueError, KeyError, TypeError, RuntimeError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise DeepmineError(f"{folder}: damaged model ({error}). Remove the folder and run: deepmine run") from None
     return network.eval(), card
 
 
 def encoder_fingerprint(folder: Path, card: Card, dtype: torch.dtype) -> str:
-    """Names the feature space: weights, cleaning state, inputs, layer, pooling and precision."""
-    return fingerprint(
-        file_sha256(folder / WEIGHTS), card.state, list(card.shape), card.encoder, card.mirror, "features", str(dtype)
-    )
-
-
-def fold(network: Network) -> Network:
-    """A copy for evaluation whose batch normalisation is part of the convolutions before it.
-
-    A pooling for maxima between the two is no hindrance where the scale is positive, as it then keeps the order of
-    what it pools (Jacob et al., arXiv:1712.05877, section 3.2, gives the folding).
-    """
-    folded = copy.deepcopy(network).eval()
-    for block in folded.modules():
-        if not isinstance(block, nn.Sequential):
-            continue
-        for i, layer in enumerate(block):
-            before = i - 1
-            while before >= 0 and isinstance(block[before], nn.MaxPool2d | nn.Identity):
-                before -= 1
-            into = block[before] if before >= 0 else None
-            if not (isinstance(layer, nn.BatchNorm2d) and isinstance(into, nn.Conv2d)):
-                continue
-            if before == i - 1 or bool((layer.weight > 0).all()):
-                block[before], block[i] = fuse_conv_bn_eval(into, layer), nn.Identity()
-    return folded
-
-
-def quicken(network: Network, device: torch.device) -> Network:
-    """A copy for evaluation that gives bit for bit the same in less time.
-
-    A ReLU before a pooling for maxima goes after it, where a quarter of the values is left. On a CPU a pooling of
-    2 x 2 is the larger of two rows, then of two columns: PyTorch's own notes where each maximum was, which only
-    training needs. Together they take a third off the plain CNN.
-    """
-    quick = copy.deepcopy(network).eval()
-    for block in quick.modules():
-        if not isinstance(block, nn.Sequential):
-            continue
-        for i in range(1, len(block)):
-            if isinstance(block[i - 1], nn.ReLU) and isinstance(block[i], nn.MaxPool2d):
-                block[i - 1], block[i] = block[i], block[i - 1]
-        for i, layer in enumerate(block):
-            if device.type == "cpu" and isinstance(layer, nn.MaxPool2d) and repr(layer) == repr(nn.MaxPool2d(2)):
-                block[i] = Halve()
-    return quick
-
-
-class Halve(nn.Module):
-    """`nn.MaxPool2d(2)` without the places of the maxima: (N, C, H, W) to (N, C, H // 2, W // 2)."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        height, width = (side // 2 * 2 for side in x.shape[2:])
-        rows = torch.maximum(x[:, :, :height:2, :width], x[:, :, 1:height:2, :width])
-        return torch.maximum(rows[..., ::2], rows[..., 1::2])
-
-
-def place(network: Network, device: torch.device) -> Network:
-    """``network`` on ``device``, its weights laid out channels_last, which convolutions of both CPU and GPU like."""
-    return network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-def pick_device(name: str) -> torch.device:
-    """`auto`, `cpu` or `cuda` as a device.
-
-    Raises:
-        DeepmineError: cuda was asked for and there is none.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise DeepmineError("train.device: cuda was asked for, but torch sees no GPU. Use 'auto' or 'cpu'.")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
-
-
-def pick_dtype(name: str, device: torch.device) -> torch.dtype:
-    """`auto`, `float32` or `bfloat16`; auto is bfloat16 where the hardware multiplies it."""
-    if name == "auto":
-        fast = torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.cpu._is_avx512_bf16_supported()
-        return torch.bfloat16 if fast else torch.float32
-    return torch.bfloat16 if name == "bfloat16" else torch.float32
-
-
-def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager[Any]:
-    """Mixed precision on ``device``, switched off for float32."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16)
-
-
-def keep_freed_memory() -> None:
-    """Have glibc keep freed memory for the next tensor, where it is the C library.
-
-    By default it hands large blocks back to the kernel, which must clear every page of them anew: half of the time
-    of a small network's forward pass on a CPU.
-    """
-    with suppress(AttributeError, OSError):
-        library = ctypes.CDLL(None)
-        for option, value in ((M_MMAP_THRESHOLD, 1 << 28), (M_TRIM_THRESHOLD, 1 << 30), (M_ARENA_MAX, 1)):
-            library.mallopt(option, value)
-
-
-def fix_arithmetic() -> None:
-    """What must not differ between two runs on one machine: threads, algorithms. And memory for tensors is kept."""
-    keep_freed_memory()
-    torch.set_num_threads(cores())
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.backends.cudnn.benchmark = False
+    """Names the feature space: weights, inputs (encoder, form, cleaning state), layer, pooling and precision."""
+    inputs = list(card.inputs.items())
+    return fingerprint(file_sha256(folder / WEIGHTS), inputs, card.mirror, "features", str(dtype))

@@ -6,10 +6,13 @@ normalisation that learns a bias but no scale, convolutions that begin as the id
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from tasks.encoders.layers import refuse
 
 #: Directions of the whitened patches that are kept; each gives two filters, itself and its negative.
 DIRECTIONS = 24
@@ -25,9 +28,11 @@ class VGG(nn.Module):
     The features are the maxima over space of the last block.
     """
 
-    def __init__(self, shape: tuple[int, int, int], *, channels: Sequence[int], dropout: float) -> None:
+    def __init__(self, form: dict[str, Any], *, channels: Sequence[int], dropout: float) -> None:
         super().__init__()
-        colours, height, width = shape
+        if form["kind"] != "maps":
+            raise refuse("vgg", form, "images and audio")
+        colours, height, width = form["shape"]
         stride = min(max(round(min(height, width) / 40), 1), 4)
         kernel = min(2 if stride == 1 and colours > 1 else max(stride + 1, 3), height, width)
         before = 2 * min(colours * kernel * kernel, DIRECTIONS)
@@ -52,12 +57,12 @@ class VGG(nn.Module):
         self.width = before
 
     @torch.no_grad()
-    def initialise(self, images: torch.Tensor) -> None:
-        """Fit the stem to normalised train ``images`` (N, C, H, W): patches leave it uncorrelated, of variance one.
+    def initialise(self, rows: torch.Tensor) -> None:
+        """Fit the stem to normalised train ``rows`` (N, C, H, W): patches leave it uncorrelated, of variance one.
 
         Filters are the leading eigenvectors of the patches' covariance over the root of their eigenvalues.
         """
-        columns = F.unfold(images, self.stem.kernel_size, stride=self.stem.stride)  # (N, C * k * k, places)
+        columns = F.unfold(rows, self.stem.kernel_size, stride=self.stem.stride)  # (N, C * k * k, places)
         patches = columns.transpose(1, 2).reshape(-1, columns.shape[1])
         patches = patches[:: -(-len(patches) // PATCHES)].double()
         # on the CPU in float64: the same filters wherever the rest is trained

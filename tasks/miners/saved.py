@@ -1,25 +1,21 @@
 """Fitted miners as files: skops with a fixed allow-list, the same bytes for the same model, bound to a feature space."""
 
-import io
-import json
-import sys
-import zipfile
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.abc import MetaPathFinder
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from tasks.errors import DeepmineError
+from tasks.safe import dumps, loads
 from tasks.store import write_atomically
 from tasks.views import View
 
 FORMAT = 1
 #: Types beyond those that skops trusts by itself; anything else in a file is refused unread.
-ALLOWED: tuple[str, ...] = ()
+ALLOWED: tuple[str, ...] = (
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",  # the trees of gradient boosting, as arrays
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +37,20 @@ class Fitted:
             return np.empty(0, dtype=object)
         return np.asarray(self.estimator.predict(view.X[mask]))
 
+    def scores(self, view: View, mask: np.ndarray) -> np.ndarray | None:
+        """How much (M,) each row under ``mask`` looks like the second of two classes; None with more, or with numbers.
+
+        Raises:
+            DeepmineError: as `predict`.
+        """
+        require(view, self.view, self.fingerprint)
+        classes = getattr(self.estimator, "classes_", ())
+        if len(classes) != 2 or not hasattr(self.estimator, "decision_function"):
+            return None
+        if not mask.any():
+            return np.empty(0)
+        return np.asarray(self.estimator.decision_function(view.X[mask]), np.float64)
+
 
 def require(view: View, name: str, fingerprint: str) -> None:
     """Refuse a view that is not the one named: equal width does not make two feature spaces one.
@@ -61,16 +71,7 @@ def save_miner(path: Path, fitted: Fitted) -> None:
     Raises:
         DeepmineError: the estimator holds a type that `load_miner` would refuse.
     """
-    skops = _skops()
-
-    data = skops.dumps({"format": FORMAT, **vars(fitted)})
-    foreign = set(skops.get_untrusted_types(data=data)) - set(ALLOWED)
-    if foreign:
-        raise DeepmineError(
-            f"{path.stem}: holds types that could not be loaded again ({', '.join(sorted(foreign))}). "
-            "Add them to ALLOWED in tasks/miners/saved.py if you trust them."
-        )
-    write_atomically(path, canonical(data))
+    write_atomically(path, dumps({"format": FORMAT, **vars(fitted)}, ALLOWED, path.stem))
 
 
 def load_miner(path: Path) -> Fitted:
@@ -79,67 +80,12 @@ def load_miner(path: Path) -> Fitted:
     Raises:
         DeepmineError: no such file, no skops archive, a type outside the allow-list, or a newer format.
     """
-    skops = _skops()
-
     try:
-        data = path.read_bytes()
-        foreign = set(skops.get_untrusted_types(data=data)) - set(ALLOWED)
-        if foreign:
-            raise DeepmineError(
-                f"{path}: holds types that deepmine never loads ({', '.join(sorted(foreign))}); refused."
-            )
-        values = skops.loads(data, trusted=list(ALLOWED))
+        values = loads(path.read_bytes(), ALLOWED, str(path), "a miner")
         if values.pop("format") > FORMAT:
             raise DeepmineError(f"{path}: written by a newer deepmine. Update this one.")
         return Fitted(**values)
     except FileNotFoundError:
         raise DeepmineError(f"{path}: no such miner. Run: deepmine run") from None
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError):
         raise DeepmineError(f"{path}: not a miner saved by deepmine; refused.") from None
-
-
-class _NoTorch(MetaPathFinder):
-    """Torch is not there to be imported; where it was imported before, nobody asks."""
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
-        if name == "torch":
-            raise ModuleNotFoundError("No module named 'torch'", name=name)
-
-
-def _skops() -> ModuleType:
-    """skops.io, without torch: it imports all of scikit-learn to list its estimators, and so the adapter for torch."""
-    finder = _NoTorch()
-    sys.meta_path.insert(0, finder)
-    try:
-        return import_module("skops.io")
-    finally:
-        sys.meta_path.remove(finder)
-
-
-def canonical(archive: bytes) -> bytes:
-    """The same skops archive with memory addresses renumbered by appearance and times fixed."""
-    with zipfile.ZipFile(io.BytesIO(archive)) as source:
-        schema = json.loads(source.read("schema.json"))
-        files = {name: source.read(name) for name in source.namelist() if name != "schema.json"}
-    numbers: dict[int, int] = {}
-    names: dict[str, str] = {}
-
-    def renumber(node: Any) -> None:
-        if isinstance(node, dict):
-            if "__id__" in node:
-                node["__id__"] = numbers.setdefault(node["__id__"], len(numbers))
-            if isinstance(node.get("file"), str):
-                node["file"] = names.setdefault(node["file"], f"{len(names)}{Path(node['file']).suffix}")
-            for key in sorted(node):
-                renumber(node[key])
-        elif isinstance(node, list):
-            for child in node:
-                renumber(child)
-
-    renumber(schema)
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as target:
-        for old, new in sorted(names.items(), key=lambda pair: pair[1]):
-            target.writestr(zipfile.ZipInfo(new), files[old])
-        target.writestr(zipfile.ZipInfo("schema.json"), json.dumps(schema, sort_keys=True))
-    return buffer.getvalue()

@@ -3,10 +3,48 @@
 Each entry is a module with the same functions; `image.py` is the one to read first.
 """
 
+from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-MODALITIES = {"image": "tasks.modalities.image"}
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from PIL import Image
+
+MODALITIES = {
+    "image": "tasks.modalities.image",
+    "audio": "tasks.modalities.audio",
+    "text": "tasks.modalities.text",
+    "series": "tasks.modalities.series",
+    "tabular": "tasks.modalities.tabular",
+}
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """N rows of a table as one input has them.
+
+    Attributes:
+        columns: what the raw data keeps, by suffix (`raw_fields`), N values each.
+        content: sha256 of each row's decoded content; None where the input is missing.
+        reasons, details: why a row cannot be used, None for the others.
+    """
+
+    columns: "dict[str, pa.Array]"
+    content: list[str | None]
+    reasons: list[str | None]
+    details: list[str | None]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One item as a person looks at it: whatever of these its modality has."""
+
+    picture: "Image.Image | None" = None
+    text: str | None = None
+    cells: list[tuple[str, str]] | None = None
+    sound: bytes | None = None  # a WAV file
 
 
 def modality(name: str) -> ModuleType:

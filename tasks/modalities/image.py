@@ -2,6 +2,7 @@
 
 import hashlib
 import struct
+from collections import Counter
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from PIL import Image, UnidentifiedImageError
 
+from tasks.modalities import Shown
 from tasks.modalities.metadata import ORIENTATION, without_metadata
-from tasks.sources import Unreadable
+from tasks.sources.base import Unreadable
 
 if TYPE_CHECKING:
     import torch
 
-    from tasks.config import Augment, Clean
+    from tasks.config import AugmentImage, Clean, Ingest, Input, ValidImage
 
 #: A fixed list: a decoder that nobody needs is only a way in for hostile files.
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
@@ -34,14 +36,46 @@ UPRIGHT = {
 GREY_MODES = ("1", "L", *DEEP_MODES)
 #: Pixels a side of the sketch, by which near-duplicates are found.
 SKETCH = 16
+#: Items are files that somebody else wrote: they are decoded in children with limits.
+GUARDED = True
 #: What `inspect` tells of each item, as columns of the raw data.
 FACTS = {"width": pa.int64(), "height": pa.int64(), "mode": pa.string(), "sketch": pa.binary(SKETCH * SKETCH)}
-#: Those of them that `settle` asks for.
-SETTLED_BY = ("width", "height", "mode")
+#: The raw view is made of principal components of `flat`.
+RAW = "components"
+DTYPE = np.uint8
 #: What a pixel may take, in bytes, while it is decoded, turned and scaled: three copies as 64-bit floats, and some.
 BYTES_PER_PIXEL = 32
 
 Image.MAX_IMAGE_PIXELS = None  # our own cap is checked before decoding
+
+
+def raw_fields(spec: "Input") -> dict[str, pa.DataType]:
+    """What the raw data keeps of each item, by suffix of the input's name; "" is the item itself, encoded."""
+    return {**FACTS, "": pa.binary()}
+
+
+def settled_by(spec: "Input") -> list[str]:
+    """Those of them that `settle` asks for."""
+    return ["width", "height", "mode"]
+
+
+def checked(spec: "Input") -> list[str]:
+    """Those of them that expectations may name."""
+    return ["width", "height", "mode"]
+
+
+def checks(spec: "Input", params: "ValidImage") -> list[tuple[str, dict[str, Any], str, str]]:
+    """Expectations of the facts: name, arguments, action and reason."""
+    between = {"min_value": params.min_side, "max_value": params.max_side}
+    return [
+        ("expect_column_values_to_be_between", {"column": side, **between}, "reject", f"{side} out of bounds")
+        for side in ("width", "height")
+    ]
+
+
+def item_memory(params: "Ingest") -> int:
+    """Bytes that reading one item may take at most."""
+    return BYTES_PER_PIXEL * params.max_pixels
 
 
 def decode(data: bytes, max_pixels: int) -> Image.Image:
@@ -87,19 +121,19 @@ def inspect(data: bytes, max_pixels: int) -> dict[str, Any]:
     return _facts(decode(data, max_pixels))
 
 
-def admit(data: bytes, max_pixels: int) -> tuple[dict[str, Any], bytes]:
+def admit(data: bytes, params: "Ingest") -> tuple[dict[str, Any], bytes]:
     """`inspect`, and the bytes to keep: those given, less what may tell where the picture was taken.
 
     Raises:
         Unreadable: as `decode`.
     """
-    opened = _load(data, max_pixels)
+    opened = _load(data, params.max_pixels)
     image = _upright(opened)
     try:
         kept = without_metadata(data, opened, image)
     except BROKEN as error:
         raise Unreadable("broken image", str(error)) from None
-    return _facts(image) if kept is data else inspect(kept, max_pixels), kept
+    return _facts(image) if kept is data else inspect(kept, params.max_pixels), kept
 
 
 def _facts(image: Image.Image) -> dict[str, Any]:
@@ -120,15 +154,16 @@ def _sketch(image: Image.Image) -> bytes:
     return small.convert("L").tobytes()
 
 
-def settle(train: pa.Table, params: "Clean") -> dict[str, Any]:
+def settle(train: pa.Table, spec: "Input", params: "Clean") -> dict[str, Any]:
     """What `auto` comes to: height, width and mode of every cleaned image, from the facts of the train rows."""
+    wanted = params.image
     side = {
-        name: min(int(np.median(train.column(name).to_numpy())), params.max_auto_side)
-        if getattr(params, name) == "auto" else getattr(params, name)
+        name: min(int(np.median(train.column(name).to_numpy())), wanted.max_auto_side)
+        if getattr(wanted, name) == "auto" else getattr(wanted, name)
         for name in ("height", "width")
     }  # fmt: skip
     grey = set(train.column("mode").to_pylist()) <= set(GREY_MODES)
-    return {**side, "mode": params.mode if params.mode != "auto" else "L" if grey else "RGB"}
+    return {**side, "mode": wanted.mode if wanted.mode != "auto" else "L" if grey else "RGB"}
 
 
 def memory(facts: pa.Table, state: dict[str, Any]) -> int:
@@ -137,9 +172,9 @@ def memory(facts: pa.Table, state: dict[str, Any]) -> int:
     return BYTES_PER_PIXEL * (int(largest) + state["height"] * state["width"])
 
 
-def repair(data: bytes, state: dict[str, Any], max_pixels: int) -> bytes:
+def repair(data: bytes, state: dict[str, Any]) -> bytes:
     """One encoded image as H * W * C unscaled bytes of the settled size and mode."""
-    image = _to_mode(decode(data, max_pixels), state["mode"])
+    image = _to_mode(decode(data, 1 << 62), state["mode"])  # the cap was checked at ingest
     size = (state["width"], state["height"])
     if image.size != size:
         image = image.resize(size, Image.Resampling.BILINEAR)
@@ -151,15 +186,22 @@ def shape(state: dict[str, Any]) -> tuple[int, int, int]:
     return state["height"], state["width"], len(state["mode"])
 
 
-def pixels(column: pa.ChunkedArray, state: dict[str, Any]) -> np.ndarray:
-    """A cleaned column as an (N, H, W, C) uint8 array, without a copy where it has one chunk."""
-    height, width, channels = shape(state)
+def array(column: pa.ChunkedArray, state: dict[str, Any]) -> np.ndarray:
+    """A cleaned column as an (N, H, W, C) uint8 array, without a copy where it has one chunk; nulls are black."""
+    item = int(np.prod(shape(state)))
     parts = []
     for chunk in column.chunks:
-        item = height * width * channels
+        if chunk.null_count:
+            chunk = chunk.fill_null(bytes(item))
         flat = np.frombuffer(chunk.buffers()[1], np.uint8, len(chunk) * item, chunk.offset * item)
-        parts.append(flat.reshape(-1, height, width, channels))  # (N, H, W, C)
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        parts.append(flat.reshape(-1, *shape(state)))  # (N, H, W, C)
+    return parts[0] if len(parts) == 1 else np.concatenate([np.empty((0, *shape(state)), np.uint8), *parts])
+
+
+def form(state: dict[str, Any]) -> dict[str, Any]:
+    """What `tensor` gives."""
+    height, width, channels = shape(state)
+    return {"kind": "maps", "shape": (channels, height, width)}
 
 
 def column_type(state: dict[str, Any]) -> pa.DataType:
@@ -167,7 +209,7 @@ def column_type(state: dict[str, Any]) -> pa.DataType:
     return pa.binary(int(np.prod(shape(state))))
 
 
-def statistics(images: np.ndarray) -> dict[str, Any]:
+def statistics(images: np.ndarray, state: dict[str, Any]) -> dict[str, Any]:
     """Exact integer sums per channel of (N, H, W, C) uint8, which add up over shards in any order."""
     counts = np.stack([np.bincount(images[..., c].reshape(-1), minlength=256) for c in range(images.shape[-1])])
     levels = np.arange(256)
@@ -196,13 +238,13 @@ def tensor(images: "torch.Tensor", state: dict[str, Any]) -> "torch.Tensor":
     return images.flatten(1).float().sub_(mean).div_(std).view(images.shape).permute(0, 3, 1, 2)
 
 
-def flat(images: np.ndarray) -> np.ndarray:
+def flat(images: np.ndarray, state: dict[str, Any]) -> np.ndarray:
     """The raw view before PCA: (N, H, W, C) uint8 to (N, H * W * C) float32 on the scale 0..1."""
     return images.reshape(len(images), -1).astype(np.float32) / 255  # (N, H * W * C)
 
 
 def augment(
-    images: "torch.Tensor", params: "Augment", mirrored: "torch.Tensor", generator: "torch.Generator"
+    images: "torch.Tensor", params: "AugmentImage", mirrored: "torch.Tensor", generator: "torch.Generator"
 ) -> "torch.Tensor":
     """Mirror, random shift and cutout of a whole (N, H, W, C) uint8 batch at once, by one gather.
 
@@ -257,20 +299,23 @@ def mirrors(images: "torch.Tensor", classes: np.ndarray) -> bool:
     return lost - won <= 2 * (lost + won) ** 0.5
 
 
-def thumbnail(item: bytes, state: dict[str, Any], side: int) -> Image.Image:
-    """One cleaned item as a small picture for the report."""
-    height, width, _ = shape(state)
-    image = Image.frombytes(state["mode"], (width, height), item).convert("RGB")
+def show(item: bytes | None, row: dict[str, Any], state: dict[str, Any], side: int) -> Shown:
+    """A small picture of one cleaned item, or of the raw one where it was not cleaned."""
+    if item is None:
+        image = _to_mode(decode(row[""], 1 << 31), "RGB")
+    else:
+        height, width, _ = shape(state)
+        image = Image.frombytes(state["mode"], (width, height), item).convert("RGB")
     if max(image.size) > side:
         image.thumbnail((side, side))
-    return image
+    return Shown(picture=image)
 
 
-def thumbnail_raw(data: bytes, side: int) -> Image.Image:
-    """One encoded, readable item as a small picture for the report."""
-    image = _to_mode(decode(data, 1 << 31), "RGB")
-    image.thumbnail((side, side))
-    return image
+def describe(facts: pa.Table) -> str:
+    """The commonest sizes and modes."""
+    rows = zip(*(facts[name].to_pylist() for name in ("width", "height", "mode")), strict=True)
+    sizes = Counter(f"{w} x {h} {m}" for w, h, m in rows)
+    return ", ".join(f"{size} ({n / facts.num_rows:.0%})" for size, n in sizes.most_common(4))
 
 
 def _to_mode(image: Image.Image, mode: str) -> Image.Image:

@@ -6,7 +6,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from tasks.page.words import FILTERS
+from tasks.page import captions, words
 
 HERE = Path(__file__).parent
 
@@ -26,7 +26,7 @@ def render(**sections: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= FILTERS
+    environment.filters |= words.FILTERS | captions.FILTERS
     # a script block ends at the first "</script", wherever that stands
     own = {
         "css": (HERE / "report.css").read_text(encoding="utf-8"),

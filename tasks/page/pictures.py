@@ -1,40 +1,25 @@
-"""Small pictures of chosen items, inside the page itself."""
+"""Small pictures inside the page itself."""
 
 import base64
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from PIL import Image
 
-from tasks.store import read_shards
-
-#: Longest side in pixels of an example and of a picture on the map.
-EXAMPLE_SIDE, MAP_SIDE = 96, 48
+#: Longest side in pixels of a picture among the examples and on the map, where there are few enough of them.
+EXAMPLE_SIDE, MAP_SIDE = 192, 96
+#: Pixels that all pictures among the examples, or on the map, may come to before they are made smaller.
+PIXELS = 14_000_000
+SMALLEST = 24
 #: Pictures with a longer side than this are drawn smoothly, smaller ones with their pixels showing.
 COARSE = 40
 
 
-def gather(
-    folder: Path, column: str, sides: dict[str, int], draw: Callable[[bytes, int], Image.Image]
-) -> dict[str, Image.Image]:
-    """The picture of each id in ``sides``, no larger than its side, shard by shard.
-
-    Raises:
-        DeepmineError: a shard of the store is missing or damaged.
-    """
-    wanted = pa.array(list(sides), pa.string())
-    found = {}
-    for _, table in read_shards(folder, ["id", column]) if sides else ():
-        table = table.filter(pc.is_in(table["id"], wanted))
-        for name, item in zip(table["id"].to_pylist(), table[column].to_pylist(), strict=True):
-            if item is not None:
-                found[name] = draw(item, sides[name])
-    return found
+def side(longest: int, count: int) -> int:
+    """The longest side in pixels of each of ``count`` pictures: what keeps the page small enough to send."""
+    return max(SMALLEST, min(longest, int((PIXELS / max(count, 1)) ** 0.5)))
 
 
 def embed(image: Image.Image) -> dict[str, Any]:
@@ -43,21 +28,26 @@ def embed(image: Image.Image) -> dict[str, Any]:
     return {"uri": _uri(image), "width": width, "height": height, "coarse": max(image.size) <= COARSE}
 
 
-def sprite(images: list[Image.Image | None]) -> dict[str, Any] | None:
-    """All pictures of the map as one, in square cells, row by row; None where there is none."""
-    drawn = [image for image in images if image is not None]
+def sprite(images: Sequence[Image.Image | None], longest: int) -> dict[str, Any] | None:
+    """All pictures of the map as one, each ``longest`` pixels at most, in equal cells, row by row; None where there
+    is none."""
+    small = [None if image is None else image.copy() for image in images]
+    drawn = [image for image in small if image is not None]
     if not drawn:
         return None
-    side = min(MAP_SIDE, max(max(image.size) for image in drawn))
-    columns = math.ceil(math.sqrt(len(images)))
-    sheet = Image.new("RGB", (columns * side, math.ceil(len(images) / columns) * side), "white")
-    for k, image in enumerate(images):
-        if image is not None:
-            small = image.copy()
-            small.thumbnail((side, side))
-            left, top = k % columns * side, k // columns * side
-            sheet.paste(small, (left + (side - small.width) // 2, top + (side - small.height) // 2))
-    return {"uri": _uri(sheet), "side": side, "columns": columns, "coarse": side <= COARSE}
+    for image in drawn:  # those that are examples, too, were drawn larger
+        image.thumbnail((longest, longest))
+    width, height = max(image.width for image in drawn), max(image.height for image in drawn)
+    columns = math.ceil(math.sqrt(len(small) * height / width))
+    sheet = Image.new("RGB", (columns * width, math.ceil(len(small) / columns) * height), "white")
+    for k, cell in enumerate(small):
+        if cell is not None:
+            left, top = k % columns * width, k // columns * height
+            sheet.paste(cell, (left + (width - cell.width) // 2, top + (height - cell.height) // 2))
+    return {
+        "uri": _uri(sheet), "width": width, "height": height, "columns": columns,
+        "coarse": max(width, height) <= COARSE,
+    }  # fmt: skip
 
 
 def _uri(image: Image.Image) -> str:

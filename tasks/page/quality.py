@@ -20,15 +20,21 @@ def expectations(summary: dict[str, Any]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: row["success"])
 
 
-def splits(summary: dict[str, Any]) -> dict[str, Any]:
-    """Accepted rows of each class in each split, with totals."""
+def splits(rows: pa.Table, labels: list[str]) -> dict[str, Any]:
+    """Rows of each class in each split, with totals; no classes where there are no ``labels``.
+
+    Args:
+        rows: columns `split` and `label` of the rows that came through all checks.
+    """
     names = ("train", "val", "test")
-    rows = [
-        {"label": c["label"], "counts": [c[s] for s in names], "total": sum(c[s] for s in names)}
-        for c in summary["classes"]
-    ]
-    totals = [sum(row["counts"][k] for row in rows) for k in range(len(names))]
-    return {"names": names, "rows": rows, "totals": totals, "total": sum(totals)}
+    counted = rows.group_by(["label", "split"]).aggregate([([], "count_all")]).to_pylist()
+    count = {(row["label"], row["split"]): row["count_all"] for row in counted}
+    lines = [[count.get((label, split), 0) for split in names] for label in labels]
+    totals = [sum(n for (_, split), n in count.items() if split == name) for name in names]
+    return {
+        "names": names, "totals": totals, "total": sum(totals),
+        "rows": [{"label": label, "counts": n, "total": sum(n)} for label, n in zip(labels, lines, strict=True)],
+    }  # fmt: skip
 
 
 def ledger(verdict: dict[str, Any], numbers: dict[str, Any], order: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -56,6 +62,11 @@ def quarantine(stores: dict[str, pa.Table], count: int) -> list[dict[str, Any]]:
             if len(group["items"]) < count:
                 group["items"].append(row)
     return sorted(found.values(), key=lambda group: (-group["rows"], group["reason"]))
+
+
+def read_before(groups: list[dict[str, Any]]) -> list[str]:
+    """The ids of those quarantined examples that `ingest` could read, so that they can be shown."""
+    return [item["id"] for group in groups if group["stage"] != "ingest" for item in group["items"]]
 
 
 def data_docs(quality: Path, index: Path) -> list[dict[str, str]]:

@@ -5,7 +5,9 @@
   // mid-tone colours that stay apart for the colour-blind and on both grounds (after Okabe and Ito 2008)
   const COLOURS = ["#3a8fd0", "#e0912f", "#1aa179", "#cc79a7", "#d0611c", "#8a78d6", "#a59a1c", "#7f8a96", "#3fb9c9", "#8f5a42"];
   const SYMBOLS = ["circle", "diamond", "square", "triangle-up", "triangle-down", "pentagon", "star", "hexagon"];
+  const SCALE = [[0, "#5a54c8"], [0.35, "#b0509f"], [0.7, "#e27a4a"], [1, "#e8b830"]]; // readable on both grounds, from dark to light
   const MOST_NAMES = 30;
+  const JOINTS = /(?<=[/_.-])(?=[^/_.\s-])/; // where a column's name may be broken into lines
   const PRINTED = 660; // pixels between the margins of A4 and of Letter
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const narrow = window.matchMedia("(max-width: 560px)");
@@ -36,81 +38,117 @@
     modeBarButtons: [["zoomIn2d", "zoomOut2d", "resetScale2d"]],
   };
 
-  function drawCurve(name, values, percent, printed) {
+  function drawCurve(place, chart, printed) {
     const { layout, axis } = base(printed, PRINTED / 2, 230);
     const line = (part, color, dash) => ({
-      type: "scatter", mode: "lines+markers", name: part, x: curves.epochs, y: values[part],
+      type: "scatter", mode: "lines+markers", name: part, x: curves.epochs, y: chart[part],
       line: { color, dash, width: 2 }, marker: { size: 5 },
     });
     const traces = [line("train", COLOURS[0], "dot"), line("val", COLOURS[4], "solid")].filter((t) => t.y.length);
-    Plotly.react(name, traces, {
+    Plotly.react(place, traces, {
       ...layout, hovermode: "x unified", legend: { orientation: "h", x: 1, xanchor: "right", y: 1.02, yanchor: "bottom" },
       showlegend: true, margin: { ...layout.margin, t: 28 },
       xaxis: { ...axis, title: { text: "epoch" }, tickformat: "d", tick0: 1, dtick: Math.ceil(curves.epochs.length / 8) },
-      yaxis: { ...axis, tickformat: percent ? ".0%" : ".2~f", hoverformat: percent ? ".1%" : ".3f" },
+      yaxis: { ...axis, tickformat: chart.percent ? ".0%" : ".3~g", hoverformat: chart.percent ? ".1%" : ".4~g" },
     }, { ...CONFIG, displayModeBar: false });
+  }
+
+  // one trace a class, or one whose colours are numbers
+  function dots() {
+    const size = narrow.matches ? 6 : 7;
+    const trace = (rows, name, marker) => ({
+      type: "scatter", mode: "markers", name, hoverinfo: "none", customdata: rows,
+      x: rows.map((i) => points.x[i]), y: rows.map((i) => points.y[i]), marker: { size, opacity: 0.85, line: { width: 0 }, ...marker },
+    });
+    const all = points.ids.map((_, i) => i);
+    if (points.number) {
+      const bar = { orientation: "h", thickness: 10, len: 0.6, x: 0, xanchor: "left", y: -0.02, yanchor: "top", outlinewidth: 0,
+        title: { text: points.coloured, side: "top" } };
+      return [trace(all, "", { color: points.number, colorscale: SCALE, cmin: points.ends[0], cmax: points.ends[1],
+        showscale: true, colorbar: bar })];
+    }
+    return points.labels.map((label, k) => trace(all.filter((i) => points.of[i] === k), plain(label || "no label"), {
+      color: COLOURS[k % COLOURS.length], symbol: SYMBOLS[Math.floor(k / COLOURS.length) % SYMBOLS.length],
+    })).filter((t) => t.x.length);
   }
 
   function drawMap(printed) {
     const { layout, ink } = base(printed, PRINTED, 440);
-    const where = (keep) => points.ids.map((_, i) => i).filter(keep);
-    const pick = (list, rows) => rows.map((i) => list[i]);
-    const few = points.labels.length <= MOST_NAMES;
-    const traces = points.labels.map((label, k) => {
-      const rows = where((i) => points.truth[i] === k);
-      return {
-        type: "scatter", mode: "markers", name: plain(label), hoverinfo: "none", customdata: rows,
-        x: pick(points.x, rows), y: pick(points.y, rows),
-        marker: {
-          size: narrow.matches ? 6 : 7, opacity: 0.85, color: COLOURS[k % COLOURS.length],
-          symbol: SYMBOLS[Math.floor(k / COLOURS.length) % SYMBOLS.length], line: { width: 0 },
-        },
-      };
-    }).filter((trace) => trace.x.length);
-    const wrong = where((i) => points.truth[i] !== points.predicted[i]);
-    traces.push({
-      type: "scatter", mode: "markers", name: "wrong", hoverinfo: "skip", x: pick(points.x, wrong), y: pick(points.y, wrong),
+    const traces = dots();
+    if (points.wrong.length) traces.push({
+      type: "scatter", mode: "markers", name: "wrong", hoverinfo: "skip", x: points.wrong.map((i) => points.x[i]), y: points.wrong.map((i) => points.y[i]),
       marker: { size: narrow.matches ? 9 : 11, symbol: "circle-open", color: ink, line: { width: narrow.matches ? 1 : 1.5 } },
     });
     const bare = { visible: false, automargin: false };
     Plotly.react("atlas", traces, {
-      ...layout, margin: { l: 0, r: 0, t: 32, b: 0 }, hovermode: "closest", hoverdistance: 14, showlegend: few,
+      ...layout, margin: { l: 0, r: 0, t: 32, b: points.number ? 56 : 0 }, hovermode: "closest", hoverdistance: 14,
+      showlegend: !points.number && traces.length > 1 && points.labels.length <= MOST_NAMES,
       legend: { orientation: "h", x: 0, y: -0.02, yanchor: "top" }, xaxis: bare, yaxis: { ...bare, scaleanchor: "x" },
     }, CONFIG);
   }
 
+  // everything that a person wrote goes into the page as text, in an element that keeps its direction
+  function element(tag, parent, name, text) {
+    const made = parent.appendChild(document.createElement(tag));
+    if (name) made.className = name;
+    if (text !== undefined) made.appendChild(document.createElement("bdi")).textContent = text;
+    return made;
+  }
+
+  function showThumb(parent, sprite, i) {
+    const thumb = element("div", parent, "thumb" + (sprite.coarse ? " coarse" : "")), { width, height, columns } = sprite;
+    thumb.setAttribute("role", "img");
+    thumb.setAttribute("aria-label", "picture of the row");
+    const scale = thumb.clientWidth / width;
+    thumb.style.height = `${height * scale}px`;
+    thumb.style.backgroundImage = `url(${sprite.uri})`;
+    thumb.style.backgroundPosition = `${-(i % columns) * width * scale}px ${-Math.floor(i / columns) * height * scale}px`;
+    thumb.style.backgroundSize = `${columns * width * scale}px auto`;
+  }
+
   function showCard(i) {
-    const card = document.getElementById("card"), thumb = document.getElementById("thumb");
-    const say = (part, text) => { document.getElementById("card-" + part).textContent = text; };
+    const look = document.getElementById("look"), told = document.getElementById("told");
     document.getElementById("hint").hidden = true;
-    card.querySelector("dl").hidden = false;
-    say("id", points.ids[i]);
-    say("truth", points.labels[points.truth[i]]);
-    say("predicted", points.labels[points.predicted[i]]);
-    say("probability", (points.probability[i] * 100).toFixed(1) + "\u00a0%");
-    if (!points.sprite) return;
-    const { side, columns } = points.sprite, scale = thumb.clientWidth / side;
-    thumb.style.backgroundPosition = `${-(i % columns) * side * scale}px ${-Math.floor(i / columns) * side * scale}px`;
-    thumb.style.backgroundSize = `${columns * side * scale}px auto`;
+    look.hidden = told.hidden = false;
+    look.replaceChildren();
+    told.replaceChildren();
+    for (const { name, sprite, texts, cells, more, has } of points.inputs) {
+      if (points.inputs.length > 1) element("p", look, "name", has[i] ? name : name + " missing");
+      if (!has[i]) continue;
+      if (sprite) showThumb(look, sprite, i);
+      if (texts) element("p", look, "text", texts[i]);
+      if (cells) {
+        const body = element("tbody", element("table", look, "cells"));
+        for (const [column, cell] of cells[i]) {
+          const row = element("tr", body);
+          const head = element("th", row);
+          head.scope = "row";
+          const parts = column.split(JOINTS), own = element("bdi", head);
+          parts.forEach((part, k) => own.append(part, ...(k < parts.length - 1 ? [document.createElement("wbr")] : [])));
+          element("td", row, "", cell);
+        }
+        if (more[i]) element("p", look, "quiet", `and ${more[i]} more`);
+      }
+    }
+    for (const { name, values } of [{ name: "id", values: points.ids }, ...points.facts]) {
+      element("dt", told, "", name);
+      element("dd", told, "", values[i]);
+    }
   }
 
   function draw(printed) {
-    drawCurve("loss", curves.loss, false, printed);
-    drawCurve("accuracy", curves.accuracy, true, printed);
+    curves.charts.forEach((chart, k) => drawCurve(`chart-${k}`, chart, printed));
     drawMap(printed);
   }
 
   draw(false);
+  // each sound is in the page once, however often its row is shown
+  const sounds = data("sounds-data");
+  for (const audio of document.querySelectorAll("audio")) audio.src = sounds[audio.dataset.sound];
   const atlas = document.getElementById("atlas");
   for (const event of ["plotly_hover", "plotly_click"]) {
     atlas.on(event, ({ points: [point] }) => point && point.customdata !== undefined && showCard(point.customdata));
   }
-  const thumb = document.getElementById("thumb");
-  if (points.sprite) {
-    thumb.style.backgroundImage = `url(${points.sprite.uri})`;
-    thumb.style.backgroundSize = "0 0"; // nothing until a row is chosen
-    thumb.classList.toggle("coarse", points.sprite.coarse);
-  } else thumb.hidden = true;
   dark.addEventListener("change", () => draw(false));
 
   for (const input of document.querySelectorAll(".switch input")) {
@@ -122,7 +160,7 @@
   // on paper nothing can be opened; parameters are left out by the style sheet
   let opened = [];
   window.addEventListener("beforeprint", () => {
-    opened = [...document.querySelectorAll("details:not([open])")];
+    opened = [...document.querySelectorAll("details:not([open], .more)")];
     for (const details of opened) details.open = true;
     draw(true);
   });

@@ -6,8 +6,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tasks.page.captions import value
+from tasks.page.words import percent
+
 #: Characters of a fact at most; longer ones are sentences, which stand elsewhere on the page.
 LONGEST = 60
+#: Quantities of an epoch that are shares.
+SHARES = ("accuracy",)
 
 
 def records(folder: Path, order: tuple[str, ...]) -> dict[str, dict[str, Any]]:
@@ -33,7 +38,8 @@ def times(found: dict[str, dict[str, Any]], order: tuple[str, ...]) -> list[dict
         facts = {k: v for k, v in told if not isinstance(v, dict | list) and len(str(v)) <= LONGEST}
         began = str(record.get("began") or "").replace("T", " ")[:19]
         seconds = record.get("seconds")
-        rate = facts.get("images_per_second") or (facts["rows"] / seconds if seconds and "rows" in facts else None)
+        measured = next((v for k, v in facts.items() if k.endswith("_per_second")), None)
+        rate = measured or (facts["rows"] / seconds if seconds and "rows" in facts else None)
         lines.append({"stage": stage, "seconds": seconds, "rate": rate, "began": began, "facts": facts})
     return lines
 
@@ -59,17 +65,48 @@ def gathered(found: dict[str, dict[str, Any]]) -> dict[str, str]:
 
 
 def curves(history: list[dict[str, Any]]) -> dict[str, Any]:
-    """Loss and accuracy of each epoch, train and val; val is empty where there were no val rows."""
+    """One chart for each quantity of an epoch that was taken of train or val rows; a part that was not is empty.
+
+    Returns:
+        `epochs`, `charts` (`train` and `val` of each, None where a value is no finite number), and `best`: what is
+        told of the epoch with the lowest val loss, None where there are no val rows.
+    """
 
     def column(name: str) -> list[float | None]:
         values = [epoch.get(name) for epoch in history]
         kept = [v if v is not None and math.isfinite(v) else None for v in values]
         return kept if any(v is not None for v in kept) else []
 
+    parts = ("train", "val")
+    names = dict.fromkeys(key.partition("_")[2] for epoch in history for key in epoch if key.partition("_")[0] in parts)
+    charts: list[dict[str, Any]] = [
+        {"title": _words(name)[:1].upper() + _words(name)[1:], "percent": name in SHARES}
+        | {part: column(f"{part}_{name}") for part in parts}
+        for name in names
+    ]
     val = [e for e in history if e.get("val_loss") is not None]
+    best = min(val, key=lambda e: e["val_loss"]) if val else None
+    told = [
+        (_words(name), percent(best[f"val_{name}"]) if name in SHARES else value(best[f"val_{name}"]))
+        for name in names if best and best.get(f"val_{name}") is not None
+    ]  # fmt: skip
     return {
         "epochs": [epoch["epoch"] for epoch in history],
-        "loss": {"train": column("train_loss"), "val": column("val_loss")},
-        "accuracy": {"train": column("train_accuracy"), "val": column("val_accuracy")},
-        "best": min(val, key=lambda e: e["val_loss"]) if val else None,
+        "charts": [chart for chart in charts if chart["train"] or chart["val"]],
+        "best": best and {"epoch": best["epoch"], "told": told},
     }
+
+
+def _words(name: str) -> str:
+    return "R²" if name == "r2" else name.replace("_", " ")
+
+
+def network(card: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the network is made of: its inputs, and the encoder of each with its options."""
+    return [
+        {
+            "input": part["name"], "modality": part["state"]["modality"], "encoder": part["encoder"]["name"],
+            "options": {k: v for k, v in part["encoder"].items() if k != "name"},
+        }
+        for part in card["inputs"]
+    ]  # fmt: skip

@@ -52,6 +52,36 @@ def number(value: float | None) -> str:
     return NONE if value is None else f"{value:.2f}".replace("-", "−")
 
 
+def figure(value: float | None, unit: str) -> str:
+    """A share as `percent`; another number with four significant digits."""
+    if value is None or unit == "share":
+        return percent(value)
+    return significant(value)
+
+
+def bounds(ends: Sequence[float] | None, unit: str) -> str:
+    """[low, high] as `interval` for shares, else two numbers."""
+    if ends is None:
+        return NONE
+    return interval(ends) if unit == "share" else f"{significant(ends[0])} to {significant(ends[1])}"
+
+
+def change(difference: float | None, unit: str) -> str:
+    """A signed difference: points of shares, else a number."""
+    if difference is None or unit == "share":
+        return points(difference)
+    text = significant(difference, 3)
+    return text if difference <= 0 else f"+{text}"
+
+
+def significant(value: float, digits: int = 4) -> str:
+    """1461.49 -> "1,461", 0.43174 -> "0.4317", 1.2e-07 -> "1.2e−07"."""
+    rounded = float(f"{value:.{digits}g}")
+    whole = abs(rounded) >= 10 ** (digits - 1)
+    text = f"{rounded:,.0f}" if whole and abs(rounded) < 1e12 else f"{rounded:.{digits}g}"
+    return "0" if rounded == 0 else text.replace("-", "−")
+
+
 def seconds(value: float | None) -> str:
     """3.42 -> "3.4 s", 400 -> "6 min 40 s"."""
     if value is None:
@@ -100,5 +130,6 @@ def _plain(value: Any) -> str:
 FILTERS: dict[str, Callable[..., Any]] = {
     "percent": percent, "confidence": confidence, "interval": interval, "points": points, "count": count,
     "number": number, "seconds": seconds, "rate": rate,
+    "figure": figure, "bounds": bounds, "change": change, "significant": significant,
     "bdi": bdi, "isolated": isolated, "cut": cut, "flatten": flatten,
 }  # fmt: skip

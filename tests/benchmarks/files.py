@@ -38,7 +38,7 @@ def decode(small: int = 4000, large: int = 800, repeats: int = 3) -> list[Result
                 ingest(
                     source=dataset.source, inputs=dataset.inputs, params=dataset.ingest, code="",
                     listing=home / "listing", raw=home / "raw", unreadable=home / "unreadable",
-                    scratch=home / "scratch", progress=Progress(quiet=True),
+                    scratch=home / "scratch", warn=print, progress=Progress(quiet=True),
                 )  # fmt: skip
                 shutil.rmtree(home / "scratch")
 

@@ -16,18 +16,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tasks import config
 from tasks.cores import cores
-from tasks.encoders.network import (
-    Card,
-    Network,
-    autocast,
-    fix_arithmetic,
-    fold,
-    pick_device,
-    pick_dtype,
-    place,
-    save_network,
-)
-from tasks.encoders.training import Rows, fit
+from tasks.encoders.device import autocast, fix_arithmetic, pick_device, pick_dtype, place
+from tasks.encoders.folding import fold
+from tasks.encoders.network import Card, Network, save_network
+from tasks.encoders.rows import Rows, Tensors
+from tasks.encoders.training import fit
 from tasks.extract import IN_FLIGHT, Forward, Group, batch_rows, extract, write_views
 from tasks.modalities import image
 from tasks.progress import Progress
@@ -36,10 +29,11 @@ from tasks.views import view_schema
 from tests.benchmarks.measure import Result, compare, turns
 
 CIFAR = {
-    "input": "image", "modality": "image", "height": 32, "width": 32, "mode": "RGB",
+    "modality": "image", "height": 32, "width": 32, "mode": "RGB",
     "mean": [125.0, 123.0, 114.0], "std": [63.0, 62.0, 67.0],
 }  # fmt: skip
 CLASSES = [f"class {i}" for i in range(10)]
+AUGMENT = config.AugmentImage(flip=True)
 QUIET = Progress(quiet=True)
 
 
@@ -48,6 +42,12 @@ def pictures(rows: int) -> np.ndarray:
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 224, (rows, 8, 8, 3), dtype=np.uint8).repeat(4, 1).repeat(4, 2)
     return coarse + rng.integers(0, 32, coarse.shape, dtype=np.uint8)
+
+
+def card(encoder: Any, mirror: bool = False) -> Card:
+    """Of a network over these pictures."""
+    part = {"encoder": asdict(encoder), "form": image.form(CIFAR), "state": CIFAR}
+    return Card({"image": part}, labels=CLASSES, mirror=["image"] if mirror else [])
 
 
 def training(device_name: str, rows: int = 4096, repeats: int = 5) -> list[Result]:
@@ -60,17 +60,20 @@ def training(device_name: str, rows: int = 4096, repeats: int = 5) -> list[Resul
     device = pick_device(device_name)
     dtype = pick_dtype("auto", device)
     encoder = config.VGG()
-    params = config.Train(encoder=encoder, epochs=1, batch=min(512, rows), augment=config.Augment(flip=True))
-    items = torch.from_numpy(pictures(rows)).to(device)
-    classes = torch.arange(rows, device=device) % len(CLASSES)
-    network = place(Card(asdict(encoder), (3, 32, 32), CLASSES, CIFAR).build(), device)
+    params = config.Train(epochs=1, batch=min(512, rows))
+    items = {"image": torch.from_numpy(pictures(rows)).to(device)}
+    whole = Rows(items, torch.arange(rows, device=device) % len(CLASSES))
+    network = place(card(encoder).build(), device)
 
-    def prepare(batch: torch.Tensor) -> torch.Tensor:
-        return image.tensor(batch, CIFAR)
+    def prepare(batch: Tensors) -> Tensors:
+        return {"image": image.tensor(batch["image"], CIFAR)}
+
+    def augment(batch: Tensors, turn: torch.Tensor, generator: torch.Generator) -> Tensors:
+        return prepare({"image": image.augment(batch["image"], AUGMENT, turn, generator)})
 
     counter = FlopCounterMode(display=False)
     with counter, autocast(device, dtype):
-        network.train()(prepare(items[:16]))[1].float().logsumexp(1).sum().backward()
+        network.train()(prepare(whole.take(slice(16)).inputs))[1].float().logsumexp(1).sum().backward()
     work = counter.get_total_flops() / 16 * rows
 
     side = 4096 if device.type == "cuda" else 1024
@@ -89,9 +92,8 @@ def training(device_name: str, rows: int = 4096, repeats: int = 5) -> list[Resul
         def epoch() -> None:
             checkpoint.unlink(missing_ok=True)
             fit(
-                network, Rows(items, classes), Rows(items[:0], classes[:0]), params=params, prepare=prepare,
-                augment=lambda batch, mirrored, generator: image.augment(batch, params.augment, mirrored, generator),
-                dtype=dtype, checkpoint=checkpoint, key="", progress=QUIET,
+                network, whole, whole.take(slice(0)), params=params, prepare=prepare, augment=augment, dtype=dtype,
+                checkpoint=checkpoint, key="", progress=QUIET,
             )  # fmt: skip
 
         seconds = turns({"ours": epoch, "product": multiply}, repeats)
@@ -119,16 +121,16 @@ def extraction(device_name: str, rows: int = 16_384, repeats: int = 3) -> list[R
             items = write_clean(home / "clean", count)
             fix_arithmetic()
             torch.manual_seed(0)
-            card = Card(asdict(encoder), (3, 32, 32), CLASSES, CIFAR, mirror)
-            network = card.build().eval()
-            save_network(home / encoder.name, network, card)
+            described = card(encoder, mirror)
+            network = described.build().eval()
+            save_network(home / encoder.name, network, described)
             params = config.Extract(device=device_name)
-            batch = batch_rows(params, device, card.shape)
+            batch = batch_rows(params, device, described)
             schemas = {
-                "deep": view_schema("deep", network.head.in_features, ""),
+                "deep": view_schema("deep", network.width, ""),
                 "network": view_schema("network", len(CLASSES), ""),
             }
-            forward = Forward(network, lambda x: image.tensor(x, CIFAR), batch, device, dtype)
+            forward = Forward(network, described, batch, device, dtype)
             workers = cores() if device.type == "cpu" else IN_FLIGHT
 
             def deep(forward: Forward = forward, schemas: dict[str, pa.Schema] = schemas) -> None:
@@ -161,7 +163,7 @@ def write_clean(folder: Path, rows: int, shard_rows: int = 2048) -> np.ndarray:
     items = pictures(rows)
     schema = pa.schema(
         [*((n, pa.string()) for n in ("id", "content", "split", "label")), ("image", image.column_type(CIFAR))],
-        metadata={"input": "image", "modality": "image"},
+        metadata={"inputs": '{"image": "image"}'},
     )
     writer = Writer(folder, schema, "generated")
     for start in range(0, rows, shard_rows):
@@ -175,23 +177,20 @@ def write_clean(folder: Path, rows: int, shard_rows: int = 2048) -> np.ndarray:
         ]
         arrays = [pa.array(c, t) for c, t in zip(columns, schema.types, strict=True)]
         writer.add(pa.Table.from_arrays(arrays, schema=schema))
-    write_json(folder / STATE, CIFAR)
+    write_json(folder / STATE, {"inputs": {"image": CIFAR}})
     writer.finish({"in": rows, "accepted": rows, "quarantined": {}})
     return items
 
 
 def _prepared(forward: Forward, items: np.ndarray) -> list[torch.Tensor]:
     whole = torch.from_numpy(items[: len(items) // forward.batch * forward.batch]).to(forward.device)
-    return [
-        forward.prepare(part).to(forward.dtype, memory_format=torch.channels_last)
-        for part in whole.split(forward.batch)
-    ]
+    return [forward.prepare("image", part) for part in whole.split(forward.batch)]
 
 
 def _alone(network: Network, ready: list[torch.Tensor], device: torch.device) -> dict[str, Callable[[], None]]:
     @torch.inference_mode()
     def one(x: torch.Tensor) -> None:
-        network(x)
+        network({"image": x})
 
     def threads() -> None:
         fix_arithmetic()

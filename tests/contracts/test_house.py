@@ -5,22 +5,68 @@ from importlib import import_module
 from pathlib import Path
 from typing import get_type_hints
 
+import numpy as np
 import pytest
 
 from flows import project
 from tasks import STAGES, config
 from tasks.miners import MINERS
 from tasks.modalities import MODALITIES
+from tasks.plan import ABOVE_THE_WAIST, WITH_OBJECTIVE
+from tasks.sources import uses_files
 
 ROOT = Path(__file__).parents[2]
+#: Functions that stages call, with the arguments that these give.
+COMMON = {
+    name: tuple(arguments.split())
+    for name, arguments in {
+        "raw_fields": "spec", "settled_by": "spec", "checked": "spec", "checks": "spec params",
+        "settle": "train spec params", "column_type": "state", "array": "column state", "shape": "state",
+        "statistics": "items state", "normalisation": "parts", "form": "state", "tensor": "items state",
+        "augment": "items params mirrored generator", "show": "item row state side", "describe": "facts",
+    }.items()
+}  # fmt: skip
+FILES = {
+    "admit": ("data", "params"),
+    "item_memory": ("params",),
+    "repair": ("data", "state"),
+    "memory": ("facts", "state"),
+}
+COLUMNS = {"admit_columns": ("table", "spec", "params"), "repair_columns": ("table", "spec", "state")}
+#: What the raw view asks for, by how it is made.
+RAW = {
+    "components": {"flat": ("items", "state")},
+    "columns": {"flat": ("items", "state"), "names": ("state",)},
+    "sparse": {"fit_raw": ("items", "state"), "raw": ("items", "fitted", "state")},
+}
 
 
 @pytest.mark.parametrize(("name", "target"), MODALITIES.items())
-def test_every_modality_resolves(name: str, target: str) -> None:
+def test_every_modality_has_what_the_stages_call(name: str, target: str) -> None:
     made = import_module(target)
-    assert made.FACTS
-    for function in ("decode", "inspect", "settle", "repair", "column_type", "statistics", "normalisation", "tensor"):
-        assert callable(getattr(made, function)), function
+    wanted = COMMON | (FILES if made.GUARDED else COLUMNS) | RAW[made.RAW]
+    for function, parameters in wanted.items():
+        found = inspect.signature(getattr(made, function)).parameters.values()
+        needed = [p.name for p in found if p.default is p.empty]
+        assert len(needed) <= len(parameters) <= len(found), f"{function}({', '.join(parameters)})"
+    assert np.dtype(made.DTYPE).kind in "iuf"
+    spec = config.Input(modality=name)  # type: ignore[arg-type]
+    assert uses_files(config.Source(path="rows.csv"), spec) == made.GUARDED
+
+
+@pytest.mark.parametrize(("name", "target"), MODALITIES.items())
+def test_what_a_modality_says_of_its_columns_is_of_columns_that_it_has(name: str, target: str) -> None:
+    made = import_module(target)
+    spec = config.Input(modality=name, columns=("a", "b"), categorical=("b",))  # type: ignore[arg-type]
+    fields = made.raw_fields(spec)
+    assert set(made.settled_by(spec)) <= set(fields)
+    assert set(made.checked(spec)) <= set(fields) - {""}
+    for _, arguments, action, reason in made.checks(spec, getattr(config.Validate(), name)):
+        assert arguments["column"] in made.checked(spec)
+        assert action in ("reject", "warn", "fail")
+        assert reason
+    for section in (config.Validate(), config.Clean(), config.Train().encoders, config.Train().augment):
+        assert hasattr(section, name)
 
 
 def test_every_encoder_resolves() -> None:
@@ -33,12 +79,14 @@ def test_every_encoder_resolves() -> None:
 
 def test_registries_hold_what_the_configuration_offers() -> None:
     from tasks.encoders import ENCODERS
-    from tasks.encoders.training import LOSSES, OPTIMIZERS
+    from tasks.encoders.losses import LOSSES
+    from tasks.encoders.optimizers import OPTIMIZERS
 
     def offered(*kinds: type, key: str = "name") -> set[str]:
         return {value for kind in kinds for value in get_type_hints(kind)[key].__args__}
 
-    assert set(ENCODERS) == offered(config.CNN, config.VGG)
+    kinds = [kind for hint in get_type_hints(config.Encoders).values() for kind in getattr(hint, "__args__", [hint])]
+    assert set(ENCODERS) == offered(*kinds)
     assert set(OPTIMIZERS) == offered(config.Muon, config.SGD, config.Adam)
     assert set(LOSSES) == offered(config.Loss)
     assert set(MODALITIES) == offered(config.Input, key="modality")
@@ -47,9 +95,9 @@ def test_registries_hold_what_the_configuration_offers() -> None:
 
 @pytest.mark.parametrize("name", MINERS)
 def test_every_miner_is_made_and_fits(name: str) -> None:
-    from tasks.miners import check
+    from tasks.miners import Task, check
 
-    assert hasattr(MINERS[name](0, 2), "fit")
+    assert hasattr(MINERS[name](Task()), "fit")
     check(name, {}, "here")
 
 
@@ -67,7 +115,8 @@ def test_every_name_that_a_verb_asks_for_is_offered(stage: str, monkeypatch: pyt
         # what flows/stages.py adds; `inputs` stands in the plan of those that know modalities
         offered |= {"params", "code", "source", "scratch", "progress", "warn", "name", "records", "plan", "listing"}
         offered |= {"quality"} if stage == "report" else set()
-        offered |= {"inputs"} if stage not in ("mine", "evaluate") else set()
+        offered |= {"inputs"} if stage in ABOVE_THE_WAIST else set()
+        offered |= {"objective"} if stage in WITH_OBJECTIVE else set()
     assert set(asked) - offered == set()
     paths = {n for n, p in asked.items() if p.annotation is Path} - {"scratch", "records", "plan", "listing", "quality"}
     assert paths <= set(project.paths(stage, "some-data"))

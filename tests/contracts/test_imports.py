@@ -1,7 +1,6 @@
 """Which room may know which: read from the syntax trees, and tried in a fresh process."""
 
 import ast
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from tasks import STAGES
-from tasks.modalities import MODALITIES
 from tests.images import class_folders
 
 ROOT = Path(__file__).parents[2]
@@ -19,19 +17,6 @@ MODULES = {
     for p in sorted((ROOT / "tasks").rglob("*.py"))
 }
 ROOMS = ("modalities", "encoders", "miners", "page")
-#: What sees features and predictions alone.
-BELOW_THE_WAIST = [
-    ROOT / "tasks" / name
-    for name in (
-        "metrics.py",
-        "mine.py",
-        "evaluate.py",
-        "views.py",
-        "miners/__init__.py",
-        "miners/saved.py",
-        "miners/accelerate.py",
-    )
-]
 #: What a machine with torch, scikit-learn, pandas, pyarrow, pillow, safetensors and jinja2 alone does not have.
 ABSENT = (
     "prefect", "dvc", "great_expectations", "pydantic", "pydantic_core", "mlxtend", "skops", "plotly", "ruamel",
@@ -78,23 +63,6 @@ def test_tasks_know_no_framework(path: Path) -> None:
         assert of(path, "great_expectations") == set()
 
 
-@pytest.mark.parametrize("path", BELOW_THE_WAIST, ids=lambda p: str(p.relative_to(ROOT)))
-def test_below_the_waist_there_are_features_alone(path: Path) -> None:
-    assert path.is_file()
-    assert of(path, "tasks.modalities", "tasks.encoders", "torch", "PIL") == set()
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    words = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
-    words |= {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
-    words |= {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
-    words |= {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
-    named = {w for w in words for m in MODALITIES if re.search(rf"(?<![a-z]){m}s?(?![a-z])", w.lower())}
-    assert named == set()
-
-
-def test_all_of_miners_is_below_the_waist() -> None:
-    assert set((ROOT / "tasks/miners").glob("*.py")) <= set(BELOW_THE_WAIST)
-
-
 def run(code: str, *arguments: str) -> str:
     """What ``code`` prints in a fresh process of the repository's root; fails with its errors."""
     done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True)
@@ -111,7 +79,7 @@ def test_every_stage_is_a_module_with_its_verb() -> None:
 @pytest.mark.parametrize("name", [n for n in MODULES if n.count(".") and n.split(".")[1] in ROOMS])
 def test_rooms_do_not_import_each_other(name: str) -> None:
     others = [f"tasks.{room}" for room in ROOMS if room != name.split(".")[1]]
-    allowed = {"tasks.modalities.modality"} if name.startswith("tasks.page") else set()
+    allowed = {"tasks.modalities.modality", "tasks.modalities.Shown"} if name.startswith("tasks.page") else set()
     assert of(MODULES[name], *others) - allowed == set()
 
 
@@ -158,7 +126,7 @@ from tasks.progress import Progress
 home = Path(sys.argv[2])
 dataset = config.Dataset(
     source=config.Source(path=str(home / "images")),
-    train=config.Train(encoder=config.CNN(channels=(2,), dense=(4,)), epochs=1, batch=8),
+    train=config.Train(encoders=config.Encoders(image=config.CNN(channels=(2,), dense=(4,))), epochs=1, batch=8),
     mine=config.Mine(miners={
         "svm": config.Miner(miner="linear_svm", views=("raw", "deep")),
         "groups": config.Miner(miner="kmeans", views=("deep",)),
@@ -168,7 +136,8 @@ dataset = config.Dataset(
 for stage in sys.argv[3].split(","):
     verb = getattr(import_module(f"tasks.{stage}"), stage)
     known = {name: home / name for name in inspect.signature(verb).parameters}
-    known |= {"dataset": dataset, "source": dataset.source, "inputs": dataset.inputs, "code": "code", "warn": print}
+    known |= {"dataset": dataset, "source": dataset.source, "inputs": dataset.inputs, "code": "code", "warn": print,
+          "objective": dataset.objective}
     known |= {"params": getattr(dataset, stage, None), "scratch": home / "scratch" / stage}
     known["progress"] = Progress(quiet=True)
     verb(**{name: known[name] for name in inspect.signature(verb).parameters})

@@ -6,18 +6,20 @@ import pickle
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import skops.io
+from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.ensemble import RandomForestClassifier
 from threadpoolctl import threadpool_limits
 
 from tasks.errors import DeepmineError
-from tasks.miners import MINERS, accelerate, check, final
+from tasks.miners import DENSE, GRIDS, MINERS, Task, accelerate, check, final, unfit
 from tasks.miners.saved import FORMAT, Fitted, load_miner, save_miner
 from tasks.views import View
 
@@ -31,19 +33,42 @@ def view(name: str = "deep", mark: str = MARK, seed: int = 0) -> View:
     X = np.random.default_rng(seed).normal(size=(N, 4)).astype(np.float32)
     X[np.arange(N), np.arange(N) % 3] += 4
     split = np.array(["train"] * 60 + ["test"] * 30)
-    return View(name, np.array([f"r{i:02d}" for i in range(N)]), split, label, X, mark)
+    return View(name, np.array([f"r{i:02d}" for i in range(N)]), split, label, np.ones(N, bool), X, mark, ((4, False),))
 
 
-def fitted(name: str, **params: Any) -> Fitted:
-    made = view()
-    rows = made.rows("train")
+TASK = Task(seed=3, classes=3)
+#: Every form in which a miner is asked for; trees small, as the rows are few.
+NUMBERS = {"one number": Task(seed=3, aim="regression", classes=3), "two numbers": Task(3, "regression", 3, 2)}
+FORMS = {"classes": TASK, **NUMBERS, "sparse": Task(3, "classification", 3, 1, ((2, True), (2, False)))}
+CASES = [(name, form) for name in MINERS for form, task in FORMS.items() if unfit(name, task) is None]
+SMALL = {"gradient_boosting": {"min_samples_leaf": 5, "max_iter": 20}}
+
+
+def numbers(rows: np.ndarray, outputs: int) -> np.ndarray:
+    """What two features say, in (M,) or (M, 2) numbers."""
+    made = np.stack([rows[:, 0] * 2, rows[:, 1] - rows[:, 0]], axis=1).astype(float)
+    return made[:, 0] if outputs == 1 else made
+
+
+def fitted(name: str, form: str = "classes", **params: Any) -> Fitted:
+    made, task = features(form), FORMS[form]
+    rows = np.flatnonzero(made.rows("train"))
+    y = made.label[rows] if task.aim == "classification" else numbers(view().X[rows], task.outputs)
     with threadpool_limits(1):  # as `mine` does
-        estimator = MINERS[name](3, 3, **params).fit(made.X[rows], made.label[rows])
+        estimator = MINERS[name](task, **SMALL.get(name, {}), **params).fit(made.X[rows], y)
     return Fitted(estimator, made.name, made.fingerprint)
 
 
-def saved(path: Path, name: str) -> Path:
-    save_miner(path, fitted(name))
+def features(form: str) -> View:
+    """`view` as the form has it."""
+    made = view()
+    if form != "sparse":
+        return made
+    return replace(made, X=sparse.csr_array(made.X), parts=FORMS[form].parts)
+
+
+def saved(path: Path, name: str, form: str = "classes") -> Path:
+    save_miner(path, fitted(name, form))
     return path
 
 
@@ -60,35 +85,74 @@ def test_it_fits_and_tells_the_groups_apart(name: str) -> None:
     assert fitted(name).predict(made, np.zeros(N, bool)).shape == (0,)
 
 
+@pytest.mark.parametrize(("name", "form"), [(n, f) for n, f in CASES if f in NUMBERS and n != "kmeans"])
+def test_it_fits_numbers(name: str, form: str) -> None:
+    made = view()
+    test = made.rows("test")
+    truth = numbers(made.X[test], FORMS[form].outputs)
+    said = fitted(name, form).predict(made, test)
+    assert said.shape == truth.shape
+    assert np.abs(said - truth).mean() < 0.35 * np.abs(truth - truth.mean(0)).mean()
+    assert fitted(name, form).scores(made, test) is None
+
+
+@pytest.mark.parametrize("name", [n for n, f in CASES if f == "sparse"])
+def test_sparse_features_say_what_dense_ones_say(name: str) -> None:
+    said = fitted(name, "sparse").predict(features("sparse"), features("sparse").rows("test"))
+    wanted = fitted(name).predict(view(), view().rows("test"))
+    assert (said == wanted).mean() > 0.9
+
+
+def test_a_kernel_or_tree_on_sparse_features_and_classes_of_numbers_are_refused() -> None:
+    assert {n for n in MINERS if unfit(n, FORMS["sparse"])} == set(DENSE)
+    assert {n for n in MINERS if unfit(n, Task(aim="regression"))} == {"logistic"}
+    assert {n for n in MINERS if unfit(n, Task(aim="clusters")) is None} == {"kmeans"}
+    assert all(unfit(n, TASK) is None for n in MINERS)
+
+
 @pytest.mark.parametrize("name", MINERS)
 def test_it_is_an_estimator_like_any_other(name: str) -> None:
-    estimator = MINERS[name](3, 3)
+    estimator = MINERS[name](TASK)
     copy = clone(estimator)
     assert isinstance(estimator, BaseEstimator)
     assert repr(copy.get_params()) == repr(estimator.get_params())
     made = view()
-    one, two = (e.fit(made.X, made.label).predict(made.X) for e in (estimator, copy))
+    with threadpool_limits(1):
+        one, two = (e.fit(made.X, made.label).predict(made.X) for e in (estimator, copy))
     assert np.array_equal(one, two)
 
 
 @pytest.mark.parametrize("name", MINERS)
 def test_the_seed_and_the_parameters_reach_it(name: str) -> None:
-    other = {"linear_svm": {"C": 0.01}, "rbf_svm": {"gamma": 0.5}, "kmeans": {"n_clusters": 5}}[name]
-    found = final(MINERS[name](7, 3, **other)).get_params()
-    assert {k: found[k] for k in other} == other
-    assert found["random_state"] in (7, None)
-    if name != "rbf_svm":  # it draws no random numbers
-        assert found["random_state"] == 7
+    other = {
+        "linear_svm": {"C": 0.01}, "rbf_svm": {"gamma": 0.5}, "kmeans": {"n_clusters": 5}, "logistic": {"C": 0.3},
+        "ridge": {"alpha": 3.0}, "gradient_boosting": {"max_iter": 7},
+    }[name]  # fmt: skip
+    for task in (Task(seed=7), Task(7, "regression"), Task(7, "regression", outputs=2)):
+        if unfit(name, task):
+            continue
+        found = final(MINERS[name](task, **other)).get_params()
+        assert {k: found[k] for k in other} == other
+        if name not in ("rbf_svm", "logistic", "ridge"):  # these draw no random numbers
+            assert found["random_state"] == 7
 
 
-@pytest.mark.parametrize("name", MINERS)
-def test_a_saved_miner_says_the_same(name: str, tmp_path: Path) -> None:
-    made = fitted(name)
+@pytest.mark.parametrize("name", GRIDS)
+def test_what_val_rows_choose_is_a_parameter(name: str) -> None:
+    grid = GRIDS[name]
+    for value in (*grid.dense, *grid.sparse):
+        check(name, {grid.name: value, **dict(grid.quick)}, "here")
+    check(name, {grid.name: None}, "here")
+
+
+@pytest.mark.parametrize(("name", "form"), CASES)
+def test_a_saved_miner_says_the_same(name: str, form: str, tmp_path: Path) -> None:
+    made, rows = fitted(name, form), features(form)
     save_miner(tmp_path / "m.skops", made)
     again = load_miner(tmp_path / "m.skops")
     assert (again.view, again.fingerprint) == (made.view, made.fingerprint)
     everything = np.ones(N, bool)
-    assert np.array_equal(again.predict(view(), everything), made.predict(view(), everything))
+    assert np.array_equal(again.predict(rows, everything), made.predict(rows, everything))
     save_miner(tmp_path / "again.skops", again)
     assert (tmp_path / "again.skops").read_bytes() == (tmp_path / "m.skops").read_bytes()
 
@@ -96,10 +160,10 @@ def test_a_saved_miner_says_the_same(name: str, tmp_path: Path) -> None:
 SCRIPT = """
 import sys
 from pathlib import Path
-from tests.contracts.test_miners import MINERS, saved
+from tests.contracts.test_miners import CASES, saved
 junk = [object() for _ in range(int(sys.argv[2]))]  # other addresses
-for name in MINERS:
-    saved(Path(sys.argv[1]) / name, name)
+for name, form in CASES:
+    saved(Path(sys.argv[1]) / f"{name} {form}", name, form)
 """
 
 
@@ -109,9 +173,9 @@ def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
     here.mkdir()
     command = [sys.executable, "-c", SCRIPT, str(there), "10007"]
     subprocess.run(command, cwd=ROOT, env={"PYTHONHASHSEED": "7", "PATH": ""}, check=True, timeout=120)
-    for name in MINERS:
-        one, two = saved(here / name, name).read_bytes(), (there / name).read_bytes()
-        assert one == two, name
+    for name, form in CASES:
+        one, two = saved(here / f"{name} {form}", name, form).read_bytes(), (there / f"{name} {form}").read_bytes()
+        assert one == two, (name, form)
         assert len(one) > 500
 
 
@@ -186,7 +250,7 @@ STRANGERS = {
     "empty": b"",
     "text": b"a miner",
     "another archive": other_archive(),
-    "a bare estimator": skops.io.dumps(MINERS["kmeans"](0, 2)),
+    "a bare estimator": skops.io.dumps(MINERS["kmeans"](TASK)),
     "a list": skops.io.dumps([1, 2]),
     "a text": skops.io.dumps("text"),
     "no format": skops.io.dumps({"estimator": 1, "view": "deep", "fingerprint": MARK}),
@@ -254,6 +318,8 @@ def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
         ("kmeans", {"n_clusters": 2.5}, "'n_clusters'"),
         ("kmeans", {"n_clusters": "many"}, "'n_clusters'"),
         ("kmeans", {"n_init": -1}, "'n_init'"),
+        ("gradient_boosting", {"depth": 3}, "unknown parameter 'depth'."),
+        ("ridge", {"alpha": -1.0}, "'alpha'"),
     ],
 )
 def test_a_wrong_parameter_is_named(name: str, params: dict[str, Any], message: str) -> None:
@@ -276,6 +342,17 @@ def test_a_right_parameter_passes(name: str, params: dict[str, Any]) -> None:
     check(name, params, "here")
 
 
+def test_a_parameter_is_judged_by_the_objective_where_it_is_known() -> None:
+    check("linear_svm", {"loss": "hinge"}, "here")
+    check("linear_svm", {"loss": "epsilon_insensitive"}, "here")
+    check("linear_svm", {"loss": "epsilon_insensitive"}, "here", "forecasting")
+    with pytest.raises(DeepmineError, match="'loss'"):
+        check("linear_svm", {"loss": "hinge"}, "here", "regression")
+    with pytest.raises(DeepmineError, match="'loss'"):
+        check("linear_svm", {"loss": "epsilon_insensitive"}, "here", "classification")
+    check("logistic", {}, "here", "regression")  # it will be skipped
+
+
 def test_the_accelerator_is_asked_for_by_its_name_where_it_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accelerate, "find_spec", lambda name: None)
     with pytest.raises(DeepmineError, match=r"not installed\. Install it \(pip install -e '\.\[accelerate\]'\)"):
@@ -290,7 +367,9 @@ def test_an_accelerated_miner_is_saved_as_a_plain_one(name: str, tmp_path: Path)
     files = []
     for i in range(2):
         with threadpool_limits(1):
-            estimator = accelerate.accelerated(MINERS[name](3, 3)).fit(made.X[rows], made.label[rows])
+            estimator = accelerate.accelerated(MINERS[name](TASK, **SMALL.get(name, {}))).fit(
+                made.X[rows], made.label[rows]
+            )
         save_miner(tmp_path / f"{i}", Fitted(accelerate.plain(estimator), made.name, made.fingerprint))
         files.append((tmp_path / f"{i}").read_bytes())
     assert files[0] == files[1]

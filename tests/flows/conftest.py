@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 #: Small enough that a whole run takes as long as its processes take to start.
 SMALL = {
     "ingest": {"shard_rows": 32},
-    "train": {"epochs": 4, "batch": 32, "encoder": {"name": "vgg", "channels": [8, 16]}},
+    "train": {"epochs": 4, "batch": 32, "encoders": {"image": {"name": "vgg", "channels": [8, 16]}}},
     "extract": {"components": 16, "batch": 32},
     "report": {"map_points": 60},
 }

@@ -26,8 +26,8 @@ from tests.flows.conftest import Project, make_images
             "defaults.train.batch: should be 'auto' or should be a valid integer, but it is 'many'",
         ),
         ("miner: kmeans", "miner: kmean", "unknown miner 'kmean'. Did you mean 'kmeans'?"),
-        ("{C: 0.01}", "{c: 0.01}", "unknown parameter 'c'. Did you mean 'C'?"),
-        ("{C: 0.01}", "{C: -1.0}", "mine.miners.linear_svm.params: "),
+        ("{C: null}", "{c: 0.01}", "unknown parameter 'c'. Did you mean 'C'?"),
+        ("{C: null}", "{C: -1.0}", "mine.miners.linear_svm.params: "),
         ("  small:", "  a;touch pwned;b:", "'a;touch pwned;b' cannot name a dataset"),
     ],
 )
@@ -84,9 +84,6 @@ def test_folders_that_cannot_be_learned_from(project: Project, tmp_path: Path) -
     assert "holds no items" in project.run("deepmine", "add", "pets", str(tmp_path / "empty"), code=1)
     one = make_images(tmp_path / "one", classes=1, each=5)
     assert "1 class (class0)" in project.run("deepmine", "add", "pets", str(one), code=1)
-    (tmp_path / "flat").mkdir()
-    (tmp_path / "flat" / "a.png").write_bytes((one / "class0" / "000.png").read_bytes())
-    assert "no class folders" in project.run("deepmine", "add", "pets", str(tmp_path / "flat"), code=1)
     (one / "class1").mkdir()
     assert "an empty class folder" in project.run("deepmine", "add", "pets", str(one), code=1)
 
@@ -119,3 +116,12 @@ def test_add_writes_an_entry_and_leaves_the_rest_alone(project: Project, tmp_pat
     assert after.startswith(before.rstrip("\n"))
     assert "60 items" in output
     assert "problem  none seen" in output
+
+
+def test_add_of_files_without_a_label(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "flat").mkdir()
+    for i, path in enumerate((make_images(tmp_path / "some", classes=2, each=3)).rglob("*.png")):
+        path.rename(tmp_path / "flat" / f"{i}.png")
+    output = project.run("deepmine", "add", "pets", str(tmp_path / "flat"))
+    assert "label    none: features are learned by an autoencoder" in output
+    assert "objective: autoencoder" in (project.path / "params.yaml").read_text()

@@ -55,7 +55,7 @@ def test_a_second_dataset_of_another_shape_changes_nothing_for_the_first(finishe
 
     def small(data: dict) -> None:
         data["datasets"]["other"].update(
-            {"train": {"epochs": 1, "encoder": {"name": "cnn", "channels": [4], "dense": [8]}}}
+            {"train": {"epochs": 1, "encoders": {"image": {"name": "cnn", "channels": [4], "dense": [8]}}}}
         )
 
     finished.edit(small)

@@ -15,9 +15,11 @@ if not torch.cuda.is_available():
     pytest.skip("no CUDA device", allow_module_level=True)
 
 from tasks import config  # noqa: E402 (only where torch is)
-from tasks.encoders.network import load_network, pick_device, place  # noqa: E402
-from tasks.encoders.training import Rows, fit  # noqa: E402
-from tasks.extract import Forward  # noqa: E402
+from tasks.encoders.device import pick_device, place  # noqa: E402
+from tasks.encoders.folding import fold, quicken  # noqa: E402
+from tasks.encoders.network import Card, load_network, save_network  # noqa: E402
+from tasks.encoders.rows import Rows  # noqa: E402
+from tasks.encoders.training import fit  # noqa: E402
 from tasks.modalities import image  # noqa: E402
 from tasks.progress import Progress  # noqa: E402
 
@@ -35,36 +37,45 @@ def bars(n: int = 600, classes: int = 3, side: int = 20) -> tuple[np.ndarray, np
     return items, labels
 
 
-def train(folder: Path, device: str, encoder: config.CNN | config.VGG, dtype: "torch.dtype") -> tuple[Path, float]:
-    """A model folder trained on ``device`` and its last val accuracy."""
-    from dataclasses import asdict
+ENCODERS = [
+    config.VGG(channels=(16, 32)), config.CNN(channels=(8, 16), dense=(32,)), config.RNN(hidden=32),
+    config.Attention(width=32, heads=2), config.FFN(hidden=(32,)),
+]  # fmt: skip
 
-    from tasks.encoders.network import Card, save_network
 
+def train(
+    folder: Path, device: str, encoder: object, dtype: "torch.dtype", objective: str = "classification"
+) -> tuple[Path, float]:
+    """A model folder trained on ``device`` and its last val accuracy (loss of an autoencoder)."""
     items, labels = bars()
-    params = config.Train(encoder=encoder, epochs=6, batch=64, seed=3, device=device)
-    card = Card(asdict(encoder), (1, 20, 20), ["a", "b", "c"], STATE)
+    params = config.Train(epochs=6, batch=64, seed=3, device=device)
+    part = {"encoder": vars(encoder), "form": image.form(STATE), "state": STATE}
+    card = Card({"image": part}, objective, ["a", "b", "c"] if objective == "classification" else [])
     torch.manual_seed(params.seed)
     where = pick_device(device)
     network = place(card.build(), where)
     halves = [
-        Rows(torch.from_numpy(items[s]).to(where), torch.from_numpy(labels[s]).to(where))
+        Rows({"image": torch.from_numpy(items[s]).to(where)}, torch.from_numpy(labels[s]).to(where))
         for s in (slice(450), slice(450, None))
     ]
+
+    def prepare(x: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {"image": image.tensor(x["image"], STATE)}
+
+    change = config.AugmentImage(flip=False)
     history, _ = fit(
-        network, *halves, params=params, prepare=lambda x: image.tensor(x, STATE), dtype=dtype,
-        augment=lambda x, m, g: image.augment(x, params.augment, m, g), checkpoint=folder / "scratch" / "c.safetensors",
-        key=device, progress=Progress(quiet=True),
+        network, *halves, params=params, prepare=prepare, dtype=dtype,
+        augment=lambda x, m, g: prepare({"image": image.augment(x["image"], change, m, g)}),
+        checkpoint=folder / "scratch" / "c.safetensors", key=device, progress=Progress(quiet=True),
     )  # fmt: skip
     save_network(folder / "model", network, card)
-    return folder / "model", history[-1].val_accuracy or 0.0
+    last = history[-1]
+    return folder / "model", (last.val_loss if last.val_accuracy is None else last.val_accuracy) or 0.0
 
 
-@pytest.mark.parametrize("encoder", [config.VGG(channels=(16, 32)), config.CNN(channels=(8, 16), dense=(32,))])
+@pytest.mark.parametrize("encoder", ENCODERS)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-3), (torch.bfloat16, 0.1)])
-def test_features_agree(
-    tmp_path: Path, encoder: config.CNN | config.VGG, dtype: "torch.dtype", tolerance: float
-) -> None:
+def test_features_agree(tmp_path: Path, encoder: object, dtype: "torch.dtype", tolerance: float) -> None:
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     model, _ = train(tmp_path, "cpu", encoder, torch.float32)
     items, _ = bars()
@@ -72,7 +83,10 @@ def test_features_agree(
     for name in ("cpu", "cuda"):
         network, _ = load_network(model)
         device = pick_device(name)
-        found.append(Forward(network, lambda x: image.tensor(x, STATE), 128, device, dtype)(items)[0])
+        quick = place(quicken(fold(network), device).to(dtype), device)
+        x = image.tensor(torch.from_numpy(items).to(device), STATE).to(dtype)
+        with torch.inference_mode():
+            found.append(quick({"image": x})[0].float().cpu().numpy())
     spread = found[0].std()
     assert np.abs(found[0] - found[1]).max() < tolerance * spread
 
@@ -94,3 +108,11 @@ def test_a_gpu_run_repeats_and_resumes(tmp_path: Path) -> None:
     assert same == accuracy
     one, two = (load_network(folder)[0].state_dict() for folder in (first, again))
     assert all(torch.equal(one[k], two[k]) for k in one)
+
+
+def test_an_autoencoder_reaches_the_same(tmp_path: Path) -> None:
+    encoder = config.VGG(channels=(16, 32))
+    _, on_cpu = train(tmp_path / "cpu", "cpu", encoder, torch.float32, "autoencoder")
+    _, on_gpu = train(tmp_path / "cuda", "cuda", encoder, torch.float32, "autoencoder")
+    assert on_cpu < 1.0  # of normalised pixels
+    assert abs(on_cpu - on_gpu) < 0.1

@@ -8,6 +8,7 @@ import pytest
 
 from tasks import STAGES
 from tasks.codehash import PACKAGE, code_hash
+from tasks.modalities import MODALITIES
 
 CHOSEN = {
     "MODALITIES": {"image"},
@@ -16,6 +17,9 @@ CHOSEN = {
     "LOSSES": {"cross_entropy"},
     "MINERS": {"linear_svm"},
 }
+
+
+KNOW_MODALITIES = {"ingest", "validate", "clean", "train", "extract", "report"}
 
 
 @pytest.fixture
@@ -68,9 +72,13 @@ def test_what_cannot_change_a_result_changes_no_hash(package: Path, edit: Callab
         ("store.py", "compression_level=1", "compression_level=2", set(STAGES)),
         ("errors.py", "cutoff=0.5", "cutoff=0.6", set(STAGES)),
         ("expectations.py", "logging.ERROR", "logging.DEBUG", {"validate"}),
-        ("clean.py", "1 << 62", "1 << 61", {"clean"}),
-        ("sources.py", '"thumbs.db"', '"thumbs"', {"ingest", "validate", "clean", "train", "extract", "report"}),
-        ("modalities/image.py", "BILINEAR", "BICUBIC", {"ingest", "validate", "clean", "train", "extract", "report"}),
+        ("clean.py", "SECONDS = 300.0", "SECONDS = 301.0", {"clean"}),
+        ("sources/base.py", "{reason}: {detail}", "{reason}, {detail}", KNOW_MODALITIES),
+        # how folders and tables are read is nothing to those that find rows in the store
+        ("sources/folders.py", '"thumbs.db"', '"thumbs"', {"ingest"}),
+        ("sources/delimited.py", "ignore_empty_lines=False", "ignore_empty_lines=True", {"ingest"}),
+        ("modalities/image.py", "BILINEAR", "BICUBIC", KNOW_MODALITIES),
+        ("modalities/text.py", "BLOCK = 4096", "BLOCK = 4095", set()),
         ("encoders/vgg.py", "class VGG", "class Vgg", {"train", "extract"}),
     ],
 )  # fmt: skip
@@ -143,3 +151,18 @@ def test_another_text_file_is_no_code(package: Path) -> None:
     (package / "page" / "notes.txt").write_text("x")
     (package / "page" / "unused.py").write_text("x = 1\n")
     assert code_hash("report", CHOSEN, package) == before
+
+
+def test_every_modality_reaches_what_it_is_made_of() -> None:
+    hashes = {name: code_hash("clean", {**CHOSEN, "MODALITIES": {name}}) for name in MODALITIES}
+    assert len(set(hashes.values())) == len(MODALITIES)
+
+
+@pytest.mark.parametrize("other", ["tabular", "text"])
+def test_a_second_input_is_another_reason_to_run(package: Path, other: str) -> None:
+    both = {**CHOSEN, "MODALITIES": {"image", other}}
+    before = {stage: code_hash(stage, both, package) for stage in STAGES}
+    assert {s for s in STAGES if before[s] != code_hash(s, CHOSEN, package)} == KNOW_MODALITIES
+    path = package / f"modalities/{other}.py"
+    path.write_text(path.read_text() + "\n\ndef more() -> None:\n    print(1)\n")
+    assert {s for s in STAGES if before[s] != code_hash(s, both, package)} == KNOW_MODALITIES

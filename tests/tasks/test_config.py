@@ -43,11 +43,21 @@ def test_the_least_that_is_needed(tmp_path: Path) -> None:
         (f"{ONE}    ingest: {{shard_row: 3}}\n", "datasets.d.ingest.shard_row: unknown key. Did you mean 'shard_rows'?"),
         (f"{ONE}    train: {{loss: {{label_smothing: 0}}}}\n",
          "datasets.d.train.loss.label_smothing: unknown key. Did you mean 'label_smoothing'?"),
-        (f"{ONE}    train: {{encoder: {{name: cnn, kernl: 3}}}}\n",
-         "datasets.d.train.encoder.kernl: unknown key. Did you mean 'kernel'?"),
-        (f"{ONE}    train: {{encoder: {{name: vgg, kernel: 3}}}}\n", "datasets.d.train.encoder.kernel: unknown key."),
-        (f"{ONE}    train: {{encoder: {{name: vg}}}}\n",
-         "datasets.d.train.encoder.name: unknown name 'vg'. Did you mean 'vgg'?"),
+        (f"{ONE}    train: {{encoders: {{image: {{name: cnn, kernl: 3}}}}}}\n",
+         "datasets.d.train.encoders.image.kernl: unknown key. Did you mean 'kernel'?"),
+        (f"{ONE}    train: {{encoders: {{image: {{name: vgg, kernel: 3}}}}}}\n",
+         "datasets.d.train.encoders.image.kernel: unknown key."),
+        (f"{ONE}    train: {{encoders: {{image: {{name: vg}}}}}}\n",
+         "datasets.d.train.encoders.image.name: unknown name 'vg'. Did you mean 'vgg'?"),
+        (f"{ONE}    train: {{encoders: {{text: {{name: vgg}}}}}}\n",
+         "datasets.d.train.encoders.text.name: unknown name 'vgg'."),
+        (f"{ONE}    train: {{encoder: {{name: vgg}}}}\n",
+         "datasets.d.train.encoder: unknown key. Did you mean 'encoders'?"),
+        (f"{ONE}    train: {{encoders: {{images: {{name: vgg}}}}}}\n",
+         "datasets.d.train.encoders.images: unknown key. Did you mean 'image'?"),
+        (f"{ONE}    clean: {{height: 3}}\n", "datasets.d.clean.height: unknown key."),
+        (f"{ONE}    clean: {{tabular: {{outlier: {{}}}}}}\n",
+         "datasets.d.clean.tabular.outlier: unknown key. Did you mean 'outliers'?"),
         (f"{ONE}    train: {{optimizer: {{name: adan}}}}\n",
          "datasets.d.train.optimizer.name: unknown name 'adan'. Did you mean 'adam'?"),
         (f"{ONE}    mine: {{miners: {{svm: {{miner: rbf_svm, view: [raw]}}}}}}\n",
@@ -69,16 +79,21 @@ def test_an_unknown_key_and_the_nearest_known_one(tmp_path: Path, text: str, say
         ("ingest: {shard_rows: true}", "ingest.shard_rows: should be a valid integer"),
         ('ingest: {val: "0.1"}', "ingest.val: should be a valid number"),
         ("ingest: []", "ingest: "),
-        ("train: {augment: {flip: 1}}", "train.augment.flip: should be 'auto' or should be a valid boolean, but it is"),
         (
-            "train: {augment: {flip: no}}",
-            "train.augment.flip: should be 'auto' or should be a valid boolean, but it is",
+            "train: {augment: {image: {flip: 1}}}",
+            "train.augment.image.flip: should be 'auto' or should be a valid boolean, but it is",
         ),
-        ("train: {encoder: {name: vgg, channels: 3}}", "train.encoder.channels: "),
-        ("train: {encoder: {name: vgg, channels: [3, x]}}", "train.encoder.channels.1: "),
+        (
+            "train: {augment: {image: {flip: no}}}",
+            "train.augment.image.flip: should be 'auto' or should be a valid boolean, but it is",
+        ),
+        ("train: {encoders: {image: {name: vgg, channels: 3}}}", "train.encoders.image.channels: "),
+        ("train: {encoders: {image: {name: vgg, channels: [3, x]}}}", "train.encoders.image.channels.1: "),
         ("validate: {labels: a}", "validate.labels: "),
         ("validate: {labels: [1]}", "validate.labels.0: should be a valid string, but it is 1"),
-        ("clean: {height: tall}", "clean.height: "),
+        ("clean: {image: {height: tall}}", "clean.image.height: "),
+        ("clean: {tabular: {numeric: median}}", "clean.tabular.numeric: "),
+        ("inputs: {a: {columns: age}}", "inputs.a.columns: "),
         ("mine: {miners: {a: {views: [raw]}}}", "mine.miners.a.miner: this key is needed"),
     ],
 )
@@ -100,12 +115,25 @@ def test_a_wrong_type(tmp_path: Path, section: str, says: str) -> None:
         ("train: {seed: -1}", "train.seed: "),
         ("train: {seed: 4294967296}", "train.seed: "),
         ("train: {device: tpu}", "train.device: should be 'auto', 'cpu' or 'cuda', but it is 'tpu'"),
-        ("clean: {height: 0}", "clean.height: "),
-        ("clean: {mode: CMYK}", "clean.mode: "),
+        ("clean: {image: {height: 0}}", "clean.image.height: "),
+        ("clean: {image: {mode: CMYK}}", "clean.image.mode: "),
+        ("clean: {fit_rows: 0}", "clean.fit_rows: "),
+        ("clean: {tabular: {outliers: {method: iqrs}}}", "clean.tabular.outliers.method: "),
+        ("clean: {tabular: {outliers: {action: drop}}}", "clean.tabular.outliers.action: "),
+        ("validate: {leak: 0.3}", "validate.leak: should be greater than or equal to 0.5"),
+        ("validate: {copies: maybe}", "validate.copies: should be 'auto', 'reject' or 'keep', but it is 'maybe'"),
+        ("objective: regresion", "objective: "),
         ("validate: {max_imbalance: 0.5}", "validate.max_imbalance: "),
         ("validate: {expectations: [{expect: x, action: ignore}]}", "validate.expectations.0.action: "),
         ("evaluate: {confidence: 1}", "evaluate.confidence: "),
-        ("inputs: {a: {}, b: {}}", "inputs has 2 entries; this version encodes exactly one"),
+        ("inputs: {label: {}}", "inputs: 'label' cannot name an input"),
+        ("inputs: {A: {}}", "inputs: 'A' cannot name an input"),
+        ("inputs: {a.b: {}}", "inputs: 'a.b' cannot name an input"),
+        (
+            "inputs: {a: {modality: tabular, columns: [x], categorical: [y]}}",
+            "inputs.a: 'y' is not among its columns (x)",
+        ),
+        ("inputs: {a: {modality: tabular, columns: [x], date: [y]}}", "inputs.a: 'y' is not among its columns (x)"),
         ("inputs: {a: {modality: sound}}", "inputs.a.modality: "),
     ],
 )
@@ -199,26 +227,28 @@ def test_yaml_1_2_keeps_text_as_text(tmp_path: Path) -> None:
 def test_defaults_are_merged_key_by_key(tmp_path: Path) -> None:
     text = """
     defaults:
-      train: {epochs: 3, batch: 8, encoder: {name: vgg, channels: [4], dropout: 0.5}, optimizer: {name: sgd, lr: 0.7}}
+      train: {epochs: 3, batch: 8, optimizer: {name: sgd, lr: 0.7},
+        encoders: {image: {name: vgg, channels: [4], dropout: 0.5}, text: {name: rnn, hidden: 4}}}
       mine: {miners: {svm: {miner: rbf_svm, views: [raw], params: {C: 2.0, gamma: scale}}}}
     datasets:
       a: {source: x}
       b:
         source: {path: y, label: kind}
-        train: {epochs: 5, encoder: {channels: [8]}}
+        train: {epochs: 5, encoders: {image: {channels: [8]}}}
         mine: {miners: {svm: {params: {C: 9.0}}, km: {miner: kmeans, views: [deep]}}}
-      c: {source: z, train: {encoder: {name: cnn}, optimizer: {name: adam}}}
+      c: {source: z, train: {encoders: {image: {name: cnn}}, optimizer: {name: adam}}}
     """
     made = load(tmp_path, text)
     assert made["a"].train.epochs == 3
-    assert made["a"].train.encoder == config.VGG(channels=(4,), dropout=0.5)
+    assert made["a"].train.encoders.image == config.VGG(channels=(4,), dropout=0.5)
     b = made["b"]
-    assert (b.train.epochs, b.train.batch, b.train.encoder) == (5, 8, config.VGG(channels=(8,), dropout=0.5))
+    assert (b.train.epochs, b.train.batch, b.train.encoders.image) == (5, 8, config.VGG(channels=(8,), dropout=0.5))
+    assert [made[name].train.encoders.text for name in "abc"] == [config.RNN(name="rnn", hidden=4)] * 3
     assert b.source == config.Source(path="y", label="kind")
     assert b.mine.miners["svm"].params == {"C": 9.0, "gamma": "scale"}
     assert list(b.mine.miners) == ["svm", "km"]
     # another name: nothing of the old mapping is left, neither channels and dropout nor lr
-    assert made["c"].train.encoder == config.CNN()
+    assert made["c"].train.encoders.image == config.CNN()
     assert made["c"].train.optimizer == config.Adam(name="adam")
 
 
@@ -237,13 +267,26 @@ def rich() -> config.Dataset:
     """A dataset with something in every kind of field."""
     return config.Dataset(
         source=config.Source(path="x.csv", root="/", id="id", split="s", group="g"),
-        inputs={"scan": config.Input(columns=("file",))},
+        inputs={
+            "scan": config.Input(columns=("file",)),
+            "table": config.Input(modality="tabular", columns=("age", "job", "day"), categorical=("job",), date=("day",)),
+        },
+        objective="regression",
         validate=config.Validate(
             labels=("no", "00123"),
             expectations=(config.Expectation(expect="e", arguments={"a": [1, {"b": None}]}, action="warn"),),
         ),
-        clean=config.Clean(height=32, mode="L"),
-        train=config.Train(encoder=config.CNN(channels=(3,), dense=()), optimizer=config.Adam(name="adam")),
+        clean=config.Clean(
+            image=config.CleanImage(height=32, mode="L"),
+            tabular=config.CleanTabular(
+                numeric=("median", {"name": "KBinsDiscretizer", "n_bins": 4}), columns={"age": ("mean",)},
+                outliers=config.Outliers(method="iqr", action="clip", columns=("age",)),
+            ),
+        ),
+        train=config.Train(
+            encoders=config.Encoders(image=config.CNN(channels=(3,), dense=()), text=config.RNN(name="lstm")),
+            optimizer=config.Adam(name="adam"),
+        ),
         mine=config.Mine(
             miners={"m": config.Miner(miner="rbf_svm", views=("raw", "raw+deep"), max_rows=9,
                                       params={"C": 1.5, "shrinking": True, "max_iter": 3, "gamma": "auto", "x": None})}
@@ -255,7 +298,7 @@ def rich() -> config.Dataset:
 def test_plain_and_back(value: config.Dataset) -> None:
     back = config.parse(config.Dataset, config.plain(value), "here")
     assert back == value
-    assert hash(back.train.encoder) == hash(value.train.encoder)  # tuples came back as tuples
+    assert hash(back.train.encoders) == hash(value.train.encoders)  # tuples came back as tuples
 
 
 def missing_keys(kind: Any, mapping: dict[str, Any], where: str) -> list[str]:
@@ -272,15 +315,23 @@ def missing_keys(kind: Any, mapping: dict[str, Any], where: str) -> list[str]:
 def test_the_shipped_defaults_show_every_key() -> None:
     defaults = config.read_yaml(SHIPPED)["defaults"]
     dataset = config.parse(config.Dataset, {"source": {"path": "."}, **defaults}, "shipped")
-    assert set(defaults) == set(STAGES) == {f.name for f in fields(dataset)} - {"source", "inputs"}
+    assert set(defaults) == set(STAGES) == {f.name for f in fields(dataset)} - {"source", "inputs", "objective"}
     assert [k for stage in STAGES for k in missing_keys(getattr(dataset, stage), defaults[stage], stage)] == []
     for name, miner in dataset.mine.miners.items():
         assert missing_keys(miner, defaults["mine"]["miners"][name], name) == []
-    assert missing_keys(dataset.clean, {"height": "auto"}, "clean") == [
+    assert missing_keys(dataset.clean.image, {"height": "auto"}, "clean") == [
         "clean.width",
         "clean.mode",
         "clean.max_auto_side",
     ]
+
+
+def test_the_shipped_defaults_are_those_of_the_code_where_these_say_the_same() -> None:
+    """Tests and libraries build from the code; `fit_rows`, bounds and seeds may not drift from what params.yaml shows."""
+    shipped = config.read_yaml(SHIPPED)["defaults"]
+    dataset = config.plain(config.Dataset(source=config.Source(path=".")))
+    for stage in ("ingest", "validate", "clean", "extract", "evaluate", "report"):
+        assert {k: v for k, v in dataset[stage].items() if shipped[stage][k] != v} == {}
 
 
 @pytest.mark.parametrize("key", ["2020-01-01", "[a, b]"])

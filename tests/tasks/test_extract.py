@@ -17,7 +17,9 @@ import torch
 from tasks import config
 from tasks.encoders.network import Card, load_network, save_network
 from tasks.errors import DeepmineError
-from tasks.extract import COMPONENTS, Group, batch_rows, extract, train_rows, write_views
+from tasks.extract import FITTED, Group, batch_rows, extract, train_rows, write_views
+from tasks.modalities import image, modality
+from tasks.naive import forecast
 from tasks.progress import Progress
 from tasks.store import HISTORY, MANIFEST, STATE, Manifest, Writer, read_manifest, write_json
 from tasks.train import train
@@ -26,8 +28,9 @@ from tasks.views import load_view, view_schema
 N, SIDE = 66, 10
 VIEWS = ("deep", "raw", "network")
 STATE_OF_ROWS = {
-    "input": "image", "modality": "image", "height": SIDE, "width": SIDE, "mode": "L", "mean": [90.0], "std": [60.0],
+    "modality": "image", "height": SIDE, "width": SIDE, "mode": "L", "mean": [90.0], "std": [60.0],
 }  # fmt: skip
+COMPONENTS = f"_image.{FITTED}"
 IDS = [f"r{i:02d}" for i in range(N)]
 SPLIT = (["train"] * 8 + ["val", "test", "test"]) * 6
 LABEL = [f"class {i % 3}" for i in range(N)]
@@ -47,7 +50,7 @@ def schema_of_clean() -> pa.Schema:
     """The columns that `clean` writes for these rows."""
     return pa.schema(
         [*((n, pa.string()) for n in ("id", "content", "split", "label")), ("image", pa.binary(SIDE * SIDE))],
-        metadata={"input": "image", "modality": "image"},
+        metadata={"inputs": json.dumps({"image": "image"})},
     )
 
 
@@ -68,7 +71,7 @@ def write_clean(
         writer.add(pa.Table.from_arrays(arrays, schema=schema))
         start += rows
     assert start == N
-    write_json(folder / STATE, state)
+    write_json(folder / STATE, {"inputs": {"image": state}})
     writer.finish({"in": N, "accepted": N, "quarantined": {}})
     return folder
 
@@ -77,12 +80,16 @@ def even(rows: int) -> list[int]:
     return [min(rows, N - start) for start in range(0, N, rows)]
 
 
-def fit_encoder(folder: Path, clean: Path, seed: int = 0) -> Path:
-    params = config.Train(
-        encoder=config.VGG(channels=(8, 12)), epochs=2, batch=16, seed=seed, device="cpu", precision="float32"
-    )
+SMALL = config.Encoders(
+    image=config.VGG(channels=(8, 12)), text=config.CNN(channels=(6,), dense=(5,), embedding=4),
+    series=config.CNN(channels=(6,), dense=(7,)), tabular=config.FFN(hidden=(4,)),
+)  # fmt: skip
+
+
+def fit_encoder(folder: Path, clean: Path, seed: int = 0, objective: str = "classification") -> Path:
+    params = config.Train(encoders=SMALL, epochs=2, batch=16, seed=seed, device="cpu", precision="float32")
     train(
-        params=params, code="code", clean=clean, encoder=folder, scratch=folder / "scratch",
+        params=params, objective=objective, code="code", clean=clean, encoder=folder, scratch=folder / "scratch",
         progress=Progress(quiet=True),
     )  # fmt: skip
     return folder
@@ -126,8 +133,9 @@ def usual(clean: Path, encoder: Path, tmp_path_factory: pytest.TempPathFactory) 
 def test_training_leaves_a_model_and_its_history(clean: Path, encoder: Path) -> None:
     network, card = load_network(encoder)
     assert card.labels == ["class 0", "class 1", "class 2"]
-    assert card.shape == [1, SIDE, SIDE]
-    assert card.state == STATE_OF_ROWS
+    assert card.inputs["image"]["form"] == {"kind": "maps", "shape": [1, SIDE, SIDE]}
+    assert card.inputs["image"]["state"] == STATE_OF_ROWS
+    assert network.head is not None
     assert network.head.out_features == 3
     assert [e["epoch"] for e in json.loads((encoder / HISTORY).read_text())] == [1, 2]
 
@@ -148,12 +156,16 @@ def test_the_views_are_what_the_model_says(usual: Path, encoder: Path) -> None:
     assert deep.ids.tolist() == IDS
     assert deep.split.tolist() == SPLIT
     assert deep.label.tolist() == LABEL
-    assert deep.X.shape == (N, network.encoder.width)
+    assert deep.X.shape == (N, network.width)
+    assert network.head is not None
     np.testing.assert_allclose(said.X.sum(1), 1, rtol=1e-5)
     weight, bias = (p.detach().numpy() for p in network.head.parameters())
     scores = np.exp(deep.X @ weight.T + bias)
     np.testing.assert_allclose(said.X, scores / scores.sum(1, keepdims=True), rtol=1e-4)
-    assert read_manifest(usual / "features" / "network").metadata["labels"] == json.dumps(sorted(set(LABEL)))
+    metadata = read_manifest(usual / "features" / "network").metadata
+    assert (metadata["labels"], metadata["objective"]) == (json.dumps(sorted(set(LABEL))), "classification")
+    slices = read_manifest(usual / "features" / "deep").metadata["slices"]
+    assert json.loads(slices) == {"image": [0, network.width]}
 
 
 def test_the_raw_view_is_a_projection_of_the_train_rows(usual: Path) -> None:
@@ -193,7 +205,8 @@ def test_another_cleaning_is_another_feature_space(usual: Path, encoder: Path, t
     other = write_clean(tmp_path / "clean", even(20), state=state)
     model = shutil.copytree(encoder, tmp_path / "encoder")
     card = json.loads((model / "encoder.json").read_text())
-    write_json(model / "encoder.json", {**card, "state": state})
+    card["inputs"][0]["state"] = state
+    write_json(model / "encoder.json", card)
     run(tmp_path, other, model)
     assert all(marks(tmp_path)[view] != marks(usual)[view] for view in VIEWS)
 
@@ -267,7 +280,7 @@ def grown(tmp_path: Path, split: str) -> tuple[Path, Path]:
             pixels = pa.array([row.tobytes() for row in rows[4 * n : 4 * n + 4]], pa.binary(SIDE * SIDE))
             arrays = [*map(pa.array, (ids, ids, splits, ["class 0"] * 4)), pixels]
             writer.add(pa.Table.from_arrays(arrays, schema=schema_of_clean()))
-        write_json(folder / STATE, STATE_OF_ROWS)
+        write_json(folder / STATE, {"inputs": {"image": STATE_OF_ROWS}})
         writer.finish({"in": 4 * shards, "accepted": 4 * shards, "quarantined": {}})
         return folder
 
@@ -294,7 +307,7 @@ def test_one_percent_more_rows_are_one_percent_of_the_work(
 def test_what_a_thread_raises_is_raised(clean: Path, encoder: Path, tmp_path: Path) -> None:
     damaged = shutil.copytree(clean, tmp_path / "clean")
     (damaged / "00002.parquet").write_bytes(b"no shard")
-    group = Group({"deep": view_schema("deep", 1, "mark")}, lambda items: [np.zeros((len(items), 1), np.float32)], "")
+    group = Group({"deep": view_schema("deep", 1, "mark")}, lambda rows: [np.zeros((len(rows), 1), np.float32)], "")
     with pytest.raises(DeepmineError, match=r"00002\.parquet: damaged"):
         write_views([group], damaged, tmp_path / "features", tmp_path / "scratch", Progress(quiet=True), workers=2)
     assert not (tmp_path / "features" / "deep" / MANIFEST).exists()
@@ -302,18 +315,26 @@ def test_what_a_thread_raises_is_raised(clean: Path, encoder: Path, tmp_path: Pa
 
 def test_large_images_are_encoded_and_fitted_in_smaller_parts(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
-    rows = [batch_rows(config.Extract(), cpu, (3, side, side)) for side in (28, 64, 150, 2000)]
+
+    def card(*sides: int) -> Card:
+        forms = {f"i{n}": {"form": {"kind": "maps", "shape": [3, side, side]}} for n, side in enumerate(sides)}
+        return Card({**forms, "t": {"form": {"kind": "vector", "shape": [5000]}}})
+
+    rows = [batch_rows(config.Extract(), cpu, card(side)) for side in (28, 64, 150, 2000)]
     assert rows == [128, 128, 23, 1]
-    assert batch_rows(config.Extract(batch=7), cpu, (3, 2000, 2000)) == 7
-    everything = train_rows(clean, 1000)
+    assert batch_rows(config.Extract(), cpu, card(28, 150)) == 23
+    assert batch_rows(config.Extract(), cpu, card()) == 128
+    assert batch_rows(config.Extract(batch=7), cpu, card(2000)) == 7
+    everything = train_rows(clean, "image", STATE_OF_ROWS, 1000)
     assert len(everything) == SPLIT.count("train")
     monkeypatch.setattr("tasks.extract.FIT_VALUES", 5 * SIDE * SIDE)
-    assert np.array_equal(train_rows(clean, 1000), everything[:5])
+    assert np.array_equal(train_rows(clean, "image", STATE_OF_ROWS, 1000), everything[:5])
 
 
 COLOUR = {"height": 48, "width": 48, "mode": "RGB", "mean": [120.0] * 3, "std": [60.0] * 3}
 SMALL_CNN = {
     "channels": [4], "kernel": 3, "pooling": "max", "activation": "relu", "dense": [8], "dropout": 0.0,
+    "embedding": 4,
 }  # fmt: skip
 PEAK = """
 import resource, sys
@@ -327,7 +348,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
     peaks = []
-    card = Card({"name": "cnn", **SMALL_CNN}, (3, 48, 48), ["class 0", "class 1"], {**STATE_OF_ROWS, **COLOUR})
+    state = {**STATE_OF_ROWS, **COLOUR}
+    part = {"encoder": {"name": "cnn", **SMALL_CNN}, "form": image.form(state), "state": state}
+    card = Card({"image": part}, labels=["class 0", "class 1"])
     save_network(tmp_path / "encoder", card.build(), card)
     for shards in (6, 60):
         clean = write_colour(tmp_path / f"clean{shards}", shards)
@@ -349,7 +372,7 @@ def write_colour(folder: Path, shards: int) -> Path:
         pixels = pa.array([rng.bytes(48 * 48 * 3) for _ in ids], schema.types[-1])
         arrays = [*map(pa.array, (ids, ids, ["train"] * 500, [LABEL[i % 3] for i in range(500)])), pixels]
         writer.add(pa.Table.from_arrays(arrays, schema=schema))
-    write_json(folder / STATE, {**STATE_OF_ROWS, **COLOUR})
+    write_json(folder / STATE, {"inputs": {"image": {**STATE_OF_ROWS, **COLOUR}}})
     writer.finish({"in": 500 * shards, "accepted": 500 * shards, "quarantined": {}})
     return folder
 
@@ -363,3 +386,188 @@ def test_what_changed_is_made_again(clean: Path, encoder: Path, tmp_path: Path) 
     assert run(tmp_path, changed, encoder)["encoded"] == 20
     assert len(list((tmp_path / "scratch").iterdir())) == 3 * len(even(20))
     assert run(tmp_path, changed, encoder, code="other code")["encoded"] == N
+
+
+WORDS = ["red", "green", "blue", "small", "large", "round"]
+STATES: dict[str, dict[str, Any]] = {
+    "image": STATE_OF_ROWS,
+    "note": {"modality": "text", "lower": True, "tokens": "word", "length": 5, "vocabulary": WORDS},
+    "past": {
+        "modality": "series", "length": 12, "channels": 2, "missing": "zero", "scale": "standard", "median": [0.0, 0.0],
+        "iqr": [1.0, 1.0], "mean": [0.0, 0.0], "std": [1.0, 1.0], "minimum": [-1.0, -1.0], "maximum": [1.0, 1.0],
+    },
+    "table": {"modality": "tabular", "names": ["a", "b", "c"], "dropped": {}, "required": [], "outliers": None,
+              "hashed": [], "files": {}},
+}  # fmt: skip
+
+
+def items_of(name: str) -> list[Any]:
+    """The cleaned items of an input, which every seventh row lacks, another input other rows."""
+    rng = np.random.default_rng(len(name))
+    made: list[Any]
+    if name == "image":
+        made = [item.tobytes() for item in pictures()]
+    elif name == "note":
+        made = [" ".join([WORDS[i % 3], *rng.choice(WORDS, 3)]) for i in range(N)]
+    elif name == "past":
+        steps = np.sin(2 * np.pi * (np.arange(N)[:, None, None] + np.arange(12)[:, None] + [0, 1]) / 4)  # (N, 12, 2)
+        made = [row.astype("<f4").tobytes() for row in steps]
+    else:
+        made = [[float(i % 3), float(v), 1.0] for i, v in enumerate(rng.normal(size=N))]
+    gap = list(STATES).index(name)
+    return [None if i % 7 == gap else item for i, item in enumerate(made)]
+
+
+def write_several(
+    folder: Path, *names: str, labels: list[str | None] = LABEL, shards: list[int] | None = None, whole: bool = False
+) -> Path:  # fmt: skip
+    """A clean store with the named inputs; ``whole``: no row lacks one."""
+    kinds = {name: modality(STATES[name]["modality"]).column_type(STATES[name]) for name in names}
+    schema = pa.schema([*((n, pa.string()) for n in ("id", "content", "split", "label")), *kinds.items()])
+    columns = {"id": IDS, "content": IDS, "split": SPLIT, "label": labels} | {name: items_of(name) for name in names}
+    table = pa.table({f.name: pa.array(columns[f.name], f.type) for f in schema}, schema=schema)
+    if whole:
+        table = table.filter([all(v is not None for v in row.values()) for row in table.select(names).to_pylist()])
+    writer, start = Writer(folder, schema, "made by hand"), 0
+    for rows in shards or [table.num_rows]:
+        writer.add(table.slice(start, rows).combine_chunks())
+        start += rows
+    write_json(folder / STATE, {"inputs": {name: STATES[name] for name in names}})
+    writer.finish({"in": table.num_rows, "accepted": table.num_rows, "quarantined": {}})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Views of rows with an image, a text and a table, of which each may be missing."""
+    home = tmp_path_factory.mktemp("several")
+    clean = write_several(home / "clean", "image", "note", "table")
+    run(home, clean, fit_encoder(home / "encoder", clean))
+    return home
+
+
+def test_what_is_missing_is_zero_in_its_part_of_the_features(several: Path) -> None:
+    deep = load_view(several / "features", "deep")
+    slices = json.loads(read_manifest(several / "features" / "deep").metadata["slices"])
+    assert list(slices) == ["image", "note", "table"]
+    assert slices["table"][1] == deep.X.shape[1] == 12 + 5 + 4
+    for name, (start, end) in slices.items():
+        gap = list(STATES).index(name)
+        found = np.abs(deep.X[:, start:end]).sum(1) > 0
+        assert not found[gap::7].any()
+        assert found.any()  # small networks of rectified units are silent on many rows
+    said = load_view(several / "features", "network")
+    np.testing.assert_allclose(said.X.sum(1), 1, rtol=1e-5)
+
+
+def test_the_network_is_told_which_inputs_are_there(several: Path) -> None:
+    network, _ = load_network(several / "encoder")
+    deep, said = (load_view(several / "features", v) for v in ("deep", "network"))
+    present = np.stack([np.arange(N) % 7 != list(STATES).index(name) for name in ("image", "note", "table")], 1)
+    assert network.head is not None
+    weight, bias = (p.detach().numpy() for p in network.head.parameters())
+    scores = np.exp(np.concatenate([deep.X, present], 1) @ weight.T + bias)
+    np.testing.assert_allclose(said.X, scores / scores.sum(1, keepdims=True), rtol=1e-4)
+
+
+def test_the_raw_view_of_several_inputs_is_sparse_where_one_of_them_is(several: Path) -> None:
+    raw = load_view(several / "features", "raw")
+    assert raw.sparse
+    assert [thin for _, thin in raw.parts] == [False, True, False]
+    values, ends = raw.X.toarray(), np.cumsum([width for width, _ in raw.parts])
+    for start, end, name in zip([0, *ends], ends, ("image", "note", "table"), strict=False):
+        assert not values[list(STATES).index(name) :: 7, start:end].any()
+        assert values[:, start:end].any(1).sum() > N // 2
+    table = np.array([item or [0.0] * 3 for item in items_of("table")], np.float32)
+    np.testing.assert_array_equal(values[:, ends[1] :], table)
+    lengths = np.linalg.norm(values[np.arange(N) % 7 != 1, ends[0] : ends[1]], axis=1)
+    np.testing.assert_allclose(lengths, 1, rtol=1e-5)
+
+
+def test_dense_inputs_side_by_side_stay_dense(tmp_path: Path) -> None:
+    clean = write_several(tmp_path / "clean", "image", "table")
+    run(tmp_path, clean, fit_encoder(tmp_path / "encoder", clean))
+    raw = load_view(tmp_path / "features", "raw")
+    assert isinstance(raw.X, np.ndarray)
+    assert raw.X.shape == (N, 6 + 3)
+    assert not raw.X[0::7, :6].any()
+    assert not raw.X[3::7, 6:].any()
+
+
+@pytest.mark.parametrize("shards", [even(7), [1, 0, 30, 0, N - 31]], ids=["7", "two empty"])
+def test_several_inputs_in_any_shards(several: Path, tmp_path: Path, shards: list[int]) -> None:
+    run(tmp_path, write_several(tmp_path / "clean", "image", "note", "table", shards=shards), several / "encoder")
+    wanted, found = manifests(several), manifests(tmp_path)
+    assert {v: m.row_digest for v, m in found.items()} == {v: m.row_digest for v, m in wanted.items()}
+    assert marks(tmp_path) == marks(several)
+
+
+def test_what_is_missing_is_not_fitted_on(several: Path, tmp_path: Path) -> None:
+    whole = write_several(tmp_path / "clean", "image", "note", "table", whole=True)
+    for name in ("image", "note"):
+        state = STATES[name]
+        here = train_rows(several / "clean", name, state, 1000)
+        gap = list(STATES).index(name)
+        assert len(here) == sum(s == "train" and i % 7 != gap for i, s in enumerate(SPLIT))
+        assert here.any(axis=tuple(range(1, here.ndim))).all()
+    assert len(train_rows(whole, "image", STATE_OF_ROWS, 1000)) < len(here)
+
+
+def test_without_labels_the_verdict_is_how_well_a_row_is_rebuilt(tmp_path: Path) -> None:
+    clean = write_several(tmp_path / "clean", "image", "table", labels=[None] * N)
+    run(tmp_path, clean, fit_encoder(tmp_path / "encoder", clean, objective="auto"))
+    deep, said = (load_view(tmp_path / "features", v) for v in ("deep", "network"))
+    assert not deep.known.any()
+    assert said.X.shape == (N, 1)
+    assert (said.X > 0).all()
+    assert read_manifest(tmp_path / "features" / "network").metadata["objective"] == "autoencoder"
+
+
+def test_predicted_numbers_are_on_the_scale_of_the_labels(tmp_path: Path) -> None:
+    labels: list[str | None] = [str(5000.0 + 10 * (i % 3)) for i in range(N)]
+    labels[4] = None  # it is predicted all the same
+    clean = write_several(tmp_path / "clean", "image", "table", labels=labels)
+    run(tmp_path, clean, fit_encoder(tmp_path / "encoder", clean, objective="regression"))
+    said = load_view(tmp_path / "features", "network")
+    assert said.X.shape == (N, 1)
+    assert (np.abs(said.X - 5010) < 100).all()
+    assert not said.known[4]
+    metadata = read_manifest(tmp_path / "features" / "network").metadata
+    assert (metadata["objective"], json.loads(metadata["labels"])) == ("regression", [])
+    assert not (tmp_path / "features" / "naive").exists()
+
+
+def test_a_forecast_has_the_season_before_beside_it(tmp_path: Path) -> None:
+    future = np.sin(2 * np.pi * (np.arange(N)[:, None, None] + np.arange(12, 15)[:, None] + [0, 1]) / 4)  # (N, 3, 2)
+    labels: list[str | None] = [" ".join(map(str, row.reshape(-1))) for row in future]
+    clean = write_several(tmp_path / "clean", "past", "table", labels=labels, shards=even(20))
+    model = fit_encoder(tmp_path / "encoder", clean, objective="forecasting")
+    run(tmp_path, clean, model)
+    naive, said = (load_view(tmp_path / "features", v) for v in ("naive", "network"))
+    assert naive.X.shape == said.X.shape == (N, 6)
+    assert read_manifest(tmp_path / "features" / "naive").metadata["season"] == "4"
+    there = np.arange(N) % 7 != list(STATES).index("past")
+    np.testing.assert_allclose(naive.X[there], future.reshape(N, -1)[there], atol=1e-6)
+    run(tmp_path, clean, model, season=3)
+    windows = modality("series").array(pa.chunked_array([pa.array(items_of("past"), pa.binary())]), STATES["past"])
+    np.testing.assert_array_equal(load_view(tmp_path / "features", "naive").X, forecast(windows, 3, 3))
+
+
+@pytest.mark.parametrize("fitted_on", ["components", "n-grams"])
+def test_fitted_parts_of_several_inputs_know_train_rows_alone(several: Path, tmp_path: Path, fitted_on: str) -> None:
+    name = {"components": "image", "n-grams": "note"}[fitted_on]
+    shutil.copytree(several / "clean", tmp_path / "clean")
+    table = pq.read_table(tmp_path / "clean" / "00000.parquet")
+    values = table[name].to_pylist()
+    swap = {"image": lambda v: bytes(255 - b for b in v), "note": lambda v: "blue blue blue blue"}[name]
+    changed = [swap(v) if v is not None and s == "test" else v for v, s in zip(values, SPLIT, strict=True)]
+    assert changed != values
+    other = table.set_column(table.column_names.index(name), name, pa.array(changed, table.schema.field(name).type))
+    writer = Writer(tmp_path / "clean", table.schema, "made by hand", keep=[STATE])
+    writer.add(other.cast(table.schema))
+    writer.finish({"in": N, "accepted": N, "quarantined": {}})
+    run(tmp_path, tmp_path / "clean", several / "encoder")
+    one, two = ((home / "features" / f"_{name}.{FITTED}").read_bytes() for home in (several, tmp_path))
+    assert one == two
+    assert manifests(tmp_path)["raw"].row_digest != manifests(several)["raw"].row_digest
+    assert marks(tmp_path)["raw"] == marks(several)["raw"]

@@ -118,19 +118,21 @@ def run(home: Path) -> dict[str, Any]:
         ingest=config.Ingest(shard_rows=350, max_pixels=CAP, max_seconds=20),
         validate=config.Validate(max_rejected=1.0),
         # settled by hand, so that what a hostile file may look like cannot move it
-        clean=config.Clean(height=12, width=12, mode="RGB"),
+        clean=config.Clean(image=config.CleanImage(height=12, width=12, mode="RGB")),
     )
     quiet = {"progress": Progress(quiet=True)}
     plan(dataset=dataset, listing=home / "listing", plan=home / "plan", warn=pytest.fail)
     ingest(source=dataset.source, inputs=dataset.inputs, params=dataset.ingest, code="code", listing=home / "listing",
-           raw=home / "raw", unreadable=home / "unreadable", scratch=home / "scratch/1", **quiet)  # fmt: skip
-    validate(params=dataset.validate, raw=home / "raw", unreadable=home / "unreadable", rejected=home / "rejected",
-             quality=home / "quality", warn=lambda text: None, **quiet)  # fmt: skip
-    clean(params=dataset.clean, code="code", raw=home / "raw", rejected=home / "rejected", clean=home / "clean",
-          scratch=home / "scratch/2", **quiet)  # fmt: skip
+           raw=home / "raw", unreadable=home / "unreadable", scratch=home / "scratch/1", warn=pytest.fail, **quiet)  # fmt: skip
+    validate(params=dataset.validate, inputs=dataset.inputs, objective=dataset.objective, raw=home / "raw",
+             unreadable=home / "unreadable", rejected=home / "rejected", quality=home / "quality",
+             warn=lambda text: None, **quiet)  # fmt: skip
+    clean(params=dataset.clean, inputs=dataset.inputs, code="code", raw=home / "raw", rejected=home / "rejected",
+          clean=home / "clean", cleaned=home / "cleaned", scratch=home / "scratch/2", **quiet)  # fmt: skip
     found = sum(len(names) for _, _, names in os.walk(home / "source"))
     raw, lost, rejected, kept = (read_manifest(home / name) for name in ("raw", "unreadable", "rejected", "clean"))
     assert raw.counts["in"] == found == raw.rows + lost.rows
+    assert read_manifest(home / "cleaned").rows == 0
     assert raw.rows == kept.rows + rejected.rows
     assert kept.counts == {
         "in": raw.rows,

@@ -18,6 +18,7 @@ from tasks.sources import Unreadable
 from tests.images import encode, noise
 
 PLENTY = 1 << 30
+LIMITS = config.Ingest(max_pixels=PLENTY)
 TURNED = 0x0112
 
 
@@ -90,8 +91,8 @@ def test_spoiled_bytes_never_stop_a_stage(form: str) -> None:
             broken = spoiled(data, rng)
             try:
                 image.inspect(broken, 1_000_000)
-                assert len(image.repair(broken, state, PLENTY)) == 8 * 8 * 3
-                image.thumbnail_raw(broken, 48)
+                assert len(image.repair(broken, state)) == 8 * 8 * 3
+                image.show(None, {"": broken}, {}, 48)
                 seen.add("decoded")
             except Unreadable as error:
                 seen.add(error.reason)
@@ -134,14 +135,14 @@ def test_of_many_frames_the_first_counts(form: str) -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
     buffer = BytesIO()
     frames[0].save(buffer, form, save_all=True, append_images=frames[1:])
-    flat = image.repair(buffer.getvalue(), {"height": 1, "width": 1, "mode": "RGB"}, PLENTY)
+    flat = image.repair(buffer.getvalue(), {"height": 1, "width": 1, "mode": "RGB"})
     assert np.abs(np.frombuffer(flat, np.uint8).astype(int) - [255, 0, 0]).max() < 8
 
 
 def test_one_pixel() -> None:
     facts = image.inspect(encode(noise(0, 1)), PLENTY)
     assert (facts["width"], facts["height"]) == (1, 1)
-    assert len(image.repair(encode(noise(0, 1)), {"height": 3, "width": 4, "mode": "RGB"}, PLENTY)) == 36
+    assert len(image.repair(encode(noise(0, 1)), {"height": 3, "width": 4, "mode": "RGB"})) == 36
 
 
 PLACE = b"\0\x01\0\x02\0\0\0\x02N"  # GPS latitude, north, big-endian
@@ -156,7 +157,7 @@ def test_a_jpeg_loses_its_metadata_and_no_bit_of_its_picture(turn: int) -> None:
     profile = b"a profile " * 20
     plain = photo(exif=b"", icc_profile=profile)
     tagged = photo(exif=exif, icc_profile=profile, xmp=XMP, comment=b"at home") + photo()  # another one after its end
-    facts, kept = image.admit(tagged, PLENTY)
+    facts, kept = image.admit(tagged, LIMITS)
     assert facts == image.inspect(tagged, PLENTY) == image.inspect(kept, PLENTY)
     assert (facts["width"], facts["height"]) == ((16, 12) if turn == 6 else (12, 16))
     assert b"GPS" not in kept
@@ -170,14 +171,14 @@ def test_a_jpeg_loses_its_metadata_and_no_bit_of_its_picture(turn: int) -> None:
 def test_without_metadata_bytes_stay_as_they_are() -> None:
     for form in image.FORMATS:
         data = encode(Image.fromarray(noise(0)).convert("RGB"), form)
-        assert image.admit(data, PLENTY)[1] is data
+        assert image.admit(data, LIMITS)[1] is data
 
 
 def test_a_jpeg_in_disorder_is_written_anew() -> None:
     data = photo()
     place = data.index(b"\xff\xdb")
     odd = data[:place] + b"\0\0" + data[place:]  # which Pillow passes over
-    facts, kept = image.admit(odd, PLENTY)
+    facts, kept = image.admit(odd, LIMITS)
     assert facts["content"] == image.inspect(data, PLENTY)["content"]
     assert kept.startswith(b"\x89PNG")
     assert PLACE not in kept
@@ -195,7 +196,7 @@ def test_other_formats_lose_the_place_and_no_pixel(form: str, mode: str) -> None
     )
     buffer = BytesIO()
     picture.save(buffer, form, exif=exif)
-    facts, kept = image.admit(buffer.getvalue(), PLENTY)
+    facts, kept = image.admit(buffer.getvalue(), LIMITS)
     assert facts == image.inspect(buffer.getvalue(), PLENTY) == image.inspect(kept, PLENTY)
     assert (facts["width"], facts["height"]) == (8, 6)
     assert 0x8825 not in Image.open(BytesIO(kept)).getexif()
@@ -208,7 +209,7 @@ def test_other_formats_lose_xmp(form: str) -> None:
     options = {"PNG": {"pnginfo": text}, "WEBP": {"xmp": XMP}, "TIFF": {"tiffinfo": {700: XMP}}}
     tagged = photo(form, exif=b"", **options[form])
     assert b"GPSLatitude" in tagged
-    facts, kept = image.admit(tagged, PLENTY)
+    facts, kept = image.admit(tagged, LIMITS)
     assert b"GPSLatitude" not in kept
     assert facts == image.inspect(kept, PLENTY) == image.inspect(tagged, PLENTY)
 
@@ -249,17 +250,17 @@ def column(*sizes: int) -> tuple[pa.ChunkedArray, np.ndarray]:
 def test_pixels_come_back_from_every_layout() -> None:
     for sizes in ((5,), (2, 3), (1, 0, 4)):
         chunked, items = column(*sizes)
-        np.testing.assert_array_equal(image.pixels(chunked, STATE), items)
-        np.testing.assert_array_equal(image.pixels(chunked.slice(1, 3), STATE), items[1:4])
+        np.testing.assert_array_equal(image.array(chunked, STATE), items)
+        np.testing.assert_array_equal(image.array(chunked.slice(1, 3), STATE), items[1:4])
     assert image.shape(STATE) == (3, 4, 3)
     assert image.shape({**STATE, "mode": "L"}) == (3, 4, 1)
 
 
 def test_statistics_add_up_to_those_of_the_whole() -> None:
     _, items = column(7)
-    parts = [image.statistics(part) for part in np.split(items, [1, 4])]
+    parts = [image.statistics(part, STATE) for part in np.split(items, [1, 4])]
     fitted = image.normalisation(parts)
-    assert fitted == image.normalisation(parts[::-1]) == image.normalisation([image.statistics(items)])
+    assert fitted == image.normalisation(parts[::-1]) == image.normalisation([image.statistics(items, STATE)])
     flat = items.reshape(-1, 3).astype(float)
     np.testing.assert_allclose(fitted["mean"], flat.mean(0))
     np.testing.assert_allclose(fitted["std"], flat.std(0))
@@ -267,7 +268,7 @@ def test_statistics_add_up_to_those_of_the_whole() -> None:
 
 def test_tensors_are_normalised_by_the_state() -> None:
     _, items = column(7)
-    state = STATE | image.normalisation([image.statistics(items)])
+    state = STATE | image.normalisation([image.statistics(items, STATE)])
     made = image.tensor(torch.from_numpy(items), state)
     assert made.shape == (7, 3, 3, 4)  # (N, C, H, W)
     assert made.dtype == torch.float32
@@ -279,7 +280,7 @@ def test_tensors_are_normalised_by_the_state() -> None:
 
 def test_the_raw_view_is_the_pixels_from_0_to_1() -> None:
     _, items = column(7)
-    flat = image.flat(items)
+    flat = image.flat(items, STATE)
     assert (flat.shape, flat.dtype) == ((7, 36), np.float32)
     np.testing.assert_allclose(flat[3], items[3].reshape(-1) / 255, rtol=1e-6)
 
@@ -289,19 +290,62 @@ def facts(*rows: tuple[int, int, str]) -> pa.Table:
     return pa.table({name: [row[i] for row in rows] for i, name in enumerate(names)})
 
 
+def settled(rows: pa.Table, **params: Any) -> dict[str, Any]:
+    return image.settle(rows, config.Input(), config.Clean(image=config.CleanImage(**params)))
+
+
 def test_what_auto_settles() -> None:
     rows = facts((10, 20, "L"), (30, 500, "I;16"), (50, 900, "1"))
-    assert image.settle(rows, config.Clean()) == {"height": 224, "width": 30, "mode": "L"}
-    assert image.settle(rows, config.Clean(max_auto_side=600)) == {"height": 500, "width": 30, "mode": "L"}
-    assert image.settle(rows, config.Clean(height=7, mode="RGB")) == {"height": 7, "width": 30, "mode": "RGB"}
+    assert settled(rows) == {"height": 224, "width": 30, "mode": "L"}
+    assert settled(rows, max_auto_side=600) == {"height": 500, "width": 30, "mode": "L"}
+    assert settled(rows, height=7, mode="RGB") == {"height": 7, "width": 30, "mode": "RGB"}
     for mode in ("RGB", "P", "RGBA", "CMYK"):
-        assert image.settle(facts((8, 8, "L"), (8, 8, mode)), config.Clean())["mode"] == "RGB"
+        assert settled(facts((8, 8, "L"), (8, 8, mode)))["mode"] == "RGB"
 
 
-def test_thumbnails() -> None:
+def test_the_memory_of_a_repair_is_that_of_the_largest() -> None:
+    state = {"height": 10, "width": 10, "mode": "L"}
+    assert image.memory(facts((100, 20, "L"), (30, 50, "L")), state) == image.BYTES_PER_PIXEL * 2100
+    assert image.memory(facts(), state) == image.BYTES_PER_PIXEL * 100
+    missing = pa.table({name: pa.nulls(2, kind) for name, kind in image.FACTS.items()})
+    assert image.memory(missing, state) == image.BYTES_PER_PIXEL * 100
+
+
+def shown(item: bytes | None, row: dict[str, Any], state: dict[str, Any], side: int) -> Image.Image:
+    found = image.show(item, row, state, side)
+    assert found.picture is not None
+    assert (found.text, found.cells, found.sound) == (None, None, None)
+    return found.picture
+
+
+def test_what_is_shown() -> None:
     chunked, items = column(1)
     [item] = chunked.to_pylist()
-    assert np.array_equal(np.asarray(image.thumbnail(item, STATE, 48)), items[0])
-    grey = image.thumbnail(item, {"height": 6, "width": 6, "mode": "L"}, 3)
+    assert np.array_equal(np.asarray(shown(item, {}, STATE, 48)), items[0])
+    grey = shown(item, {}, {"height": 6, "width": 6, "mode": "L"}, 3)
     assert (grey.size, grey.mode) == ((3, 3), "RGB")
-    assert image.thumbnail_raw(photo(side=96), 48).size == (48, 46)  # turned: 96 x 92
+    assert shown(None, {"": photo(side=96)}, {}, 48).size == (48, 46)  # turned: 96 x 92
+
+
+def test_what_is_missing_is_black() -> None:
+    chunked, items = column(2, 3)
+    with_gaps = pa.chunked_array(
+        [pa.array([None, *chunked.to_pylist()[:2]], chunked.type), pa.array([None], chunked.type), chunked.chunk(1)]
+    )
+    found = image.array(with_gaps, STATE)
+    assert found.shape == (7, 3, 4, 3)
+    assert not found[[0, 3]].any()
+    np.testing.assert_array_equal(found[[1, 2, 4, 5, 6]], items)
+    assert image.array(with_gaps.slice(0, 0), STATE).shape == (0, 3, 4, 3)
+
+
+def test_the_form_says_what_tensors_are() -> None:
+    _, items = column(7)
+    state = STATE | image.normalisation([image.statistics(items, STATE)])
+    made = image.tensor(torch.from_numpy(items), state)
+    assert image.form(state) == {"kind": "maps", "shape": tuple(made.shape[1:])}
+
+
+def test_one_line_says_what_images_are_there() -> None:
+    rows = facts(*[(32, 24, "RGB")] * 3, (8, 8, "L"))
+    assert image.describe(rows) == "32 x 24 RGB (75%), 8 x 8 L (25%)"

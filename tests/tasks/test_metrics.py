@@ -2,8 +2,21 @@
 
 import numpy as np
 import pytest
+from scipy import sparse
+from scipy.stats import norm
+from sklearn import metrics as sk
 
-from tasks.metrics import classification, clustering, confusion, paired_difference, wilson
+from tasks.intervals import (
+    ari_difference,
+    auc,
+    auc_difference,
+    bootstrap,
+    f1_interval,
+    paired_difference,
+    paired_means,
+    wilson,
+)
+from tasks.metrics import classification, clustering, confusion, detection, regression
 
 TRUTH = np.array(list("aaaabbbccc"))
 SAID = np.array(list("aaabbbcccb"))
@@ -95,7 +108,7 @@ def test_perfect_clusters() -> None:
 
 def test_one_cluster_tells_nothing() -> None:
     found = clustering(np.array(list("aaabbb")), np.array(["0"] * 6), X, ALL)
-    assert found == {"ari": 0.0, "nmi": 0.0, "purity": 0.5, "silhouette": 0.0, "clusters": 1}
+    assert found == {"ari": 0.0, "nmi": 0.0, "purity": 0.5, "accuracy": 0.5, "silhouette": 0.0, "clusters": 1}
 
 
 def test_purity_by_hand() -> None:
@@ -110,3 +123,153 @@ def test_the_silhouette_is_that_of_the_sample() -> None:
     assert clustering(clusters, clusters, X, np.array([0, 5]))["silhouette"] == 0.0
     part = clustering(clusters, clusters, X, np.array([0, 1, 3, 4]))["silhouette"]
     assert part == pytest.approx((2 * (1 - 0.1 / 5.05) + 2 * (1 - 0.1 / 4.95)) / 4)
+
+
+def test_clustering_accuracy_matches_each_class_with_one_cluster() -> None:
+    truth, clusters = np.array(list("aaaabbbbcc")), np.array(list("0001111122"))
+    found = clustering(truth, clusters, np.arange(10.0)[:, None], np.arange(10))
+    assert found["accuracy"] == pytest.approx((3 + 4 + 2) / 10)
+    # two clusters in one class: only one of them counts, though both are pure
+    halves = clustering(np.array(list("aaaabbbb")), np.array(list("00112222")), np.arange(8.0)[:, None], np.arange(8))
+    assert (halves["purity"], halves["accuracy"]) == pytest.approx((1, 6 / 8))
+
+
+def test_without_classes_there_is_the_silhouette_alone() -> None:
+    found = clustering(None, np.array(list("000111")), X, ALL)
+    assert set(found) == {"silhouette", "clusters"}
+    assert found["silhouette"] == pytest.approx(
+        clustering(np.array(list("000111")), np.array(list("000111")), X, ALL)["silhouette"]
+    )
+    assert clustering(None, np.array(list("000111")), sparse.csr_array(X), ALL)["silhouette"] == pytest.approx(
+        found["silhouette"]
+    )
+
+
+def test_auc_by_hand() -> None:
+    positive = np.array([True, True, True, False, False, False])
+    # of nine pairs one is the wrong way round and one is a tie
+    area, (low, high) = auc(positive, np.array([5.0, 4, 2, 3, 2, 1]), 0.95)
+    assert area == pytest.approx(7.5 / 9)
+    assert 0 < low < area < high < 1
+
+
+def scores(n: int, gap: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    positive = np.arange(n) % 4 == 0
+    return positive, rng.normal(size=n) + gap * positive
+
+
+def test_the_interval_of_an_auc_holds_the_truth_as_often_as_it_says() -> None:
+    """The area of two normals a distance of 1 apart is known; 400 samples of 120 rows."""
+    true = float(norm.cdf(1 / 2**0.5))
+    inside = 0
+    for seed in range(400):
+        _, (low, high) = auc(*scores(120, 1.0, seed), 0.9)
+        inside += low <= true <= high
+    assert 0.86 < inside / 400 < 0.94
+
+
+def test_an_auc_is_that_of_scikit_learn_also_with_ties() -> None:
+    positive, found = scores(500, 0.7, 0)
+    for values in (found, found.round(1), found.round(0)):
+        assert auc(positive, values, 0.95)[0] == pytest.approx(sk.roc_auc_score(positive, values))
+
+
+def test_a_perfect_auc_is_no_certainty() -> None:
+    positive = np.arange(40) < 10
+    area, (low, high) = auc(positive, -np.arange(40.0), 0.95)
+    assert (area, high) == (1.0, 1.0)
+    assert low == pytest.approx(0.025 ** (1 / 10))
+    assert auc(~positive, -np.arange(40.0), 0.95) == (0.0, [0.0, pytest.approx(1 - 0.025 ** (1 / 10))])
+
+
+def test_the_difference_of_two_aucs_is_paired() -> None:
+    positive, a = scores(600, 1.0, 0)
+    b = a + np.random.default_rng(1).normal(0, 0.3, 600)
+    found = auc_difference(positive, a, b, 0.95)
+    assert found["difference"] == pytest.approx(auc(positive, a, 0.95)[0] - auc(positive, b, 0.95)[0])
+    assert found["interval"][0] < found["difference"] < found["interval"][1]
+    alone = np.ptp(auc(positive, a, 0.95)[1])
+    assert np.ptp(found["interval"]) < 0.5 * alone  # b is nearly a: on the same rows much is known of their difference
+    mirror = auc_difference(positive, b, a, 0.95)
+    assert mirror["interval"] == pytest.approx([-v for v in reversed(found["interval"])])
+    assert auc_difference(positive, a, a, 0.95) == {"difference": 0.0, "interval": [0.0, 0.0]}
+
+
+def test_detection_by_hand() -> None:
+    positive = np.array([True] * 4 + [False] * 6)
+    said = np.array([True] * 3 + [False] + [True] * 2 + [False] * 4)
+    found = detection(positive, said, np.arange(10.0)[::-1], 0.95, 500, 0)
+    assert (found["precision"], found["recall"], found["f1"]) == pytest.approx((3 / 5, 3 / 4, 2 / 3))
+    assert found["f1_interval"][0] < found["f1"] < found["f1_interval"][1]
+    assert (found["auc"], found["average_precision"]) == (1.0, 1.0)
+    assert detection(positive, said, None, 0.95, 500, 0)["auc"] is None
+    assert detection(np.arange(10) < 1, said, np.arange(10.0), 0.95, 500, 0)["auc"] is None  # one row shows no spread
+
+
+def test_the_interval_of_f1_is_that_of_resampled_rows() -> None:
+    rng = np.random.default_rng(0)
+    positive = rng.random(400) < 0.2
+    said = np.where(rng.random(400) < 0.85, positive, ~positive)
+    rows = rng.integers(0, 400, (3000, 400))
+    hits, wrong = (positive & said)[rows].sum(1), (positive != said)[rows].sum(1)
+    slow = np.quantile(2 * hits / (2 * hits + wrong), [0.025, 0.975])
+    assert f1_interval(positive, said, 0.95, 20_000, 0) == pytest.approx(slow.tolist(), abs=0.01)
+
+
+def test_regression_by_hand() -> None:
+    truth, said = np.array([[1.0], [2], [3], [4]]), np.array([[1.0], [2], [5], [3]])
+    found = regression(truth, said, 0.95, 500, 0)
+    assert (found["mae"], found["rmse"], found["r2"]) == pytest.approx((3 / 4, (5 / 4) ** 0.5, 1 - 5 / 5))
+    for name in ("mae", "rmse"):
+        assert found[f"{name}_interval"][0] <= found[name] <= found[f"{name}_interval"][1]
+
+
+def test_regression_of_several_outputs_and_large_values() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(300, 3)) * [1, 2, 3] + 1e6
+    said = truth + rng.normal(size=(300, 3)) * 0.5
+    found = regression(truth, said, 0.95, 300, 0)
+    assert found["mae"] == pytest.approx(np.abs(said - truth).mean())
+    assert found["r2"] == pytest.approx(sk.r2_score(truth, said, multioutput="variance_weighted"))
+    assert found["r2_interval"][0] < found["r2"] < found["r2_interval"][1]
+
+
+def test_a_truth_that_never_varies_has_no_r2() -> None:
+    found = regression(np.full((20, 1), 3.0), np.arange(20.0)[:, None], 0.95, 100, 0)
+    assert (found["r2"], found["r2_interval"]) == (None, None)
+    assert found["mae"] > 0
+
+
+def test_the_bootstrap_of_means_is_as_wide_as_theory_says() -> None:
+    values = np.random.default_rng(0).normal(size=(900, 2)) * [1, 5]
+    draws = bootstrap(values, 4000, 0)
+    assert draws.mean(0) == pytest.approx(values.mean(0), abs=0.02)
+    assert draws.std(0) == pytest.approx(values.std(0) / 30, rel=0.05)
+    again = bootstrap(values[:, :1], 4000, 0)
+    assert np.allclose(again[:, 0], draws[:, 0])  # the same rows, whatever else is asked of them
+
+
+def test_paired_errors_have_the_sign_of_the_first() -> None:
+    rng = np.random.default_rng(0)
+    a, b = rng.random(300), rng.random(300) + 0.3
+    found = paired_means(a, b, 0.95, 1000, 0)
+    assert found["difference"] == pytest.approx((a - b).mean())
+    assert found["interval"][0] < found["difference"] < found["interval"][1] < 0
+
+
+def test_ari_differences_are_those_of_scikit_learn_and_resampled() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 4, 500).astype(str)
+    a = np.where(rng.random(500) < 0.8, truth, rng.integers(0, 4, 500).astype(str))
+    b = np.where(rng.random(500) < 0.5, truth, rng.integers(0, 4, 500).astype(str))
+    found = ari_difference(truth, a, b, 0.95, 4000, 0)
+    assert found["difference"] == pytest.approx(sk.adjusted_rand_score(truth, a) - sk.adjusted_rand_score(truth, b))
+    slow = [
+        sk.adjusted_rand_score(truth[r], a[r]) - sk.adjusted_rand_score(truth[r], b[r])
+        for r in rng.integers(0, 500, (300, 500))
+    ]
+    assert found["interval"] == pytest.approx(np.quantile(slow, [0.025, 0.975]).tolist(), abs=0.025)
+    assert ari_difference(truth, a, a, 0.95, 100, 0) == {"difference": 0.0, "interval": [0.0, 0.0]}
+    one = np.full(500, "x")
+    assert ari_difference(truth, one, one, 0.95, 100, 0)["difference"] == 0.0

@@ -6,18 +6,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
 
 from tasks import config
 from tasks.errors import DeepmineError
-from tasks.mine import mine, train_rows
+from tasks.mine import aim, mine, train_rows
 from tasks.miners.saved import load_miner
 from tasks.progress import Progress
 from tasks.store import PREDICTIONS, SUMMARY, fingerprint, read, read_manifest
 from tasks.views import load_view
-from tests.tasks.test_views import IDS, LABEL, SPLIT, N, write_view
+from tests.tasks.test_views import IDS, LABEL, SPLIT, N, thin, write_view
 
 MINERS = {
-    "svm": config.Miner(miner="linear_svm", views=("raw", "deep", "raw+deep")),
+    "svm": config.Miner(miner="linear_svm", views=("raw", "deep", "raw+deep"), params={"C": 1.0}),
     "few": config.Miner(miner="rbf_svm", views=("deep",), max_rows=9, params={"C": 2.0}),
     "groups": config.Miner(miner="kmeans", views=("deep", "raw")),
 }
@@ -70,9 +73,14 @@ def test_predictions_are_of_the_held_out_rows_by_id(features: Path, tmp_path: Pa
 def test_the_summary_tells_what_each_miner_is(features: Path, tmp_path: Path) -> None:
     run(features, tmp_path / "miners")
     assert json.loads((tmp_path / "miners" / SUMMARY).read_text()) == {
-        "svm": {"miner": "linear_svm", "clusterer": False},
-        "few": {"miner": "rbf_svm", "clusterer": False},
-        "groups": {"miner": "kmeans", "clusterer": True},
+        "aim": "classification",
+        "miners": {
+            "svm": {"miner": "linear_svm", "clusterer": False},
+            "few": {"miner": "rbf_svm", "clusterer": False},
+            "groups": {"miner": "kmeans", "clusterer": True},
+        },
+        "chosen": {},
+        "skipped": {},
     }
 
 
@@ -146,3 +154,176 @@ def test_a_view_that_is_not_there_is_refused(features: Path, tmp_path: Path) -> 
     chosen = {"svm": config.Miner(miner="linear_svm", views=("deep", "wide"))}
     with pytest.raises(DeepmineError, match="wide: no finished data here"):
         run(features, tmp_path / "miners", chosen=chosen)
+
+
+ALL = {
+    "linear": config.Miner(miner="linear_svm", views=("raw", "deep", "raw+deep")),
+    "rbf": config.Miner(miner="rbf_svm", views=("raw", "deep")),
+    "ridge": config.Miner(miner="ridge", views=("raw", "raw+deep")),
+    "logistic": config.Miner(miner="logistic", views=("raw",)),
+    "trees": config.Miner(
+        miner="gradient_boosting", views=("raw", "deep"), params={"min_samples_leaf": 2, "max_iter": 20}
+    ),
+    "groups": config.Miner(miner="kmeans", views=("raw", "deep")),
+}
+
+
+def world(tmp_path: Path, label: np.ndarray, objective: str, *, sparse: bool = False) -> Path:
+    """Features that hold the (N, K) numbers ``label`` (or its classes) plainly, with some noise."""
+    rng = np.random.default_rng(0)
+    known = np.array([v is not None for v in label])
+    numbers = np.zeros((N, 2))
+    texts = [str(v).split() for v in label[known].tolist()]
+    numbers[known, : len(texts[0]) if texts else 1] = [[float(v) for v in t] for t in texts] if texts else 0
+    X = np.concatenate([numbers + rng.normal(0, 0.05, (N, 2)), rng.normal(size=(N, 2))], axis=1)
+    raw = thin(30)
+    write_view(tmp_path, "deep", X, label=label)
+    write_view(tmp_path, "raw", raw if sparse else X[:, ::-1], label=label)
+    write_view(tmp_path, "network", X[:, :1], label=label, objective=objective)
+    return tmp_path
+
+
+def predictions(miners: Path) -> Any:
+    return read(miners / PREDICTIONS).to_pandas()
+
+
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_numbers_are_predicted_as_numbers(outputs: int, tmp_path: Path) -> None:
+    truth = np.random.default_rng(1).normal(5, 3, (N, outputs))
+    label = np.array([" ".join(f"{v:.5f}" for v in row) for row in truth])
+    facts = run(world(tmp_path, label, "regression" if outputs == 1 else "forecasting"), tmp_path / "m", chosen=ALL)
+    table = predictions(tmp_path / "m")
+    held_out = truth[SPLIT != "train"]
+    assert json.loads((tmp_path / "m" / SUMMARY).read_text())["aim"] == "regression"
+    assert facts["skipped"] == {"logistic@raw": "it tells classes apart, and here are numbers"}
+    for key in ("linear@raw", "rbf@deep", "ridge@raw", "trees@deep"):
+        said = np.array(table[key].tolist()).reshape(len(held_out), -1)
+        assert said.shape[1] == outputs
+        assert np.abs(said - held_out).mean() < 0.6 * np.abs(held_out - held_out.mean(0)).mean(), key
+        view, miner = load_view(tmp_path, key.partition("@")[2]), load_miner(tmp_path / "m" / f"{key}.skops")
+        again = np.asarray(miner.predict(view, view.rows("val", "test"))).reshape(len(held_out), -1)
+        assert np.array_equal(again, said)
+    assert set(table["groups@deep"]) <= {str(i) for i in range(10)}
+    assert not any(c.endswith(".score") for c in table.columns)
+
+
+def test_two_classes_have_scores_that_rank_the_second_higher(tmp_path: Path) -> None:
+    label = np.array([str(i % 2) for i in range(N)])
+    run(world(tmp_path, label, "classification"), tmp_path / "m", chosen=ALL)
+    table = predictions(tmp_path / "m")
+    second = table["label"] == "1"
+    for key in ("linear@raw", "rbf@deep", "ridge@raw", "logistic@raw", "trees@deep"):
+        scores = table[f"{key}.score"]
+        assert scores.dtype == np.float64
+        assert scores[second].min() > scores[~second].max(), key
+        assert ((scores > 0) == (table[key] == "1")).all(), key
+    assert "groups@deep.score" not in table.columns
+
+
+def test_three_classes_have_no_scores(features: Path, tmp_path: Path) -> None:
+    run(features, tmp_path / "m")
+    assert not any(c.endswith(".score") for c in predictions(tmp_path / "m").columns)
+
+
+def test_without_labels_only_clusterers_run_and_the_others_say_so(tmp_path: Path) -> None:
+    lines: list[str] = []
+
+    class Heard(Progress):
+        def __call__(self, done: int, total: int, unit: str, note: str = "", always: bool = False) -> None:
+            lines.append(note)
+
+    world(tmp_path, np.array([None] * N), "autoencoder")
+    params = config.Mine(miners=ALL)
+    facts = mine(params=params, features=tmp_path, miners=tmp_path / "m", progress=Heard(quiet=True))
+    table = predictions(tmp_path / "m")
+    assert list(table.columns) == ["id", "split", "label", "groups@raw", "groups@deep"]
+    assert table["label"].isna().all()
+    assert set(facts["skipped"]) == {f"{n}@{v}" for n, m in ALL.items() for v in m.views if n != "groups"}
+    assert "there are no labels to learn" in lines[-1]
+    assert load_miner(tmp_path / "m" / "groups@deep.skops").estimator.n_clusters == 10
+    assert json.loads((tmp_path / "m" / SUMMARY).read_text())["aim"] == "clusters"
+
+
+def test_rows_without_a_label_are_not_fitted_on_but_judged_all_the_same(tmp_path: Path) -> None:
+    label = np.array([str(i % 2) for i in range(N)], dtype=object)
+    label[::5] = None
+    facts = run(world(tmp_path, label, "autoencoder"), tmp_path / "m", chosen=ALL)
+    train = SPLIT == "train"
+    assert facts["seconds_of"]["linear@deep"]["train_rows"] == (train & (np.arange(N) % 5 > 0)).sum()
+    assert facts["seconds_of"]["groups@deep"]["train_rows"] == train.sum()
+    table = predictions(tmp_path / "m")
+    assert len(table) == (~train).sum()
+    assert table["label"].isna().sum() == (~train & (np.arange(N) % 5 == 0)).sum()
+    assert set(table["linear@deep"]) == {"0", "1"}
+
+
+def test_sparse_features_are_for_linear_miners(tmp_path: Path) -> None:
+    label = np.array([str(i % 2) for i in range(N)])
+    facts = run(world(tmp_path, label, "classification", sparse=True), tmp_path / "m", chosen=ALL)
+    assert set(facts["skipped"]) == {"rbf@raw", "trees@raw"}
+    for key in ("linear@raw", "linear@raw+deep", "ridge@raw+deep"):
+        view, miner = load_view(tmp_path, key.partition("@")[2]), load_miner(tmp_path / "m" / f"{key}.skops")
+        held_out = view.rows("val", "test")
+        assert np.array_equal(miner.predict(view, held_out), predictions(tmp_path / "m")[key])
+    assert (predictions(tmp_path / "m")["linear@raw+deep"] == label[SPLIT != "train"]).mean() > 0.8
+
+
+def test_what_is_left_open_is_chosen_on_val_rows(tmp_path: Path) -> None:
+    """With one feature that tells and many that do not, strong regularisation is better; val rows see it."""
+    rng = np.random.default_rng(0)
+    n = 300
+    ids, split = (
+        np.array([f"r{i:03d}" for i in range(n)]),
+        np.array((["train"] * 4 + ["val"] * 4 + ["test"] * 2) * (n // 10)),
+    )
+    label = np.array([str(i % 2) for i in range(n)])
+    X = rng.normal(size=(n, 60))
+    X[:, 0] += 2.0 * (np.arange(n) % 2)
+    write_view(tmp_path, "deep", X, ids=ids, split=split, label=label)
+    open_ = {
+        "open": config.Miner(miner="linear_svm", views=("deep",)),
+        "null": config.Miner(miner="linear_svm", views=("deep",), params={"C": None}),
+        "given": config.Miner(miner="linear_svm", views=("deep",), params={"C": 1.0}),
+    }
+    train, val = split == "train", split == "val"
+    right = [
+        (
+            make_pipeline(StandardScaler(), LinearSVC(C=c)).fit(X[train], label[train]).predict(X[val]) == label[val]
+        ).sum()
+        for c in (0.001, 0.01, 0.1, 1.0)
+    ]
+    assert np.argmax(right) == 1
+    facts = run(tmp_path, tmp_path / "m", chosen=open_)
+    assert facts["chosen"] == {"open@deep": {"C": 0.01}, "null@deep": {"C": 0.01}}
+    assert load_miner(tmp_path / "m" / "open@deep.skops").estimator[-1].C == 0.01
+    assert load_miner(tmp_path / "m" / "open@deep.skops").estimator[-1].tol == 1e-4
+    write_view(tmp_path, "deep", X, ids=ids, split=np.where(split == "val", "test", split), label=label)
+    facts = run(tmp_path, tmp_path / "m", chosen=open_)
+    assert facts["chosen"] == {}
+    assert load_miner(tmp_path / "m" / "open@deep.skops").estimator[-1].C == 1.0
+
+
+@pytest.mark.parametrize(
+    ("objective", "label", "wanted"),
+    [
+        ("autoencoder", np.array([str(i % 3) for i in range(N)]), "classification"),
+        ("autoencoder", np.array([f"{i / 7:.3f}" for i in range(N)]), "regression"),
+        ("classification", np.array([f"{i / 7:.3f}" for i in range(N)]), "classification"),
+        ("regression", np.array([str(i % 3) for i in range(N)]), "regression"),
+        ("autoencoder", np.array([f"name {i}" for i in range(N)]), "classification"),
+        ("autoencoder", np.array(["same"] * N), "clusters"),
+        ("autoencoder", np.array([None] * N), "clusters"),
+    ],
+)
+def test_what_miners_learn_follows_from_objective_and_labels(
+    objective: str, label: np.ndarray, wanted: str, tmp_path: Path
+) -> None:
+    write_view(tmp_path, "deep", np.zeros((N, 2)), label=label)
+    assert aim(objective, load_view(tmp_path, "deep"), 0).aim == wanted
+
+
+def test_labels_that_are_no_numbers_are_refused_for_regression(tmp_path: Path) -> None:
+    write_view(tmp_path, "deep", np.zeros((N, 2)))
+    write_view(tmp_path, "network", np.zeros((N, 1)), objective="regression")
+    with pytest.raises(DeepmineError, match="its labels are not all 1 numbers"):
+        run(tmp_path, tmp_path / "m", chosen={"groups": config.Miner(miner="kmeans", views=("deep",))})

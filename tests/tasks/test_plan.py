@@ -11,7 +11,7 @@ import pytest
 
 from tasks import STAGES, config
 from tasks.errors import DeepmineError
-from tasks.plan import assign_shards, check_miners, plan
+from tasks.plan import assign_shards, check_miners, plan, stage_slice
 from tests.images import class_folders, noise, write_image
 
 
@@ -78,8 +78,10 @@ def test_the_plan_holds_what_each_stage_depends_on(tmp_path: Path) -> None:
     assert made["listing"]["rows"] == 6
     assert made["ingest"]["listing"] == made["listing"]
     assert {s for s in STAGES if "inputs" in made[s]} == set(STAGES) - {"mine", "evaluate"}
+    assert {s for s in STAGES if "objective" in made[s]} == {"validate", "train", "mine", "evaluate", "report"}
     for stage in STAGES:
-        assert made[stage]["params"] == config.plain(dataset)[stage]
+        values = made[stage]["params"]
+        assert config.parse(type(getattr(dataset, stage)), values, stage) == getattr(dataset, stage)
         assert len(made[stage]["code"]) == 64
     assert shards(pq.read_table(tmp_path / "l.parquet")) == {
         "a/00.png": 0, "a/01.png": 0, "a/02.png": 0, "b/00.png": 0, "b/01.png": 1, "b/02.png": 1,
@@ -98,11 +100,60 @@ def test_nothing_new_writes_nothing(tmp_path: Path) -> None:
 def test_only_what_depends_on_it_changes(tmp_path: Path) -> None:
     class_folders(tmp_path / "source", each=3)
     first, _ = run(tmp_path, make(tmp_path))
+    objective, _ = run(tmp_path, make(tmp_path, objective="autoencoder"))
+    assert {k for k in first if first[k] != objective[k]} == {"validate", "train", "mine", "evaluate", "report"}
     second, _ = run(tmp_path, make(tmp_path, train=config.Train(epochs=3)))
     assert {k for k in first if first[k] != second[k]} == {"train"}
     write_image(tmp_path / "source/a/new.png", noise(99))
     third, _ = run(tmp_path, make(tmp_path, train=config.Train(epochs=3)))
     assert {k for k in first if second[k] != third[k]} == {"ingest", "listing"}
+
+
+@pytest.mark.parametrize(
+    ("stage", "kind", "params"),
+    [
+        ("clean", "text", config.Clean(text=config.CleanText(lower=False))),
+        ("validate", "tabular", config.Validate(tabular=config.ValidTabular(max_missing=0.5))),
+        ("train", "audio", config.Train(encoders=config.Encoders(audio=config.CNN(dense=(3,))))),
+        ("train", "series", config.Train(augment=config.Augment(series=config.AugmentSeries(noise=0.5)))),
+    ],
+)
+def test_what_is_turned_for_another_modality_changes_nothing(
+    tmp_path: Path, stage: str, kind: Any, params: Any
+) -> None:
+    class_folders(tmp_path / "source", each=3)
+    first, _ = run(tmp_path, make(tmp_path))
+    assert run(tmp_path, make(tmp_path, **{stage: params}))[0] == first
+    inputs = {"x": config.Input(modality=kind)}
+    before, after = (
+        stage_slice(make(tmp_path, inputs=inputs, **more), stage, {})["params"] for more in ({}, {stage: params})
+    )
+    assert before != after
+
+
+@pytest.mark.parametrize("rows", [3, 3000])
+def test_of_a_table_the_listing_is_one_row(tmp_path: Path, rows: int) -> None:
+    (tmp_path / "rows.csv").write_text("age,label\n" + "".join(f"{i},{'ab'[i % 2]}\n" for i in range(rows)))
+    dataset = config.Dataset(
+        source=config.Source(path=str(tmp_path / "rows.csv")),
+        inputs={"table": config.Input(modality="tabular", columns=("age",))},
+    )
+    made, said = run(tmp_path, dataset)
+    assert (made["listing"]["rows"], said) == (1, [])
+    assert made["ingest"]["inputs"]["table"]["columns"] == ["age"]
+    with (tmp_path / "rows.csv").open("a") as file:
+        file.write("7,a\n")
+    again, _ = run(tmp_path, dataset)
+    assert {k for k in made if made[k] != again[k]} == {"ingest", "listing"}
+
+
+def test_where_rows_are_read_from_may_move(tmp_path: Path) -> None:
+    class_folders(tmp_path / "source", each=3)
+    first, _ = run(tmp_path, make(tmp_path))
+    (tmp_path / "source").rename(tmp_path / "elsewhere")
+    moved = config.Dataset(source=config.Source(path=str(tmp_path / "elsewhere")), ingest=config.Ingest(shard_rows=4))
+    second, _ = run(tmp_path, moved)
+    assert {k for k in first if first[k] != second[k]} == {"source"}
 
 
 def test_the_listing_is_kept_while_the_source_is_away(tmp_path: Path) -> None:

@@ -1,23 +1,28 @@
-"""The report of a small hostile dataset, made by the real stages: escaped, complete, and alone."""
+"""The page of a run: escaped, complete and alone, whatever its rows are and whatever the network was to learn."""
 
-import inspect
+import base64
 import json
 import re
 import shutil
 from html.parser import HTMLParser
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+import soundfile
 from PIL import Image
 
 from tasks import config
-from tasks.page import atlas, examples, quality, results, runs, words
-from tasks.page.pictures import sprite
+from tasks.page import atlas, captions, examples, forecasts, pictures, quality, results, runs, sounds, words
+from tasks.page.judged import Judged
 from tasks.progress import Progress
 from tasks.report import report
+from tasks.store import SUMMARY, read_manifest
+from tests.images import encode
+from tests.runs import STORES, finish
 
 OVERRIDE = "\u202e"
 LABELS = ["plain", f"<script>alert(1)</script>\"' {OVERRIDE}gnp.exe", "<img src=http://evil.example onerror=alert(1)>"]
@@ -25,95 +30,160 @@ MINERS = {
     "linear_svm": config.Miner(miner="linear_svm", views=("raw", "deep", "raw+deep")),
     "kmeans": config.Miner(miner="kmeans", views=("deep", "raw")),
 }
+SPLITS = ["train"] * 36 + ["val"] * 9 + ["test"] * 15
+Row = dict[str, Any]
 
 
 def hostile(i: int) -> str:
     return f"{i:02d} </script><script>alert({i})</script> \" onload=' {OVERRIDE}x"
 
 
-def write_source(folder: Path) -> Path:
+def dataset(inputs: dict[str, config.Input], **more: Any) -> config.Dataset:
+    return config.Dataset(
+        source=config.Source(path="/somewhere"), inputs=inputs, mine=config.Mine(miners=MINERS),
+        evaluate=config.Evaluate(resamples=100), **{"validate": config.Validate(max_rejected=0.2), **more},
+    )  # fmt: skip
+
+
+def stripes(i: int, seed: int = 0) -> np.ndarray:
+    """A grey (12, 12) picture of one of three kinds."""
+    pixels = np.random.default_rng([seed, i]).integers(0, 90, (12, 12))
+    pixels[:, 4 * (i % 3) : 4 * (i % 3) + 4] += 120
+    return pixels.astype(np.uint8)
+
+
+def image_rows() -> list[Row]:
     """60 images of three classes, one more that is broken, a copy, one without a label, and a test row's like."""
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    splits = ["train"] * 36 + ["val"] * 9 + ["test"] * 15
-    rows = []
-    for i, split in enumerate(splits):
-        pixels = rng.integers(0, 90, (12, 12))
-        pixels[:, 4 * (i % 3) : 4 * (i % 3) + 4] += 120
-        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{i}.png")
-        rows.append((hostile(i), f"{i}.png", LABELS[i % 3], split))
-    (folder / "60.png").write_bytes(b"no image")
-    shutil.copy(folder / "0.png", folder / "61.png")
-    darker = np.asarray(Image.open(folder / "47.png")) // 2
-    Image.fromarray(darker).save(folder / "63.png")
-    Image.fromarray(rng.integers(0, 90, (12, 12)).astype(np.uint8)).save(folder / "62.png")
-    rows += [
-        (hostile(60), "60.png", LABELS[0], "train"),
-        (hostile(61), "61.png", LABELS[0], "train"),
-        (hostile(62), "62.png", None, "train"),
-        (hostile(63), "63.png", LABELS[0], "train"),
+    rows = [
+        {"id": hostile(i), "split": split, "label": LABELS[i % 3], "image": encode(stripes(i))}
+        for i, split in enumerate(SPLITS)
     ]
-    table = pa.Table.from_pylist([dict(zip(("id", "path", "label", "split"), r, strict=True)) for r in rows])
-    pq.write_table(table, folder / "rows.parquet")
-    return folder / "rows.parquet"
+    more = [b"no image", rows[0]["image"], encode(stripes(62, seed=1)), encode(stripes(47) // 2)]
+    labels = [LABELS[0], LABELS[0], None, LABELS[0]]
+    return rows + [
+        {"id": hostile(60 + k), "split": "train", "label": labels[k], "image": item} for k, item in enumerate(more)
+    ]
+
+
+def text_rows() -> list[Row]:
+    said = {"ham": "see you at <b>noon</b> & bring tea", "spam": f"{OVERRIDE}WIN a </script> prize now " + "再见" * 300}
+    return [
+        {"id": f"m{i}", "split": split, "label": label, "words": {"body": f"{i} {said[label]}"}}
+        for i, split in enumerate(SPLITS) if (label := ["ham", "spam"][i % 2])
+    ]  # fmt: skip
+
+
+COLUMNS = ("age", "balance", f"{OVERRIDE}<b>kind_of_thing", *(f"c{i}" for i in range(9)))
+
+
+def table_row(i: int, told: float) -> Row:
+    rng = np.random.default_rng(i)
+    return dict(zip(COLUMNS, [i % 7, told, "abc"[i % 3] + "<i>", *rng.normal(size=9).round(2).tolist()], strict=True))
+
+
+def table_rows() -> list[Row]:
+    rows = [
+        {"id": f"t{i:02d}", "split": split, "label": "ny"[i % 2], "table": table_row(i, i % 2 + i / 1000)}
+        for i, split in enumerate(SPLITS)
+    ]
+    rows[3]["table"]["age"] = 99_999  # an outlier, which `clean` sets aside
+    return rows
+
+
+def sound_rows() -> list[Row]:
+    rows = []
+    for i, split in enumerate(SPLITS):
+        wav = BytesIO()
+        wave = (
+            np.sin(np.arange(22_050 // 2) * (i % 3 + 1) / 9) * 0.4 + np.random.default_rng(i).normal(size=11_025) / 99
+        )
+        soundfile.write(wav, wave, 22_050, format="WAV")
+        rows.append({"id": f"s{i}.wav", "split": split, "label": "abc"[i % 3], "audio": wav.getvalue()})
+    return [*rows, {**rows[0], "id": "copy.wav"}]
+
+
+def mixed_rows() -> list[Row]:
+    return [
+        {
+            "id": f"p{i}", "split": split, "label": "ab"[i % 2], "photo": encode(stripes(i)) if i % 3 else None,
+            "words": {"body": f"word{i % 2} number {i}"}, "facts": {"price": float(i), "colour": "red"},
+        }
+        for i, split in enumerate(SPLITS)
+    ]  # fmt: skip
+
+
+def number_rows() -> list[Row]:
+    return [
+        {"id": f"n{i:02d}", "split": split, "label": str(1000 + 37 * i % 400), "table": table_row(i, i)}
+        for i, split in enumerate(SPLITS)
+    ]
+
+
+def forecast_rows() -> list[Row]:
+    level = 10 + np.sin(np.arange(200) / 2)
+    return [
+        {
+            "id": f"w{i:02d}", "split": split, "label": " ".join(f"{v:.4f}" for v in level[2 * i + 20 : 2 * i + 24]),
+            "load": {"value": level[2 * i : 2 * i + 20].tolist()},
+        }
+        for i, split in enumerate(SPLITS)
+    ]  # fmt: skip
+
+
+TABLE = config.Input(modality="tabular", columns=COLUMNS, categorical=(COLUMNS[2],))
+WORDS = config.Input(modality="text", columns=("body",))
+FACTS = config.Input(modality="tabular", columns=("price", "colour"), categorical=("colour",))
+OUTLIERS = config.Clean(tabular=config.CleanTabular(outliers=config.Outliers(method="z_score", columns=("age",))))
+IMAGE = {"image": config.Input()}
+RUNS: dict[str, tuple[config.Dataset, list[Row]]] = {
+    "image": (dataset(IMAGE, validate=config.Validate(max_rejected=0.1, labels=tuple(LABELS))), image_rows()),
+    "text": (dataset({"words": WORDS}), text_rows()),
+    "tabular": (dataset({"table": TABLE}, clean=OUTLIERS), table_rows()),
+    "audio": (dataset({"audio": config.Input(modality="audio")}), sound_rows()),
+    "mixed": (dataset({"photo": config.Input(), "words": WORDS, "facts": FACTS}), mixed_rows()),
+    "numbers": (dataset({"table": TABLE}, objective="regression"), number_rows()),
+    "forecast": (
+        dataset({"load": config.Input(modality="series", columns=("value",))}, objective="forecasting"),
+        forecast_rows(),
+    ),
+    "unlabelled": (dataset(IMAGE), [row | {"label": None} for row in image_rows()[:60]]),
+    "hidden": (dataset(IMAGE, objective="autoencoder"), image_rows()[:60]),
+}
+
+
+class Made:
+    """The stores of each run, made when they are first asked for, and its page."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.pages: dict[str, str] = {}
+
+    def home(self, name: str) -> Path:
+        home = self.folder / name
+        if not home.exists():
+            home.mkdir()
+            finish(home, *RUNS[name])
+        return home
+
+    def page(self, name: str) -> str:
+        if name not in self.pages:
+            self.pages[name] = write(self.home(name), name)
+        return self.pages[name]
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the outputs of every stage before the report."""
-    from tasks.clean import clean
-    from tasks.evaluate import evaluate
-    from tasks.extract import extract
-    from tasks.ingest import ingest
-    from tasks.mine import mine
-    from tasks.plan import plan
-    from tasks.train import train
-    from tasks.validate import validate
-
-    home = tmp_path_factory.mktemp("made")
-    at = {name: home / name for name in STORES} | {"scratch": home / "scratch", "listing": home / "listing"}
-    dataset = config.Dataset(
-        source=config.Source(path=str(write_source(home / "source")), id="id", split="split"),
-        train=config.Train(encoder=config.CNN(channels=(4,), dense=(8,)), epochs=2, batch=16),
-        validate=config.Validate(max_rejected=0.1, labels=tuple(LABELS)),
-        mine=config.Mine(miners=MINERS),
-        evaluate=config.Evaluate(resamples=100),
-    )
-    plan(dataset=dataset, listing=at["listing"], plan=at["plan"], warn=pytest.fail)
-    facts: dict[str, object] = {}
-    warnings: list[str] = []
-    for stage in (ingest, validate, clean, train, extract, mine, evaluate):
-        known = {**at, "source": dataset.source, "inputs": dataset.inputs, "code": "code"}
-        known |= {"params": getattr(dataset, stage.__name__), "scratch": home / "scratch" / stage.__name__}
-        known |= {"progress": Progress(quiet=True), "warn": warnings.append}
-        facts[stage.__name__] = stage(**{name: known[name] for name in inspect.signature(stage).parameters})
-    assert len(warnings) == 1
-    at["records"].mkdir()
-    for name, found in facts.items():
-        record = {"stage": name, "dataset": "tiny", "began": "2026-01-02T03:04:05", "seconds": 1.5,
-                  "host": LABELS[1], "versions": {"numpy": "2.3.0"}, "facts": found}  # fmt: skip
-        (at["records"] / f"{name}.json").write_text(json.dumps(record))
-    return home
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return Made(tmp_path_factory.mktemp("made"))
 
 
-STORES = (
-    "plan", "raw", "unreadable", "rejected", "quality", "clean", "encoder", "features", "miners", "metrics",
-    "evaluation", "records",
-)  # fmt: skip
-
-
-def write(home: Path, index: Path | None = None) -> str:
-    index = index or home / "index.html"
-    params = config.Report(map_points=40, examples=3)
-    paths = {name: home / name for name in STORES}
-    facts = report(name="tiny", params=params, index=index, progress=Progress(quiet=True), **paths)
+def write(home: Path, name: str) -> str:
+    index, wanted = home / "index.html", RUNS[name][0]
+    facts = report(
+        name=name, params=config.Report(map_points=14, examples=3), inputs=wanted.inputs, objective=wanted.objective,
+        index=index, progress=Progress(quiet=True), **{store: home / store for store in STORES},
+    )  # fmt: skip
     assert facts["bytes"] == index.stat().st_size
     return index.read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def page(made: Path) -> str:
-    return write(made)
 
 
 class Reader(HTMLParser):
@@ -150,69 +220,207 @@ class Reader(HTMLParser):
             self.bare.append(data)
         self.texts.append(data)
 
+    def points(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.data["map-data"])
+        return found
 
-def test_the_page_asks_nothing_of_the_network(page: str) -> None:
+    def text(self) -> str:
+        return " ".join("".join(self.texts).split())
+
+
+def part(page: str, start: str, end: str) -> str:
+    return page[page.index(start) : page.index(end, page.index(start))]
+
+
+def gallery(page: str, title: str) -> str:
+    """The examples under one heading."""
+    return re.split("<h3>|</section>", page[page.index(f"<h3>{title}") + 4 :])[0]
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_page_is_alone_and_what_people_wrote_stays_text(made: Made, name: str) -> None:
+    page = made.page(name)
     reader = Reader(page)
     assert reader.links
     assert [u for u in reader.links if not re.match(r"data:|#|quality/[a-z]+/index\.html$", u)] == []
     assert not {"iframe", "object", "embed", "base", "form"} & set(reader.tags)
     assert "default-src 'none'" in page
     assert re.findall(r"url\((?!data:|\$)[^)]*\)", page.partition("</style>")[0]) == []
-
-
-def test_what_people_wrote_stays_text(page: str) -> None:
-    reader = Reader(page)
     assert reader.handlers == []
-    assert reader.tags.count("script") == 4  # curves, map, plotly, our own
+    assert reader.tags.count("script") == 5  # curves, sounds, map, plotly, our own
     assert reader.bare == []
-    text = "".join(reader.texts)
-    assert LABELS[1] in text
-    assert hostile(60) in text
-    points = json.loads(reader.data["map-data"])
-    assert set(points["labels"]) <= set(LABELS)
-    assert hostile(45) in points["ids"]
     assert not re.search("[<>&]", reader.data["map-data"] + reader.data["curves-data"])
+    assert len(page) < 15e6
 
 
-def test_the_page_says_what_was_found(page: str, made: Path) -> None:
-    text = "".join(Reader(page).texts)
-    verdict = json.loads((made / "evaluation").read_text())
+def test_labels_and_ids_of_strangers_are_shown_as_they_are(made: Made) -> None:
+    reader = Reader(made.page("image"))
+    assert LABELS[1] in reader.text()
+    assert hostile(60) in reader.text()
+    points = reader.points()
+    assert set(points["labels"]) <= set(LABELS)
+    assert set(points["ids"]) <= {hostile(i) for i in range(64)}
+
+
+def test_the_page_says_what_was_found(made: Made) -> None:
+    page, text = made.page("image"), Reader(made.page("image")).text()
+    verdict = json.loads((made.home("image") / "evaluation").read_text())
     assert verdict["fusion"]["sentence"] in text
     for reason in ("not an image", "copy", "label missing"):
         assert f"{reason}: 1 row" in text
     assert "64 items were found" in text
-    assert "61 rows were accepted and 3 quarantined" in " ".join(text.split())
-    assert "deepmine run tiny" in text
+    assert "61 rows were accepted and 3 quarantined" in text
+    assert "deepmine run image" in text
     assert 'href="quality/rows/index.html"' in page
     assert text.count("cluster ") >= 3
 
 
-def test_rejected_rows_have_pictures_and_unreadable_ones_none(page: str) -> None:
-    start = page.index("Quarantine</h3>")
-    part = page[start : page.index("Near-duplicates</h3>")]
-    assert part.count("<img") == 2
-    assert part.count("no picture") == 1
+def test_rejected_rows_are_shown_and_unreadable_ones_not(made: Made) -> None:
+    shown = part(made.page("image"), "Quarantine</h3>", "Near-duplicates</h3>")
+    assert shown.count("<img") == 2
+    assert shown.count("not shown") == 1
 
 
-def test_near_duplicates_are_shown_in_pairs(page: str) -> None:
-    start = page.index("Near-duplicates</h3>")
-    part = page[start : page.index("Accepted rows of each class")]
-    assert "1 of the 15 test rows has its like in train or val" in part
-    assert part.count("<img") == 2
-    assert "test and train" in part
-    text = "".join(Reader(part).texts)
-    assert hostile(47)[:39] in text
-    assert hostile(63)[:39] in text
+def test_rows_that_cleaning_set_aside_are_shown(made: Made) -> None:
+    shown = part(made.page("tabular"), "Quarantine</h3>", "Accepted rows")
+    assert "set aside by clean" in shown
+    assert "99999" in shown
+    text = Reader(made.page("tabular")).text()
+    assert "59 rows were accepted and 1 quarantined" in text
+
+
+def test_near_duplicates_are_shown_in_pairs(made: Made) -> None:
+    page = made.page("image")
+    shown = part(page, "Near-duplicates</h3>", "Accepted rows of each class")
+    assert "1 of the 15 test rows has its like in train or val" in shown
+    assert shown.count("<img") == 2
+    assert "test and train" in shown
+    for i in (47, 63):
+        assert captions.middle(hostile(i), 28) in Reader(shown).text()
     assert 'href="#near-duplicates"' in page[: page.index("</header>")]
 
 
-def test_the_same_run_gives_the_same_page(page: str, made: Path) -> None:
-    assert write(made) == page
+def test_where_near_duplicates_are_not_looked_for_nothing_is_said_of_them(made: Made) -> None:
+    assert "ear-duplicates" not in Reader(made.page("text")).text()
 
 
-def altered(made: Path, tmp_path: Path) -> Path:
+def test_the_same_run_gives_the_same_page(made: Made) -> None:
+    first = made.page("audio")
+    assert write(made.home("audio"), "audio") == first
+
+
+def test_text_is_shown_as_text_and_cut(made: Made) -> None:
+    page = made.page("text")
+    shown = gallery(page, "Typical")
+    assert "see you at &lt;b&gt;noon&lt;/b&gt; &amp; bring tea" in shown
+    assert "再见再见" in shown
+    assert 100 < max(len(t) for t in Reader(shown).texts) <= 360
+    [words] = Reader(page).points()["inputs"]
+    assert words["sprite"] is None
+    assert len(words["texts"]) == 14
+    assert "<img" not in shown
+
+
+def test_a_table_row_is_a_small_table_of_what_a_person_wrote(made: Made) -> None:
+    shown = gallery(made.page("tabular"), "Typical")
+    assert shown.count('<table class="cells"') == 2 * shown.count("<figure>")  # the first columns, and the rest
+    assert "4 more columns" in shown
+    assert "<td><bdi>a&lt;i&gt;</bdi></td>" in shown
+    assert "&lt;b&gt;kind_<wbr>of_<wbr>thing" in shown
+    [table] = Reader(made.page("tabular")).points()["inputs"]
+    assert table["cells"][0][0][0] == "age"
+    assert table["more"] == [0] * 14
+
+
+def test_a_column_that_gives_the_label_away_stands_at_the_top(made: Made) -> None:
+    page = made.page("tabular")
+    shown = part(page, 'id="leaks"', 'id="fusion"')
+    assert "The column &#39;balance&#39; alone tells the label" in shown
+    assert 'id="leaks"' not in made.page("text")
+
+
+def test_sounds_can_be_heard_and_are_small(made: Made) -> None:
+    page = made.page("audio")
+    heard = json.loads(Reader(page).data["sounds-data"])
+    places = [int(k) for k in re.findall(r'<audio controls[^>]* data-sound="(\d+)"', page)]
+    assert set(places) == set(range(len(heard)))
+    assert len(heard) > 9
+    wave, rate = soundfile.read(BytesIO(base64.b64decode(heard[0].partition(",")[2])))
+    assert rate <= 8000
+    assert wave.shape == (rate // 2,)
+    assert 0.2 < np.abs(wave).max() < 0.6
+    assert "<audio" in part(page, "Quarantine</h3>", "Accepted rows")
+    [audio] = Reader(page).points()["inputs"]
+    assert audio["sprite"]["width"] > audio["sprite"]["height"]
+    assert "media-src data:" in page
+
+
+def test_every_input_of_a_row_is_shown_and_a_missing_one_named(made: Made) -> None:
+    page = made.page("mixed")
+    shown = gallery(page, "Typical")
+    for what in ("<img", 'class="cells"', 'class="text"', "<bdi>photo</bdi> <span", "missing"):
+        assert what in shown
+    photo, text, facts = Reader(page).points()["inputs"]
+    assert [i["name"] for i in (photo, text, facts)] == ["photo", "words", "facts"]
+    assert 0 < sum(photo["has"]) < 14
+    assert sum(text["has"]) == sum(facts["has"]) == 14
+    assert "One network with a branch for each input" in page
+
+
+def test_numbers_are_shown_beside_what_was_predicted(made: Made) -> None:
+    page = made.page("numbers")
+    points = Reader(page).points()
+    assert points["labels"] == []
+    assert points["wrong"] == []
+    assert [f["name"] for f in points["facts"]] == ["true", "predicted", "error"]
+    assert len(points["number"]) == 14
+    assert points["ends"][0] < points["ends"][1]
+    assert gallery(page, "Closest to the truth").count('<p class="of">') == examples.PARTS
+    errors = [abs(number(e)) for e in re.findall(r"error <b><bdi>([^<]*)", gallery(page, "Furthest off"))]
+    assert len(errors) == 6
+    assert errors == sorted(errors, reverse=True)
+    assert 'id="confusion"' not in page
+    assert "<h3>Accepted rows</h3>" in page
+
+
+def number(text: str) -> float:
+    return float(text.replace("−", "-").replace(",", ""))
+
+
+def test_forecasts_are_drawn_with_the_steps_before_them(made: Made) -> None:
+    page = made.page("forecast")
+    shown = gallery(page, "From the best forecast to the worst")
+    assert shown.count("<svg") == shown.count("<figure>") == 3
+    assert shown.count('class="seen"') == shown.count("<polyline") // 3 + 1  # one more in the key
+    errors = [number(e) for e in re.findall(r"RMSE <b><bdi>([^<]*)", shown)]
+    assert errors == sorted(errors)
+    assert "<svg" in gallery(page, "<bdi>kmeans")
+    assert Reader(page).points()["coloured"] == "true value"
+
+
+def test_without_labels_clusters_colour_the_map(made: Made) -> None:
+    points = Reader(made.page("unlabelled")).points()
+    assert points["coloured"] == "cluster"
+    assert points["labels"] == sorted(points["labels"], key=int)
+    assert [f["name"] for f in points["facts"]] == ["reconstruction error", "cluster"]
+    errors = [
+        number(e) for e in re.findall(r"error <b><bdi>([^<]*)", gallery(made.page("unlabelled"), "Unlike the rest"))
+    ]
+    assert len(errors) == 6
+    assert errors == sorted(errors, reverse=True)
+    assert "No view saw a label." in Reader(made.page("unlabelled")).text()
+
+
+def test_labels_that_the_network_did_not_see_colour_the_map(made: Made) -> None:
+    points = Reader(made.page("hidden")).points()
+    assert points["coloured"] == "label"
+    assert set(points["labels"]) <= set(LABELS)
+    assert points["wrong"] == []
+
+
+def altered(made: Made, tmp_path: Path) -> Path:
     home = tmp_path / "altered"
-    shutil.copytree(made, home)
+    shutil.copytree(made.home("image"), home)
     return home
 
 
@@ -220,40 +428,63 @@ def edit(path: Path, **changes: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-def test_missing_and_damaged_records_are_shown_as_unknown(made: Path, tmp_path: Path) -> None:
+def test_missing_and_damaged_records_are_shown_as_unknown(made: Made, tmp_path: Path) -> None:
     home = altered(made, tmp_path)
     (home / "records" / "train.json").write_text("{")
-    assert "1.5" in write(home)
+    assert "1.5" in write(home, "image")
     shutil.rmtree(home / "records")
-    assert "all stages together</dt><dd>–" in write(home)
+    assert "all stages together</dt><dd>–" in write(home, "image")
 
 
-def test_no_clusterers_no_val_rows_and_no_docs(made: Path, tmp_path: Path) -> None:
+def test_no_clusterers_no_val_rows_and_no_docs(made: Made, tmp_path: Path) -> None:
     home = altered(made, tmp_path)
     edit(home / "evaluation", clusters={})
     shutil.rmtree(home / "quality")
     history = json.loads((home / "encoder" / "history.json").read_text())
     bare = [{**epoch, "val_loss": None, "val_accuracy": None} for epoch in history]
     (home / "encoder" / "history.json").write_text(json.dumps(bare))
-    page = write(home)
+    page = write(home, "image")
     assert "No clusterer was fitted." in page
     assert "There are no val rows" in page
     assert "Data Docs" not in page
-    assert json.loads(Reader(page).data["curves-data"])["loss"]["val"] == []
+    assert [chart["val"] for chart in json.loads(Reader(page).data["curves-data"])["charts"]] == [[], []]
+
+
+def test_rows_are_counted_as_they_came_out_of_clean(made: Made) -> None:
+    home = made.home("tabular")
+    summary = json.loads((home / "rejected" / SUMMARY).read_text())
+    assert read_manifest(home / "clean").rows == summary["accepted"] - 1
+    rows = pa.table({"split": ["train", "test", "train"], "label": ["a", "a", None]})
+    found = quality.splits(rows, ["a", "b"])
+    assert [r["counts"] for r in found["rows"]] == [[1, 0, 1], [0, 0, 0]]
+    assert (found["totals"], found["total"]) == ([2, 0, 1], 3)
 
 
 def test_the_rate_of_a_stage_is_its_rows_or_what_it_measured() -> None:
     records = {
         "clean": {"seconds": 2.0, "facts": {"rows": 50}},
-        "train": {"seconds": 9.0, "facts": {"rows": 50, "images_per_second": 70}},
+        "train": {"seconds": 9.0, "facts": {"rows": 50, "rows_per_second": 70}},
         "mine": {"seconds": 0.0, "facts": {"rows": 50}},
     }  # fmt: skip
     assert [line["rate"] for line in runs.times(records, ("ingest", *records))] == [None, 25, 70, None]
 
 
-def test_the_links_follow_the_place_of_the_page(made: Path) -> None:
-    [first, _] = quality.data_docs(made / "quality", made / "elsewhere" / "index.html")
-    assert first["href"] == "../quality/classes/index.html"
+def test_curves_show_whatever_an_epoch_measured() -> None:
+    history = [
+        {"epoch": 1, "lr": 0.1, "train_loss": 2.0, "val_loss": 3.0, "train_accuracy": None, "val_r2": 0.5},
+        {"epoch": 2, "lr": 0.1, "train_loss": float("nan"), "val_loss": 1.0, "train_accuracy": None, "val_r2": 0.75},
+    ]
+    found = runs.curves(history)
+    assert [(c["title"], c["train"], c["val"]) for c in found["charts"]] == [
+        ("Loss", [2.0, None], [3.0, 1.0]),
+        ("R²", [], [0.5, 0.75]),
+    ]
+    assert found["best"] == {"epoch": 2, "told": [("loss", "1"), ("R²", "0.75")]}
+
+
+def test_the_links_follow_the_place_of_the_page(made: Made) -> None:
+    found = quality.data_docs(made.home("image") / "quality", made.folder / "elsewhere" / "index.html")
+    assert "../image/quality/classes/index.html" in [doc["href"] for doc in found]
 
 
 @pytest.mark.parametrize(
@@ -268,6 +499,11 @@ def test_the_links_follow_the_place_of_the_page(made: Path) -> None:
         (str(words.bdi("<b>")), "<bdi>&lt;b&gt;</bdi>"), (str(words.bdi(0)), "<bdi>0</bdi>"),
         (words.flatten({"a": {"b": [1, True]}, "c": None, "d": {}}),
          [("a.b", "[1, true]"), ("c", "null"), ("d", "{}")]),
+        (captions.short("one two  three\n\0four", 14), "one two three…"), (captions.short("one two", 20), "one two"),
+        (captions.short("x" * 30, 10), "x" * 9 + "…"), (captions.short("one two three", 11), "one two…"),
+        (captions.middle("train/airplane/0058.jpg", 14), "train…0058.jpg"), (captions.middle("a.jpg", 14), "a.jpg"),
+        (str(captions.joints("fire-engine_<2>")), "<bdi>fire-<wbr>engine_<wbr>&lt;2&gt;</bdi>"),
+        (captions.values([1.5, -2, 3, 4, 5]), "1.5, −2, 3, 4, …"), (captions.value(float("nan")), "–"),
     ],
 )  # fmt: skip
 def test_words(text: object, wanted: object) -> None:
@@ -285,28 +521,80 @@ def test_a_map_of_any_size(rows: int, width: int, method: str) -> None:
     assert np.isfinite(atlas.layout(np.ones_like(X), 0)[0]).all()
 
 
-def judged(truth: str, predicted: str) -> examples.Judged:
+def judged(truth: str, predicted: str) -> Judged:
+    """Rows r0, r1, ... of the classes a and b, on each of which the network is surer than on the one before."""
     n = len(truth)
-    return examples.Judged(
-        np.array([f"r{i}" for i in range(n)]), np.array(list(truth)), np.array(list(predicted)),
-        np.linspace(0.5, 0.9, n), np.arange(n, dtype=np.float32)[:, None],
-    )  # fmt: skip
+    sure = np.linspace(0.6, 0.9, n)
+    said = np.array([[p, 1 - p] if w == "a" else [1 - p, p] for p, w in zip(sure, predicted, strict=True)])
+    ids = np.array([f"r{i}" for i in range(n)])
+    X = np.arange(n, dtype=np.float32)[:, None]
+    return Judged("classification", ids, np.array(list(truth)), said, X, None, np.array(["a", "b"]))
+
+
+def items(group: dict[str, Any]) -> list[str]:
+    return [item["id"] for item in group["items"]]
 
 
 def test_examples_are_the_surest() -> None:
     rows = judged("aaabb", "aabba")
-    assert [[i["id"] for i in g["items"]] for g in examples.typical(rows, 1)] == [["r1"], ["r3"]]
-    assert [i["id"] for i in examples.confused(rows, 2)] == ["r4", "r2"]
+    assert [items(g) for g in examples.typical(rows, 1)["groups"]] == [["r1"], ["r3"]]
+    [group] = examples.confused(rows, 2)["groups"]
+    assert items(group) == ["r4", "r2"]
+    assert examples.confused(judged("ab", "ab"), 2)["groups"] == []
 
 
 def test_a_cluster_shows_the_rows_at_its_middle() -> None:
     rows = judged("aaabb", "aaabb")
     found = examples.centres(rows, dict(zip(rows.ids.tolist(), "0" * 4 + "1", strict=True)), 2)
-    assert [(g["cluster"], g["rows"], g["label"], g["share"]) for g in found] == [
-        ("0", 4, "a", 0.75),
-        ("1", 1, "b", 1.0),
+    assert [(g["label"], g["told"].translate({0x2068: "", 0x2069: ""})) for g in found] == [
+        ("0", "75.0 % “a”, 4 rows"),
+        ("1", "100 % “b”, 1 rows"),
     ]
-    assert [i["id"] for i in found[0]["items"]] == ["r1", "r2"]
+    assert items(found[0]) == ["r1", "r2"]
+
+
+def test_labels_as_good_as_one_a_row_do_not_colour_a_map() -> None:
+    def rows(truth: list[str]) -> Judged:
+        n = len(truth)
+        return Judged("autoencoder", np.arange(n).astype(str), np.array(truth), np.ones((n, 1)), np.ones((n, 1)), None,
+                      np.empty(0, str))  # fmt: skip
+
+    assert not rows([str(i) for i in range(90)]).labelled
+    assert rows([str(i % 45) for i in range(90)]).labelled
+    assert rows(["a", "b", ""]).labelled
+    assert not rows(["", ""]).labelled
+
+
+def predicted(truth: list[float], said: list[float], objective: str = "regression") -> Judged:
+    n = len(truth)
+    numbers, ids = np.array(truth)[:, None], np.array([f"r{i}" for i in range(n)])
+    labels = np.array([str(v) for v in truth])
+    return Judged(objective, ids, labels, np.array(said)[:, None], np.zeros((n, 1)), numbers, np.empty(0, str))
+
+
+def test_numbers_are_ranked_by_their_errors() -> None:
+    rows = predicted([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], [0.1, 1, 2.2, 3, 4, 5, 6, 7.3, 8, 5])
+    [group] = examples.far_off(rows, 2)["groups"]
+    assert items(group) == ["r9", "r7"]
+    assert [t["text"] for t in group["items"][0]["told"]] == ["9", "5", "−4"]
+    near = examples.nearest(rows, 1)["groups"]
+    assert [items(g) for g in near] == [["r1"], ["r3"], ["r4"], ["r6"], ["r8"]]
+    assert [items(g) for g in examples.nearest(predicted([3, 3], [3, 4]), 1)["groups"]] == [["r0"]]
+    assert items(examples.spread(rows, 3)["groups"][0])[-1] == "r9"
+
+
+def test_a_forecast_is_drawn_in_as_many_panels_as_it_has_channels() -> None:
+    window = np.stack([np.arange(30.0), np.full(30, 5.0)], 1)
+    svg = str(forecasts.draw(window, np.arange(6.0), np.arange(6.0) + 1))
+    assert svg.count("<polyline") == 6
+    seen = re.findall(r'class="seen" points="([^"]*)"', svg)[0].split()
+    assert len(seen) == forecasts.LEAST
+    heights = [float(p.split(",")[1]) for p in seen]
+    assert heights == sorted(heights, reverse=True)  # a rising series rises
+    truth = re.findall(r'class="truth" points="([^"]*)"', svg)[0].split()
+    assert truth[0] == seen[-1]
+    assert len(truth) == 4
+    assert "nan" not in str(forecasts.draw(None, np.array([1.0, np.nan]), np.array([1.0, 1.0])))
 
 
 def test_many_classes_are_listed_in_pairs() -> None:
@@ -321,7 +609,25 @@ def test_many_classes_are_listed_in_pairs() -> None:
 
 def test_a_sprite_keeps_the_place_of_each_row() -> None:
     red, wide = Image.new("RGB", (10, 10), "red"), Image.new("RGB", (96, 48), "blue")
-    sheet = sprite([red, None, wide])
+    sheet = pictures.sprite([red, None, wide], 48)
     assert sheet is not None
-    assert (sheet["side"], sheet["columns"]) == (48, 2)
-    assert sprite([None]) is None
+    assert (sheet["width"], sheet["height"], sheet["columns"]) == (48, 24, 2)
+    drawn = Image.open(BytesIO(base64.b64decode(sheet["uri"].partition(",")[2]))).convert("RGB")
+    assert drawn.size == (96, 48)
+    colours = [drawn.getpixel(place) for place in ((24, 12), (72, 12), (24, 36))]
+    assert [np.argmax(c) if max(c) - min(c) > 50 else None for c in colours] == [0, None, 2]
+    assert wide.size == (96, 48)
+    assert pictures.sprite([None], 48) is None
+
+
+def test_many_pictures_are_smaller_and_many_sounds_shorter() -> None:
+    assert pictures.side(192, 10) == 192
+    assert pictures.SMALLEST <= pictures.side(192, 5000) < 60
+    wav = BytesIO()
+    soundfile.write(wav, np.zeros((16_000 * 12, 2)), 16_000, format="WAV")
+    few, seconds = sounds.embed([wav.getvalue()])
+    assert (len(few), seconds) == (1, 10.0)
+    assert len(base64.b64decode(few[0].partition(",")[2])) == 44 + 2 * 8000 * 10
+    many, seconds = sounds.embed([wav.getvalue()] * (sounds.MOST + 5))
+    assert (len(many), seconds) == (sounds.MOST, sounds.SHORTEST)
+    assert sum(map(len, many)) < 6e6

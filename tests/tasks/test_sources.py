@@ -1,15 +1,23 @@
 """Folders and tables of every shape a person may have, and the ways their files are unusable."""
 
 import os
+import re
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.config import Source
+from tasks import sources
+from tasks.config import Input, Join, Source
 from tasks.errors import DeepmineError
-from tasks.sources import LISTING, Unreadable, exists, listing, read_bytes
+from tasks.sources import LISTING, Unreadable, exists, read_bytes
+
+IMAGE = {"image": Input()}
+
+
+def listing(source: Source, inputs: dict[str, Input] = IMAGE) -> pa.Table:
+    return sources.listing(source, inputs)
 
 
 def fill(root: Path, *names: str) -> Source:
@@ -73,14 +81,69 @@ def test_an_empty_class_folder(tmp_path: Path, extra: str) -> None:
 def test_nothing_to_list(tmp_path: Path) -> None:
     with pytest.raises(DeepmineError, match=r"holds no items. Expected one folder per class"):
         listing(Source(path=str(tmp_path)))
-    with pytest.raises(DeepmineError, match="holds files but no class folders"):
-        listing(fill(tmp_path, "1.png"))
     with pytest.raises(DeepmineError, match="no such file or folder"):
         listing(Source(path=str(tmp_path / "away")))
+    fill(tmp_path, "1.png")
     with pytest.raises(DeepmineError, match=r"neither a folder nor a .csv or .parquet file"):
         listing(Source(path=str(tmp_path / "1.png")))
     assert exists(Source(path=str(tmp_path)))
     assert not exists(Source(path=str(tmp_path / "away")))
+    assert not exists(Source(path=str(tmp_path), join=Join(path=str(tmp_path / "away.csv"), on="id")))
+
+
+def test_files_without_class_folders_have_no_label(tmp_path: Path) -> None:
+    source = fill(tmp_path, "1.png", "2.png", ".hidden")
+    assert rows(source, "id", "label", "split") == [("1.png", None, None), ("2.png", None, None)]
+    source = fill(tmp_path / "splits", "train/1.png", "test/deep/2.png", "test/deep/3.png")
+    assert rows(source, "id", "label", "split") == [
+        ("test/deep/2.png", "deep", "test"),
+        ("test/deep/3.png", "deep", "test"),
+        ("train/1.png", None, "train"),
+    ]
+
+
+def test_names_that_say_label_group_and_split(tmp_path: Path) -> None:
+    fill(tmp_path, "3_theo_0.wav", "3_theo_12.wav", "7_anna_4.wav", "deep/7_anna_40.wav", "notes.txt")
+    pattern = r"(?P<label>\d)_(?P<group>[a-z]+)_(?:(?P<test>[0-4])|\d+)\.wav"
+    source = Source(path=str(tmp_path), pattern=pattern)
+    assert rows(source, "id", "label", "group", "split") == [
+        ("3_theo_0.wav", "3", "theo", "test"),
+        ("3_theo_12.wav", "3", "theo", None),
+        ("7_anna_4.wav", "7", "anna", "test"),
+        ("deep/7_anna_40.wav", "7", "anna", None),
+        ("notes.txt", None, None, None),
+    ]
+    assert unreadable(source, "notes.txt") == "name does not match the pattern"
+    assert read_bytes(source, "7_anna_4.wav") == b"7_anna_4.wav"
+    assert sources.official(source, IMAGE, listing(source)) == {"test"}
+
+
+def test_a_pattern_beside_class_folders(tmp_path: Path) -> None:
+    fill(tmp_path, "train/cat/p1_1.png", "test/dog/p2_7.png")
+    source = Source(path=str(tmp_path), pattern=r"/(?P<group>p\d)_")
+    assert rows(source, "label", "group", "split") == [("dog", "p2", "test"), ("cat", "p1", "train")]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "says"),
+    [
+        ("(", "is no regular expression"),
+        ("(?P<lable>.)", "the group 'lable' says nothing. Did you mean 'label'"),
+        (".*", "names nothing"),
+    ],
+)
+def test_patterns_that_are_refused(tmp_path: Path, pattern: str, says: str) -> None:
+    fill(tmp_path, "1.png")
+    with pytest.raises(DeepmineError, match=re.escape(says)):
+        listing(Source(path=str(tmp_path), pattern=pattern))
+
+
+def test_what_a_folder_cannot_be(tmp_path: Path) -> None:
+    source = fill(tmp_path, "a/1.png")
+    with pytest.raises(DeepmineError, match=r"a folder has files and no columns \(age, of input 'table'\)"):
+        listing(source, IMAGE | {"table": Input(modality="tabular", columns=("age",))})
+    with pytest.raises(DeepmineError, match="need a table"):
+        listing(Source(path=str(tmp_path), join=Join(path=str(tmp_path), on="x")))
 
 
 def test_unicode_and_newline_names(tmp_path: Path) -> None:
@@ -155,31 +218,106 @@ def test_parquet_tables_with_numbers_for_labels(tmp_path: Path) -> None:
     ("text", "keys", "says"),
     [
         ("path,lable\n1,a\n", {}, r"no column 'label' \(the label\)\. Did you mean 'lable'\?"),
-        ("file,label\n1,a\n", {}, r"no column 'path' \(the path\)"),
+        ("file,label\n1,a\n", {}, r"no column 'path' \(the input 'image'\)"),
         ("path,label,Patient\n1,a,b\n", {"group": "patient"}, r"\(the group\)\. Did you mean 'Patient'\?"),
+        ("path,label\n1,a\n", {"label": "kind"}, r"no column 'kind' \(the label\)"),
         ("path,label,path\n1,a,2\n", {}, "two columns are named 'path'"),
-        ("path,label\n1,a\n2,b\n1,a\n", {}, "rows 2 and 4 have the same id '1'"),
-        ("path,label\nx/../1,a\n./1,a\n", {}, "rows 2 and 3 have the same id '1'"),
-        ("path,label,key\n1,a,k\n2,b,k\n", {"id": "key"}, "rows 2 and 3 have the same id 'k'"),
-        ("path,label,key\n1,a,k\n2,b,\n", {"id": "key"}, "row 3: the id is empty"),
-        ("path,label\n1,a\n,b\n", {}, "row 3: the path is empty"),
-        ("path,label,fold\n1,a,train\n2,b,third\n", {"split": "fold"}, "row 3: 'third' is no split"),
-        ("path,label\n", {}, "holds no items"),
-        ("", {}, "cannot be read"),
-        ("path,label\n1,a,b\n", {}, "cannot be read"),
-        ("path,label\n1,größe\n".encode("latin-1"), {}, "cannot be read"),
-        ("path,label,größe\n1,a,3\n".encode("latin-1"), {}, "cannot be read"),
+        ("path,label,fold\n1,a,train\n2,b,third\n", {"split": "fold"}, "rows.csv:3: 'third' is no split"),
+        ("path,label\n", {}, "a header and no rows"),
+        ("", {}, "an empty file"),
+        ("path,label\n1,a,b\n", {}, r"its header has 2 names \(path, label\), but its rows have 3 cells"),
+        ('path,label\n1,"a\n2,b\n', {}, "rows.csv:2: a quote is opened in this row and not closed"),
+        ("path,label\n1,a\n", {"split_by": "time"}, "needs source.time"),
+        ("path,label,s\n1,a,train\n", {"split_by": "time", "time": "s", "split": "s"}, "exclude each other"),
     ],
 )
 def test_tables_that_are_refused(tmp_path: Path, text: str | bytes, keys: dict[str, str], says: str) -> None:
     with pytest.raises(DeepmineError, match=says) as caught:
         listing(table(tmp_path, text, **keys))
-    assert str(caught.value).startswith(str(tmp_path / "rows.csv"))
+    assert str(tmp_path / "rows.csv") in str(caught.value) or str(caught.value).startswith("rows.csv:")
+
+
+@pytest.mark.parametrize(
+    ("text", "keys", "faults"),
+    [
+        ("path,label\n1,a\n2,b\n1,a\n", {}, {"rows.csv:4": ("duplicate id", "'1' stands above too")}),
+        ("path,label\nx/../1,a\n./1,a\n", {}, {"rows.csv:3": ("duplicate id", "'1' stands above too")}),
+        ("path,label,key\n1,a,k\n2,b,k\n", {"id": "key"}, {"rows.csv:3": ("duplicate id", "'k' stands above too")}),
+        ("path,label,key\n1,a,k\n2,b,\n", {"id": "key"}, {"rows.csv:3": ("id missing", "column 'key'")}),
+        ("path,label\n1,a\n,b\n", {}, {"rows.csv:3": ("path missing", "column 'path'")}),
+        ("path,label\n1,a\n2\n", {}, {"rows.csv:3": ("wrong number of cells", "1 instead of 2: '2'")}),
+        ("path,label,fold\n1,a,\n", {"split": "fold"}, {}),
+        ("path,label\n1,gr\u00f6\u00dfe\n".encode("latin-1"), {}, {}),
+    ],
+)
+def test_rows_that_cannot_be_used_are_listed_and_set_aside(
+    tmp_path: Path, text: str | bytes, keys: dict[str, str], faults: dict[str, tuple[str, str]]
+) -> None:
+    source = table(tmp_path, text, **keys)
+    found = dict(rows(source, "id", "path"))
+    assert len(found) == len(text.splitlines()) - 1
+    assert {name for name in found if name and name.startswith("rows.csv:")} == faults.keys()
+    for name, (reason, detail) in faults.items():
+        with pytest.raises(Unreadable) as caught:
+            read_bytes(source, str(found[name]))
+        assert (caught.value.reason, caught.value.detail) == (reason, detail)
+
+
+def test_several_inputs_of_a_table_of_paths(tmp_path: Path) -> None:
+    fill(tmp_path, "1.png", "3.wav")
+    source = table(
+        tmp_path, "pic,sound,about,age,label\n1.png,3.wav,NA,007,x\n,3.wav,words,,y\n2.png,,,,x\n1.png,,,,x\n"
+    )
+    inputs = {
+        "image": Input(columns=("pic",)),
+        "audio": Input(modality="audio", columns=("sound",)),
+        "text": Input(modality="text", columns=("about",)),
+        "table": Input(modality="tabular", columns=("age",)),
+    }
+    found = listing(source, inputs).to_pylist()
+    assert [(r["id"], r["path"], r["size"], r["label"]) for r in found] == [
+        ("1.png", "1.png", 10, "x"),
+        ("2.png", "2.png", -1, "x"),
+        ("rows.csv:3", None, 5, "y"),
+        ("rows.csv:5", "rows.csv:5: duplicate id: '1.png' stands above too", -1, "x"),
+    ]
+    values = sources.values(source, inputs)
+    assert values is not None
+    assert values.to_pylist() == [
+        {"id": "1.png", "pic": "1.png", "sound": "3.wav", "about": "NA", "age": "007"},
+        {"id": "rows.csv:3", "pic": None, "sound": "3.wav", "about": "words", "age": None},
+        {"id": "2.png", "pic": "2.png", "sound": None, "about": None, "age": None},
+    ]
+    assert sources.values(source, {"image": Input(columns=("pic",))}) is None
+    os.utime(source.path, ns=(1, 2**61))
+    changed = listing(source, inputs)["mtime_ns"].to_pylist()
+    assert changed[:3] == [2**61] * 3, "a changed value is seen, although no file has changed"
+
+
+def test_what_is_listed_an_item_each(tmp_path: Path) -> None:
+    folder, rows_ = fill(tmp_path, "a/1"), table(tmp_path, "path,label\n1,a\n")
+    text, cells = Input(modality="text"), Input(modality="tabular")
+    assert sources.by_item(folder, {"text": text})
+    assert sources.by_item(rows_, {"text": text, "image": Input()})
+    assert not sources.by_item(rows_, {"text": text, "table": cells})
+    assert sources.uses_files(folder, text)
+    assert not sources.uses_files(rows_, text)
+    assert not sources.by_item(Source(path=str(tmp_path / "away.csv")), {"text": text}), "told by its name"
+
+
+def test_splits_by_time_of_a_table_of_paths(tmp_path: Path) -> None:
+    text = "path,label,day\n" + "".join(f"{i},a,{i}.1.2024\n" for i in (3, 1, 4, 2))
+    source = table(tmp_path, text, time="day", split_by="time")
+    found = sources.listing(source, IMAGE, (0.25, 0.25))
+    assert dict(zip(found["id"].to_pylist(), found["split"].to_pylist(), strict=True)) == {
+        "1": "train", "2": "train", "3": "val", "4": "test",
+    }  # fmt: skip
+    assert sources.official(source, IMAGE, found) == {"val", "test"}
 
 
 def test_a_damaged_parquet_table(tmp_path: Path) -> None:
     (tmp_path / "rows.parquet").write_bytes(b"PAR1 no more")
-    with pytest.raises(DeepmineError, match="cannot be read"):
+    with pytest.raises(DeepmineError, match=r"cannot be read as Parquet: .*footer"):
         listing(Source(path=str(tmp_path / "rows.parquet")))
 
 

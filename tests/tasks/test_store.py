@@ -236,6 +236,17 @@ def test_a_writer_clears_what_an_unfinished_one_left(tmp_path: Path) -> None:
     assert sorted(p.name for p in (tmp_path / "s").iterdir()) == ["00000.parquet", store.MANIFEST]
 
 
+def test_a_writer_keeps_the_files_that_it_is_told_of(tmp_path: Path) -> None:
+    write(tmp_path / "s", table(0), table(6))
+    (tmp_path / "s" / "_fitted.skops").write_bytes(b"fitted")
+    (tmp_path / "s" / "_old.skops").write_bytes(b"stale")
+    writer = store.Writer(tmp_path / "s", SCHEMA, "me", keep=["_fitted.skops"])
+    writer.add(table(0))
+    found = writer.finish({"in": 6, "accepted": 6, "quarantined": {}})
+    assert sorted(p.name for p in (tmp_path / "s").iterdir()) == ["00000.parquet", "_fitted.skops", store.MANIFEST]
+    assert found == write(tmp_path / "other", table(0))
+
+
 def test_vectors_come_back_as_they_went() -> None:
     values = np.random.default_rng(1).normal(size=(5, 4)).astype(np.float32)
     column = pa.chunked_array([store.vector_column(values[:2]), store.vector_column(values[2:])])

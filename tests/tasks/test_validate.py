@@ -15,16 +15,14 @@ import pytest
 from tasks import config
 from tasks.errors import DeepmineError
 from tasks.expectations import Check, Outcome, run_suite
+from tasks.ingest import raw_schema
 from tasks.progress import Progress
 from tasks.store import QUARANTINE, SUMMARY, Writer, read
 from tasks.validate import class_table, copies, validate
 
-RAW = pa.schema(
-    [("id", pa.string()), ("content", pa.string()), ("split", pa.string()), ("label", pa.string()),
-     ("group", pa.string()), ("source", pa.string()), ("bytes", pa.int64()), ("width", pa.int64()),
-     ("height", pa.int64()), ("mode", pa.string()), ("sketch", pa.binary(256)), ("image", pa.binary())],
-    metadata={"input": "image", "modality": "image"},
-)  # fmt: skip
+IMAGE = {"image": config.Input()}
+RAW = raw_schema(IMAGE)
+TABLE = {"table": config.Input(modality="tabular", columns=("age", "job"), categorical=("job",))}
 
 
 def sketch(seed: str) -> bytes:
@@ -37,8 +35,8 @@ def rows(labels: str = "ab", each: int = 10) -> list[dict[str, Any]]:
     return [
         {
             "id": f"{label}{i}", "content": f"{label}{i}", "split": "train" if i < 6 else "val" if i < 8 else "test",
-            "label": label, "group": None, "source": f"{label}/{i}.png", "bytes": 9, "width": 8, "height": 8,
-            "mode": "L", "sketch": sketch(f"{label}{i}"), "image": b"x",
+            "label": label, "group": None, "source": f"{label}/{i}.png", "bytes": 9, "image.width": 8,
+            "image.height": 8, "image.mode": "L", "image.sketch": sketch(f"{label}{i}"), "image": b"x",
         }
         for label in labels for i in range(each)
     ]  # fmt: skip
@@ -51,14 +49,16 @@ def store(folder: Path, schema: pa.Schema, records: list[dict[str, Any]]) -> Non
 
 
 def run(
-    home: Path, records: list[dict[str, Any]], lost: int = 0, warn: Callable[[str], None] = pytest.fail, **params: Any
+    home: Path, records: list[dict[str, Any]], lost: int = 0, warn: Callable[[str], None] = pytest.fail,
+    inputs: dict[str, config.Input] = IMAGE, objective: str = "auto", **params: Any,
 ) -> dict[str, Any]:  # fmt: skip
     bad = [{"id": f"lost{i}", "source": "s", "reason": "empty file"} for i in range(lost)]
-    store(home / "raw", RAW, records)
+    store(home / "raw", raw_schema(inputs), records)
     store(home / "unreadable", QUARANTINE, bad)
     return validate(
-        params=config.Validate(**params), raw=home / "raw", unreadable=home / "unreadable",
-        rejected=home / "rejected", quality=home / "quality", warn=warn, progress=Progress(quiet=True),
+        params=config.Validate(**params), inputs=inputs, objective=objective, raw=home / "raw",
+        unreadable=home / "unreadable", rejected=home / "rejected", quality=home / "quality", warn=warn,
+        progress=Progress(quiet=True),
     )  # fmt: skip
 
 
@@ -107,6 +107,38 @@ def test_copies_under_two_labels_all_go(other: str | None) -> None:
     assert pd.isna(found[2])
 
 
+def one_by_one(rows: pd.DataFrame) -> dict[str, str]:
+    """What `copies` says, group by group."""
+    found = {}
+    for _, group in rows.groupby("content"):
+        records = group.to_dict("records")
+        if len(records) > 1 and len({None if pd.isna(row["label"]) else row["label"] for row in records}) > 1:
+            listed = ", ".join(f"{r['id']} ({None if pd.isna(r['label']) else r['label']})" for r in records[:4])
+            found |= {row["id"]: f"copies with different labels: {listed}" for row in records}
+            continue
+        kept, *others = sorted(records, key=lambda r: (["test", "val", "train"].index(r["split"]), r["id"]))
+        for row in others:
+            kind = "copy" if row["split"] == kept["split"] else "copy across splits"
+            found[row["id"]] = f"{kind}: of {kept['id']} in {kept['split']}"
+    return found
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_copies_of_every_kind_at_once(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    content = rng.integers(0, 80, 200)
+    # most contents have one label, some several
+    label = [[None, "a", "b"][int(c % 3 if rng.random() < 0.9 else rng.integers(3))] for c in content]
+    table = frame(*(
+        (f"{i:03d}", f"{c}", ("train", "val", "test")[int(rng.integers(3))], k)
+        for i, c, k in zip(rng.permutation(200), content, label, strict=True)
+    ))  # fmt: skip
+    found = copies(table)
+    expected = one_by_one(table)
+    assert {i: text for i, text in zip(table["id"], found, strict=True) if not pd.isna(text)} == expected
+    assert len({text.partition(":")[0] for text in expected.values()}) == 3
+
+
 def test_class_table() -> None:
     table = frame(*[(f"{i}", f"{i}", split, label) for i, (label, split) in enumerate(
         [("a", "train")] * 4 + [("a", "test")] * 2 + [("b", "train")] * 2 + [("z", "train")] * 9
@@ -124,23 +156,23 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("validate")
     records = rows()
     odd: dict[str, dict[str, Any]] = {
-        "no label": {"label": None}, "unknown": {"label": "c"}, "small": {"width": 1}, "tall": {"height": 99},
-        "heavy": {"bytes": 5000}, "both": {"label": None, "width": 1},
+        "no label": {"label": None}, "unknown": {"label": "c"}, "small": {"image.width": 1}, "tall": {"image.height": 99},
+        "heavy": {"bytes": 5000}, "both": {"label": None, "image.width": 1},
         **{f"copy{i}": {"content": "a0"} for i in range(20)},
         "leak": {"content": "a9"}, "twin1": {"content": "t"}, "twin2": {"content": "t", "label": "b"},
     }  # fmt: skip
     records += [{**records[0], "id": key, "content": key, **change} for key, change in odd.items()]
-    records[1]["sketch"] = shifted(records[0]["sketch"])  # a0 and a1, which both are train rows
+    records[1]["image.sketch"] = shifted(records[0]["image.sketch"])  # a0 and a1, which both are train rows
     facts = run(
-        home, records, lost=1, labels=("a", "b"), max_side=50, max_rejected=0.15,
+        home, records, lost=1, labels=("a", "b"), image=config.ValidImage(max_side=50), max_rejected=0.15,
         expectations=(
             config.Expectation(expect="expect_column_values_to_be_between", arguments={"column": "bytes", "max_value": 1000}),
             config.Expectation(expect="expect_column_values_to_be_between", action="warn",
                                arguments={"column": "bytes", "min_value": 1000}),
             config.Expectation(expect="expect_column_values_to_be_in_set",
-                               arguments={"column": "mode", "value_set": ["L"], "mostly": 0.9}),
+                               arguments={"column": "image.mode", "value_set": ["L"], "mostly": 0.9}),
             config.Expectation(expect="expect_column_values_to_be_in_set",
-                               arguments={"column": "width", "value_set": [8], "mostly": 0.9}),
+                               arguments={"column": "image.width", "value_set": [8], "mostly": 0.9}),
         ),
     )  # fmt: skip
     assert facts["rejected"] == len(odd)
@@ -174,7 +206,7 @@ def test_a_warning_and_a_passing_share_reject_nothing(made: Path) -> None:
     own = {(e["expect"], e["column"], e["action"]): e for e in summary(made)["expectations"]}
     warned = own["expect_column_values_to_be_between", "bytes", "warn"]
     assert (warned["success"], warned["rows"]) == (False, 48)
-    mostly = own["expect_column_values_to_be_in_set", "width", "reject"]
+    mostly = own["expect_column_values_to_be_in_set", "image.width", "reject"]
     assert (mostly["success"], mostly["rows"]) == (True, 0)
 
 
@@ -206,8 +238,8 @@ def test_near_duplicates_stay_and_are_listed(made: Path) -> None:
 
 def test_near_duplicates_across_splits_or_labels_are_said_aloud(tmp_path: Path) -> None:
     records, said = rows(), list[str]()
-    records[9]["sketch"] = shifted(records[0]["sketch"])  # a9, a test row
-    records[11]["sketch"] = shifted(records[1]["sketch"])  # b1, in train like a1
+    records[9]["image.sketch"] = shifted(records[0]["image.sketch"])  # a9, a test row
+    records[11]["image.sketch"] = shifted(records[1]["image.sketch"])  # b1, in train like a1
     run(tmp_path, records, warn=said.append)
     assert said == [
         "4 images are near-duplicates of others: 2 pairs (correlation above 0.99 at 16 x 16 grey). "
@@ -233,7 +265,7 @@ def test_data_docs_load_nothing_from_outside(made: Path) -> None:
 
 def test_over_the_threshold_it_stops_after_the_quarantine_is_written(tmp_path: Path) -> None:
     records = rows()
-    records += [{**records[0], "id": f"x{i}", "content": f"x{i}", "width": 1} for i in range(2)]
+    records += [{**records[0], "id": f"x{i}", "content": f"x{i}", "image.width": 1} for i in range(2)]
     records += [{**records[0], "id": f"copy{i}"} for i in range(30)]
     with pytest.raises(DeepmineError) as caught:
         run(tmp_path, records, lost=1, max_rejected=0.05)
@@ -290,3 +322,171 @@ def test_outcomes_name_rows_by_position(tmp_path: Path) -> None:
 def test_a_check_that_cannot_run_says_nothing_of_the_rows(tmp_path: Path, check: Check, says: str) -> None:
     with pytest.raises(DeepmineError, match=says.replace("?", "\\?")):
         suite(tmp_path, check)
+
+
+def test_the_summary_says_what_is_to_be_learned(made: Path) -> None:
+    assert summary(made)["objective"] == "classification"
+    assert summary(made)["leaks"] == []
+
+
+def test_rows_without_labels_are_for_an_autoencoder(tmp_path: Path) -> None:
+    records = [{**row, "label": None} for row in rows()]
+    records[3]["content"] = records[9]["content"]  # copies are copies all the same
+    records[4]["image.width"] = 1
+    facts = run(tmp_path, records)
+    assert (facts["rows"], facts["rejected"], facts["objective"]) == (18, 2, "autoencoder")
+    assert rejected(tmp_path) == {"a3": "copy across splits", "a4": "width out of bounds"}
+    found = summary(tmp_path)
+    assert (found["objective"], found["labels"], found["classes"]) == ("autoencoder", [], [])
+    assert {e["suite"] for e in found["expectations"]} == {"rows"}
+
+
+def test_labels_that_an_autoencoder_does_not_need_may_be_missing(tmp_path: Path) -> None:
+    records = rows()
+    for row in (*records[:3], *records[10:13], records[19]):
+        row["label"] = None
+    assert run(tmp_path, records, objective="autoencoder")["rows"] == 20
+    with pytest.raises(DeepmineError, match=r"7 of 20 rows \(35.0%\) cannot be used, .* 7 label missing"):
+        run(tmp_path, records, objective="classification")
+
+
+def test_classes_without_a_train_row_that_has_one(tmp_path: Path) -> None:
+    records = rows()
+    for row in records:
+        row["label"] = None if row["split"] == "train" else row["label"]
+    with pytest.raises(DeepmineError, match=r"no train row has a label\. Set 'objective: autoencoder'"):
+        run(tmp_path, records)
+
+
+@pytest.mark.parametrize(
+    ("objective", "fine", "bad"),
+    [
+        (
+            "regression",
+            ["1", "-2.5", "3e2", " 7 "],
+            ["nan", "inf", "-Infinity", "low", "", " ", "1,5", "1 2", "0x1f", "1e999"],
+        ),
+        ("forecasting", ["1 2", "-2.5  3e2 "], ["1 nan", "a b", "", "1", "1 2 3", "inf 2"]),
+    ],
+)
+def test_labels_that_are_no_numbers(tmp_path: Path, objective: str, fine: list[str], bad: list[str]) -> None:
+    records = rows("ab", 20)
+    for i, row in enumerate(records):
+        row["label"] = fine[i % len(fine)]
+    expected = {}
+    for i, text in enumerate(bad):
+        records[i]["label"] = text
+        expected[records[i]["id"]] = "label is no number"
+    records[30]["label"] = None
+    expected[records[30]["id"]] = "label missing"
+    facts = run(tmp_path, records, objective=objective, max_rejected=0.5)
+    assert rejected(tmp_path) == expected
+    assert (facts["rows"], facts["objective"]) == (40 - len(expected), objective)
+    found = summary(tmp_path)
+    assert (found["labels"], found["classes"], found["leaks"]) == ([], [], [])
+    assert found["quarantined"] == {"label is no number": len(bad), "label missing": 1}
+
+
+def table_rows(each: int = 100, planted: bool = False) -> list[dict[str, Any]]:
+    """Sound rows of a table whose few values repeat; a ``planted`` age tells the class."""
+    rng = np.random.default_rng(0)
+    found = []
+    for label in "ab":
+        for i in range(each):
+            age, job = float(rng.integers(20, 24)), "xyz"[int(rng.integers(3))]
+            age += 10 * (label == "b") * planted
+            found.append(
+                {"id": f"{label}{i}", "content": f"{age} {job}", "label": label, "source": "rows.csv", "bytes": 0,
+                 "split": "train" if i % 10 < 6 else "val" if i % 10 < 8 else "test", "table.age": age, "table.job": job}
+            )  # fmt: skip
+    return found
+
+
+def test_equal_rows_of_a_table_are_no_copies(tmp_path: Path) -> None:
+    facts = run(tmp_path, table_rows(), inputs=TABLE)
+    assert (facts["rows"], facts["rejected"], facts["near_duplicates"]) == (200, 0, 0)
+    assert summary(tmp_path)["near_duplicates"] is None
+    assert not (tmp_path / "quality" / "near_duplicates.parquet").exists()
+
+
+def test_copies_are_rejected_or_kept_as_a_person_wants(tmp_path: Path) -> None:
+    table = table_rows()
+    for row in table:  # pairs of one content, each within a split
+        row["content"] = f"{row['label']}{int(row['id'][1:]) // 2}"
+    assert run(tmp_path, table, inputs=TABLE, copies="reject")["rows"] == 100
+    assert rejected(tmp_path) == {row["id"]: "copy" for row in table if int(row["id"][1:]) % 2}
+    images = rows()
+    images[1]["content"] = images[0]["content"]
+    assert run(tmp_path, images)["rejected"] == 1
+    assert run(tmp_path, images, copies="keep")["rejected"] == 0
+
+
+def test_one_input_that_is_no_table_makes_equal_rows_copies(tmp_path: Path) -> None:
+    both = {**IMAGE, **TABLE}
+    records = [{**row, "table.age": 1.0 + i % 3, "table.job": "xy"[i % 2]} for i, row in enumerate(rows())]
+    records[1]["content"] = records[0]["content"]
+    assert run(tmp_path, records, inputs=both)["rejected"] == 1
+
+
+def test_a_missing_input_fails_no_expectation(tmp_path: Path) -> None:
+    both = {**TABLE, **IMAGE}
+    records = [{**row, "table.age": 1.0 + i % 3, "table.job": "xy"[i % 2]} for i, row in enumerate(rows())]
+    for row in records[:4]:
+        row |= {name: None for name in row if name.startswith("image")}
+    for row in records[14:]:
+        row |= {"table.age": None, "table.job": None}
+    records[5]["image.width"] = 1
+    records[8]["image.sketch"] = shifted(records[6]["image.sketch"])
+    said: list[str] = []
+    assert run(tmp_path, records, inputs=both, warn=said.append)["rejected"] == 1
+    assert rejected(tmp_path) == {"a5": "width out of bounds"}
+    found = summary(tmp_path)["near_duplicates"]
+    # those without an image are not like each other
+    assert (found["pairs"], found["rows"]) == (1, 2)
+    assert found["flat"] == 0
+    assert [r["id"] for r in found["examples"][0]["rows"]] == ["a6", "a8"]
+    assert len(said) == 1
+
+
+def test_a_column_that_gives_the_label_away(tmp_path: Path) -> None:
+    said: list[str] = []
+    run(tmp_path, table_rows(planted=True), inputs=TABLE, warn=said.append)
+    [leak] = summary(tmp_path)["leaks"]
+    assert (leak["column"], leak["auc"]) == ("age", 1.0)
+    assert said == [leak["sentence"]]
+    assert said[0].startswith("The column 'age' alone tells the label (AUC 1.000 on train rows).")
+    run(tmp_path, table_rows(), inputs=TABLE)
+    assert summary(tmp_path)["leaks"] == []
+
+
+def test_a_leak_is_looked_for_in_accepted_train_rows_alone(tmp_path: Path) -> None:
+    records = table_rows()
+    for row in records:
+        if row["split"] != "train":
+            row["table.age"] = 20.0 if row["label"] == "a" else 30.0
+    run(tmp_path, records, inputs=TABLE)
+    assert summary(tmp_path)["leaks"] == []
+    records = table_rows(planted=True)
+    records += [
+        {**row, "id": f"odd {row['id']}", "label": "ab"[row["label"] == "a"], "bytes": 7} for row in records[:40]
+    ]
+    own = config.Expectation(expect="expect_column_values_to_be_between", arguments={"column": "bytes", "max_value": 5})
+    run(tmp_path, records, inputs=TABLE, expectations=(own,), max_rejected=0.5, warn=lambda text: None)
+    assert [leak["column"] for leak in summary(tmp_path)["leaks"]] == ["age"]
+
+
+def test_an_own_expectation_may_name_a_column_of_a_table(tmp_path: Path) -> None:
+    own = config.Expectation(
+        expect="expect_column_values_to_be_in_set", arguments={"column": "table.job", "value_set": ["x", "y"]}
+    )
+    records = table_rows()
+    run(tmp_path, records, inputs=TABLE, expectations=(own,), max_rejected=0.9)
+    assert set(rejected(tmp_path)) == {row["id"] for row in records if row["table.job"] == "z"}
+    assert set(rejected(tmp_path).values()) == {"column values to be in set (table.job)"}
+
+
+def test_repeated_ids_stop_the_stage(tmp_path: Path) -> None:
+    records = rows()
+    records[3]["id"] = records[12]["id"]
+    with pytest.raises(DeepmineError, match="ids are not unique"):
+        run(tmp_path, records)

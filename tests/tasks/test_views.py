@@ -1,14 +1,16 @@
-"""Views: joined by id, refused when they are over different rows; blocks of one size."""
+"""Views: joined by id, refused when they are over different rows; sparse ones; labels not known; blocks of one size."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from scipy import sparse
 
 from tasks.errors import DeepmineError
-from tasks.store import Writer, vector_column
-from tasks.views import COLUMNS, blocks, load_view, view_schema
+from tasks.store import Writer, read_manifest
+from tasks.views import COLUMNS, blocks, columns_of, has_view, load_view, trained_for, vector_columns, view_schema
 
 N = 30
 IDS = np.array([f"r{i:02d}" for i in range(N)])
@@ -17,19 +19,19 @@ LABEL = np.array(["a", "b", "c"] * 10)
 
 
 def write_view(
-    features: Path, name: str, X: np.ndarray, *, ids: np.ndarray = IDS, split: np.ndarray = SPLIT,
+    features: Path, name: str, X: Any, *, ids: np.ndarray = IDS, split: np.ndarray = SPLIT,
     label: np.ndarray = LABEL, order: np.ndarray | None = None, shards: int = 2, mark: str = "", **more: str,
 ) -> None:  # fmt: skip
-    """A view's store as `extract` leaves it, its rows in ``order``."""
+    """A view's store as `extract` leaves it, its rows in ``order``; labels None are not known."""
     order = np.arange(len(ids)) if order is None else order
     mark = mark or f"mark of {name}"
-    writer = Writer(features / name, view_schema(name, X.shape[1], mark, **more), mark)
+    schema = view_schema(name, X.shape[1], mark, sparse=not isinstance(X, np.ndarray), **more)
+    writer = Writer(features / name, schema, mark)
     for part in np.array_split(order, shards):
         columns = [ids[part], np.char.add("content of ", ids[part]), split[part], label[part]]
         text = [pa.array(c.tolist(), pa.string()) for c in columns]
         assert len(text) == len(COLUMNS)
-        values = vector_column(X[part].astype(np.float32))
-        writer.add(pa.Table.from_arrays([*text, values], schema=writer.schema))
+        writer.add(pa.Table.from_arrays([*text, *vector_columns(X[part].astype(np.float32))], schema=writer.schema))
     writer.finish({"in": len(ids), "accepted": len(ids), "quarantined": {}})
 
 
@@ -88,6 +90,75 @@ def test_a_view_that_is_missing_or_damaged_is_refused(tmp_path: Path) -> None:
     shard.write_bytes(data)
     with pytest.raises(DeepmineError, match="damaged or missing"):
         load_view(tmp_path, "raw")
+
+
+def thin(width: int, seed: int = 0) -> sparse.csr_array:
+    return sparse.csr_array(sparse.random_array((N, width), density=0.2, rng=seed, dtype=np.float32))
+
+
+def test_a_sparse_view_is_what_was_written(tmp_path: Path) -> None:
+    X = sparse.csr_array(thin(40).toarray() * (np.arange(N) % 7 > 0)[:, None])  # some rows without any feature
+    write_view(tmp_path, "raw", X, order=np.random.default_rng(1).permutation(N), shards=3)
+    view = load_view(tmp_path, "raw")
+    assert isinstance(view.X, sparse.csr_array)
+    assert (view.sparse, view.parts, view.X.dtype, view.X.indices.dtype) == (True, ((40, True),), np.float32, np.int32)
+    assert np.array_equal(view.X.toarray(), X.toarray())
+    assert view.ids.tolist() == IDS.tolist()
+
+
+def test_equal_sparse_rows_are_equal_bytes() -> None:
+    one = sparse.csr_array((np.array([1, 2, 3], np.float32), np.array([0, 4, 2]), np.array([0, 3])), shape=(1, 5))
+    two = sparse.csr_array((np.array([3, 2, 1], np.float32), np.array([2, 4, 0]), np.array([0, 3])), shape=(1, 5))
+    assert [c.to_pylist() for c in vector_columns(one)] == [c.to_pylist() for c in vector_columns(two)]
+    assert two.indices.tolist() == [2, 4, 0]  # what was given is left alone
+
+
+def test_sparse_and_dense_views_lie_side_by_side(tmp_path: Path) -> None:
+    raw, deep = thin(40), numbers(3)
+    write_view(tmp_path, "raw", raw, shards=3)
+    write_view(tmp_path, "deep", deep, order=np.arange(N)[::-1])
+    view = load_view(tmp_path, "raw+deep")
+    assert isinstance(view.X, sparse.csr_array)
+    assert np.array_equal(view.X.toarray(), np.concatenate([raw.toarray(), deep], axis=1))
+    assert (view.parts, columns_of(view.parts)) == (((40, True), (3, False)), [slice(0, 40), slice(40, 43)])
+    assert view.X.indices.dtype == np.int32
+
+
+def test_a_sparse_view_says_which_of_its_features_are_dense(tmp_path: Path) -> None:
+    write_view(tmp_path, "raw", thin(40), parts="[[38, true], [2, false]]")
+    assert load_view(tmp_path, "raw").parts == ((38, True), (2, False))
+    write_view(tmp_path, "deep", numbers(3))
+    assert load_view(tmp_path, "deep+raw").parts == ((3, False), (38, True), (2, False))
+
+
+def test_a_label_that_is_not_known_is_told(tmp_path: Path) -> None:
+    label = LABEL.astype(object)
+    label[[1, 5]] = None
+    write_view(tmp_path, "deep", numbers(2), label=label, order=np.arange(N)[::-1])
+    view = load_view(tmp_path, "deep")
+    assert view.known.tolist() == [i not in (1, 5) for i in range(N)]
+    assert view.label[1] == ""
+    assert view.label[view.known].tolist() == label[view.known].tolist()
+
+
+def test_labels_are_read_as_numbers(tmp_path: Path) -> None:
+    write_view(tmp_path, "deep", numbers(2), label=np.array([f"{i} {-i / 4}" for i in range(N)]))
+    view = load_view(tmp_path, "deep")
+    assert view.targets(np.array([0, 8])).tolist() == [[0, 0], [8, -2]]
+    assert view.targets(np.zeros(N, bool)).shape[0] == 0
+    for label in ("1 2 3", "1", "a b"):
+        write_view(tmp_path, "deep", numbers(2), label=np.array(["1 2"] * (N - 1) + [label]))
+        with pytest.raises(DeepmineError, match="not all 2 numbers"):
+            load_view(tmp_path, "deep").targets(np.ones(N, bool))
+
+
+def test_the_network_says_what_it_was_trained_for(tmp_path: Path) -> None:
+    assert not has_view(tmp_path, "network")
+    assert trained_for(tmp_path) == "classification"
+    write_view(tmp_path, "network", numbers(1), objective="regression")
+    assert has_view(tmp_path, "network")
+    assert trained_for(tmp_path) == "regression"
+    assert "width" not in read_manifest(tmp_path / "network").metadata
 
 
 @pytest.mark.parametrize("size", [1, 4, 5, 10, 16])

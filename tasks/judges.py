@@ -1,0 +1,168 @@
+"""Who is right, and by how much: verdicts of miners and networks on the same held-out rows, as classes or as numbers."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from tasks.intervals import auc_difference, paired_difference, paired_means
+from tasks.metrics import classification, confusion, detection, regression
+from tasks.store import vectors
+from tasks.views import View, parse_numbers
+
+if TYPE_CHECKING:
+    from tasks.config import Evaluate
+
+#: Rows of the picture of true and predicted numbers at most, and bands of the truth in which errors are told.
+DRAWN, BANDS = 400, 5
+
+
+@dataclass(frozen=True)
+class Said:
+    """What is said of the N labelled rows of one split.
+
+    Attributes:
+        ids: (N,) text.
+        truth: (N,) text, or (N, K) numbers.
+        by: `NAME@VIEW`, `network` or `naive` -> verdicts of the form of ``truth``.
+        scores: of two classes, (N,) numbers that grow with how much a row looks like the second.
+    """
+
+    ids: np.ndarray
+    truth: np.ndarray
+    by: dict[str, np.ndarray]
+    scores: dict[str, np.ndarray]
+
+
+def of_split(predictions: pa.Table, split: str, names: list[str], numbers: bool) -> Said:
+    """What the miners ``names`` say of the rows of ``split`` that have a label."""
+    known = predictions["label"].is_valid().to_numpy()
+    table = predictions.filter(pa.array(known & (np.array(predictions["split"].to_pylist()) == split)))
+    texts = table["label"].to_pylist()
+    truth = parse_numbers(texts) if numbers else _text(texts)
+    by = {name: _numbers(table[name]) if numbers else _text(table[name].to_pylist()) for name in names}
+    scores = {n: table[f"{n}.score"].to_numpy() for n in names if f"{n}.score" in table.column_names}
+    return Said(_text(table["id"].to_pylist()), truth, by, scores)
+
+
+def rows_of(view: View, ids: np.ndarray) -> np.ndarray:
+    """(N,) positions of ``ids`` in the view, whose rows are sorted by id."""
+    places: np.ndarray = np.searchsorted(view.ids, ids)
+    if len(ids) and not np.array_equal(view.ids[np.minimum(places, len(view.ids) - 1)], ids):
+        raise ValueError(f"rows of the predictions are not in the view {view.name}")
+    return places
+
+
+class Classes:
+    """Judges classes by accuracy; of two classes also by how well the one named ``positive`` is found."""
+
+    measure: ClassVar = {"key": "accuracy", "title": "accuracy", "better": "higher", "unit": "share"}
+
+    def __init__(self, test: Said, classes: list[str], positive: str | None, params: "Evaluate") -> None:
+        self.test, self.params, self.positive = test, params, positive
+        self.labels = sorted(set(test.truth.tolist()))
+        # scores grow with the second class
+        self.sign = 1.0 if positive is None or positive == classes[-1] else -1.0
+
+    def score(self, name: str) -> dict[str, Any]:
+        """Every figure of one verdict on test rows."""
+        p, test = self.params, self.test
+        found = classification(test.truth, test.by[name], self.labels, p.confidence)
+        if self.positive is not None:
+            true, said = test.truth == self.positive, test.by[name] == self.positive
+            found["positive"] = detection(true, said, self._scores(name), p.confidence, p.resamples, p.seed)
+        return found
+
+    def merit(self, name: str, val: Said) -> float:
+        """What choices on val rows go by; higher is better."""
+        return float((val.by[name] == val.truth).mean())
+
+    def pair(self, a: str, b: str) -> dict[str, Any]:
+        """The difference of two verdicts on the same test rows."""
+        p, test = self.params, self.test
+        hits = [test.by[name] == test.truth for name in (a, b)]
+        found = paired_difference(hits[0], hits[1], p.confidence, p.resamples, p.seed)
+        one, two = self._scores(a), self._scores(b)
+        true = test.truth == self.positive
+        if one is not None and two is not None and min(true.sum(), (~true).sum()) >= 2:
+            found["auc"] = auc_difference(true, one, two, p.confidence)
+        return found
+
+    def details(self, chosen: dict[str, str], best: str) -> dict[str, Any]:
+        """What the report shows besides the figures."""
+        test = self.test
+        return {"confusion": {way: confusion(test.truth, test.by[n], self.labels) for way, n in chosen.items()}}
+
+    def _scores(self, name: str) -> np.ndarray | None:
+        scores = self.test.scores.get(name)
+        return None if scores is None or self.positive is None else self.sign * scores
+
+
+class Numbers:
+    """Judges numbers by their mean absolute error.
+
+    Args:
+        scale: mean absolute error of the naive forecast on train rows, for MASE (Hyndman and Koehler 2006), or None.
+    """
+
+    measure: ClassVar = {"key": "mae", "title": "mean absolute error", "better": "lower", "unit": "number"}
+
+    def __init__(self, test: Said, scale: float | None, params: "Evaluate") -> None:
+        self.test, self.scale, self.params = test, scale, params
+        self.labels: list[str] = []
+
+    def score(self, name: str) -> dict[str, Any]:
+        """Every figure of one verdict on test rows."""
+        p = self.params
+        found = regression(self.test.truth, self.test.by[name], p.confidence, p.resamples, p.seed)
+        found["interval"] = found.pop("mae_interval")
+        return {**found, "mase": found["mae"] / self.scale} if self.scale else found
+
+    def merit(self, name: str, val: Said) -> float:
+        """What choices on val rows go by; higher is better."""
+        return -float(np.abs(val.by[name] - val.truth).mean())
+
+    def pair(self, a: str, b: str) -> dict[str, Any]:
+        """The difference of two verdicts' absolute errors on the same test rows."""
+        p = self.params
+        errors = [np.abs(self.test.by[name] - self.test.truth).mean(1) for name in (a, b)]
+        return paired_means(errors[0], errors[1], p.confidence, p.resamples, p.seed)
+
+    def details(self, chosen: dict[str, str], best: str) -> dict[str, Any]:
+        """True and predicted numbers of some rows under the best way, its errors in bands, each way's for each output."""
+        truth, said = self.test.truth, self.test.by[chosen[best]]
+        some = np.sort(np.random.default_rng(self.params.seed).permutation(len(truth))[:DRAWN])
+        scatter = {"truth": _plain(truth[some, 0]), "predicted": _plain(said[some, 0])}
+        steps = {way: _plain(np.abs(self.test.by[name] - truth).mean(0)) for way, name in chosen.items()}
+        return {"scatter": scatter, "bands": _bands(truth[:, 0], said[:, 0]), "steps": steps, "outputs": truth.shape[1]}
+
+
+def _bands(truth: np.ndarray, said: np.ndarray) -> list[dict[str, Any]]:
+    """Rows in bands of the true value of about equal size: mean absolute error, and how much too high on average."""
+    edges = np.unique(np.quantile(truth, np.linspace(0, 1, BANDS + 1)))
+    band = np.searchsorted(edges[1:-1], truth, side="right")
+    found = []
+    for i in range(max(len(edges) - 1, 1)):
+        rows = band == i
+        error = said[rows] - truth[rows]
+        if rows.any():
+            found.append(
+                {"low": float(truth[rows].min()), "high": float(truth[rows].max()), "rows": int(rows.sum()),
+                 "mae": float(np.abs(error).mean()), "bias": float(error.mean())}
+            )  # fmt: skip
+    return found
+
+
+def _plain(values: np.ndarray) -> list[float]:
+    return [float(f"{v:.6g}") for v in values]
+
+
+def _text(values: list[Any]) -> np.ndarray:
+    return np.array(values, dtype=object).astype(str)
+
+
+def _numbers(column: pa.ChunkedArray) -> np.ndarray:
+    if pa.types.is_fixed_size_list(column.type):
+        return vectors(column, np.float64)  # (N, K)
+    return np.asarray(column.to_numpy(), np.float64)[:, None]  # (N, 1)

@@ -1,0 +1,392 @@
+"""Texts: one clean form, a vocabulary of the train rows, padded token ids, word dropout, TF-IDF."""
+
+import codecs
+import hashlib
+import re
+import unicodedata
+from collections import Counter
+from functools import cache
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.errors import DeepmineError
+from tasks.modalities import Admitted, Shown
+from tasks.sources.base import Unreadable
+
+if TYPE_CHECKING:
+    import torch
+    from scipy.sparse import csr_array
+
+    from tasks.config import AugmentText, Clean, Ingest, Input, ValidText
+
+#: Texts are read in place: there is no decoder of somebody else's that could crash or swell.
+GUARDED = False
+#: The raw view is `raw`, sparse.
+RAW = "sparse"
+DTYPE = np.int32
+#: Ids of what is not there and of what the vocabulary does not hold.
+PADDING, UNKNOWN = 0, 1
+#: What every text tells of itself: `nul` NUL characters were removed, and it was `cut` at the largest length.
+FACTS = {"characters": pa.int64(), "words": pa.int64(), "nul": pa.int64(), "cut": pa.bool_()}
+#: Lengths of the n-grams of the raw view, and how many of them it has at most.
+NGRAMS = {"word": (1, 2), "character": (2, 3, 4)}
+MAX_FEATURES = 50_000
+#: Characters in a vocabulary of characters at most, so that four of them fit a 64-bit number.
+MAX_ALPHABET = 50_000
+#: Rows of which n-grams are made at once.
+BLOCK = 4096
+#: UTF-32 before UTF-16, as the mark of the one begins with that of the other.
+MARKS = {
+    codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
+}  # fmt: skip
+MARK = "\ufeff"
+SEEN = r"[^\s\p{Z}\p{Cc}\p{Cf}]"
+SPACE = r"[\s\p{Z}\p{Cc}]+"
+#: Characters that turn the direction of what follows them.
+DIRECTIONS = re.compile("[\u202a-\u202e\u2066-\u2069]")
+#: Tokens of texts that hold nothing from here on: letters of Latin and what goes with them (`_words` for the others).
+LATIN_WORDS = re.compile(r"\w+|[^\w\s]")
+BEYOND_LATIN = re.compile("[^\0-\u02ff]")
+
+
+def raw_fields(spec: "Input") -> dict[str, pa.DataType]:
+    """What the raw data keeps of each text, by suffix; "" is the text itself."""
+    return {**FACTS, "": pa.string()}
+
+
+def settled_by(spec: "Input") -> list[str]:
+    """Those of them that `settle` asks for."""
+    return [""]
+
+
+def checked(spec: "Input") -> list[str]:
+    """Those of them that expectations may name."""
+    return list(FACTS)
+
+
+def checks(spec: "Input", params: "ValidText") -> list[tuple[str, dict[str, Any], str, str]]:
+    """Expectations of the facts: name, arguments, action and reason."""
+    least = {"column": "characters", "min_value": params.min_characters}
+    return [("expect_column_values_to_be_between", least, "reject", "text too short")]
+
+
+def item_memory(params: "Ingest") -> int:
+    """Bytes that reading one text file may take: more than one of 32 MB does, of which the rest is cut off."""
+    return (1 << 28) + 16 * params.max_characters
+
+
+def admit(data: bytes, params: "Ingest") -> tuple[dict[str, Any], str]:
+    """The facts and the text of one file: UTF-8, or UTF-16 and UTF-32 that begin with their mark.
+
+    Raises:
+        Unreadable: the bytes are no such text, or the text is empty.
+    """
+    coding = next((name for mark, name in MARKS.items() if data.startswith(mark)), "utf-8")
+    admitted = _admitted(pa.array([_decoded(data, coding)], pa.string()), params)
+    if admitted.reasons[0] is not None:
+        raise Unreadable(admitted.reasons[0], admitted.details[0] or "")
+    row = {suffix: column[0].as_py() for suffix, column in admitted.columns.items()}
+    item: str = row.pop("")
+    return {"content": admitted.content[0], **row}, item
+
+
+def admit_columns(table: pa.Table, spec: "Input", params: "Ingest") -> Admitted:
+    """N rows' text: what `spec.columns` hold, joined by newlines; missing where all of them are null.
+
+    Raises:
+        DeepmineError: a column holds lists or records.
+    """
+    parts: list[pa.Array] = []
+    bad: dict[int, str] = {}
+    for name in spec.columns:
+        column, faults = _texts(table[name].combine_chunks(), name)
+        parts.append(column)
+        bad |= faults
+    text = parts[0] if len(parts) == 1 else _joined(parts)
+    admitted = _admitted(text, params)
+    for i, detail in bad.items():
+        admitted.reasons[i], admitted.details[i] = "invalid UTF-8", detail
+    return admitted
+
+
+def _joined(parts: list[pa.Array]) -> pa.Array:
+    """Columns' texts below each other, less empty ones; null where all are null."""
+    there = np.any([part.is_valid().to_numpy(zero_copy_only=False) for part in parts], axis=0)
+    full = [pc.if_else(pc.equal(part, ""), None, part) for part in parts]
+    # Arrow drops a row where there is nothing to join
+    bare = ~np.any([part.is_valid().to_numpy(zero_copy_only=False) for part in full], axis=0)
+    full[0] = pc.if_else(pa.array(bare), "", full[0])
+    return pc.if_else(pa.array(there), pc.binary_join_element_wise(*full, "\n", null_handling="skip"), None)
+
+
+def _texts(column: pa.Array, name: str) -> tuple[pa.Array, dict[int, str]]:
+    """A column as text (null stays null) and what is wrong with the cells that are no UTF-8, by row."""
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    try:
+        text = column.cast(pa.string())
+        text.validate(full=True)
+        return text, {}
+    except pa.ArrowNotImplementedError:
+        raise DeepmineError(
+            f"column '{name}': holds {column.type}, which is no text. Name columns of text, or write it as text."
+        ) from None
+    except pa.ArrowInvalid:
+        pass  # not UTF-8: found out row by row
+    cells: list[str | None] = []
+    bad: dict[int, str] = {}
+    for i, cell in enumerate(column.cast(pa.large_binary()).to_pylist()):
+        try:
+            cells.append(None if cell is None else cell.decode())
+        except UnicodeDecodeError as error:
+            cells.append(None)
+            bad[i] = f"column '{name}', at byte {error.start}"
+    return pa.array(cells, pa.string()), bad
+
+
+def _decoded(data: bytes, coding: str) -> str:
+    try:
+        return data.decode(coding)
+    except UnicodeDecodeError as error:
+        raise Unreadable(f"invalid {coding.upper()}", f"at byte {error.start}") from None
+
+
+def _admitted(text: pa.Array, params: "Ingest") -> Admitted:
+    """Texts less marks, NULs and what is too long, with their facts."""
+    nul = pc.count_substring(text, "\0")
+    text = pc.utf8_ltrim(pc.replace_substring(text, "\0", ""), MARK)
+    long = pc.greater(pc.utf8_length(text), params.max_characters)
+    if pc.any(long).as_py():
+        text = pc.utf8_slice_codeunits(text, 0, params.max_characters)
+    empty = pc.invert(pc.match_substring_regex(text, SEEN)).to_pylist()
+    columns = {
+        "characters": pc.cast(pc.utf8_length(text), pa.int64()),
+        "words": pc.cast(pc.count_substring_regex(text, r"[^\s\p{Z}]+"), pa.int64()),
+        "nul": pc.cast(nul, pa.int64()), "cut": long, "": text,
+    }  # fmt: skip
+    content = [None if t is None else hashlib.sha256(t.encode()).hexdigest() for t in text.to_pylist()]
+    return Admitted(columns, content, ["empty text" if e else None for e in empty], [None] * len(text))
+
+
+def settle(train: pa.Table, spec: "Input", params: "Clean") -> dict[str, Any]:
+    """The vocabulary and the length of every row of ids, from the train rows' texts.
+
+    The vocabulary holds the tokens that most rows have, ties in the order of their characters. A length of ``auto``
+    is what 99 % of the train rows do not exceed.
+
+    Raises:
+        DeepmineError: no token is in enough rows.
+    """
+    wanted = params.text
+    state: dict[str, Any] = {"lower": wanted.lower, "tokens": wanted.tokens}
+    rows: Counter[str] = Counter()
+    counts = []
+    for batch in train[""].chunks:
+        for text in _clean(batch, state).drop_null().to_pylist():
+            found = _split(text, wanted.tokens)
+            rows.update(set(found))
+            counts.append(len(found))
+    size = min(wanted.vocabulary, MAX_ALPHABET) if wanted.tokens == "character" else wanted.vocabulary
+    often = sorted((-n, token) for token, n in rows.items() if n >= wanted.min_count)
+    if not often:
+        raise DeepmineError(
+            f"clean.text: none of the {len(rows):,} tokens in {len(counts):,} train texts is in {wanted.min_count} of "
+            "them, so there is nothing to learn from. Lower clean.text.min_count, or set clean.text.tokens: character."
+        )
+    length = wanted.length
+    if length == "auto":
+        length = max(1, min(int(np.percentile(counts, 99, method="inverted_cdf")), wanted.max_auto_length))
+    return state | {"length": length, "vocabulary": [token for _, token in often[:size]]}
+
+
+def repair_columns(table: pa.Table, spec: "Input", state: dict[str, Any]) -> tuple[pa.Array, list[str | None]]:
+    """Raw texts in Unicode's composed form (NFC), lower-cased where that is settled, white space and control
+    characters as single spaces."""
+    return _clean(table[""].combine_chunks(), state), [None] * table.num_rows
+
+
+def _clean(text: pa.Array, state: dict[str, Any]) -> pa.Array:
+    text = pc.utf8_trim_whitespace(pc.replace_substring_regex(text, SPACE, " "))
+    return pc.utf8_normalize(pc.utf8_lower(text) if state["lower"] else text, "NFC")
+
+
+def column_type(state: dict[str, Any]) -> pa.DataType:
+    """The Arrow type of a cleaned text."""
+    return pa.string()
+
+
+def shape(state: dict[str, Any]) -> tuple[int]:
+    """(tokens,) of a row of ids."""
+    return (state["length"],)
+
+
+def array(column: pa.ChunkedArray, state: dict[str, Any]) -> np.ndarray:
+    """A cleaned column as (N, L) int32 ids: 0 = no more tokens, 1 = one that the vocabulary does not hold."""
+    length = state["length"]
+    ids = {token: i for i, token in enumerate(state["vocabulary"], 2)}
+    items = np.full((len(column), length), PADDING, DTYPE)
+    texts = [text or "" for text in column.to_pylist()]
+    for start in range(0, len(texts), BLOCK):
+        rows = [_split(text, state["tokens"], length) for text in texts[start : start + BLOCK]]
+        sizes = np.fromiter(map(len, rows), np.int64, len(rows))
+        flat = np.fromiter((ids.get(token, UNKNOWN) for token in chain.from_iterable(rows)), DTYPE, int(sizes.sum()))
+        items[start : start + len(rows)][np.arange(length) < sizes[:, None]] = flat
+    return items
+
+
+def _split(text: str, tokens: str, length: int | None = None) -> list[str]:
+    """The tokens of a cleaned text, the first ``length`` of them: its characters, or its words and signs."""
+    if tokens == "character":
+        return list(text[:length])
+    words = LATIN_WORDS if text.isascii() or not BEYOND_LATIN.search(text) else _words()
+    if length is None or len(text) <= 16 * length:
+        return words.findall(text)[:length]
+    return [match.group() for match in islice(words.finditer(text), length)]
+
+
+@cache
+def _words() -> re.Pattern[str]:
+    r"""`LATIN_WORDS` for all scripts: marks belong to their letter, which `\w` of `re` does not know, and each sign of
+    Chinese and Japanese is a token, as no spaces stand between their words."""
+    apart = [
+        chr(i) for i in range(0x323B0)
+        if (unicodedata.category(chr(i))[0] in "PSZC" and chr(i) != "_")
+        or 0x3040 <= i <= 0x30FF or 0x3400 <= i <= 0x9FFF or i >= 0x20000
+    ]  # fmt: skip
+    starts = [c for c, before in zip(apart, ["", *apart], strict=False) if not before or ord(c) != ord(before) + 1]
+    ends = [c for c, after in zip(apart, [*apart[1:], ""], strict=True) if not after or ord(after) != ord(c) + 1]
+    ranges = "".join(f"{re.escape(a)}-{re.escape(b)}" for a, b in zip(starts, ends, strict=True))
+    return re.compile(rf"[^{ranges}]+|\S")
+
+
+def statistics(items: np.ndarray, state: dict[str, Any]) -> dict[str, Any]:
+    """Nothing: token ids are not scaled."""
+    return {}
+
+
+def normalisation(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Nothing: token ids are not scaled."""
+    return {}
+
+
+def form(state: dict[str, Any]) -> dict[str, Any]:
+    """What `tensor` gives."""
+    return {"kind": "tokens", "shape": shape(state), "size": len(state["vocabulary"]) + 2}
+
+
+def tensor(items: "torch.Tensor", state: dict[str, Any]) -> "torch.Tensor":
+    """(N, L) int32 ids as int64, as embeddings are looked up."""
+    return items.long()
+
+
+def augment(
+    items: "torch.Tensor", params: "AugmentText", mirrored: "torch.Tensor", generator: "torch.Generator"
+) -> "torch.Tensor":
+    """Word dropout: each token of (N, L) ids is made unknown with the given probability (Iyyer et al. 2015).
+
+    Random numbers come from a CPU ``generator``, so that every device sees the same augmentation.
+    """
+    import torch
+
+    if not params.word_dropout:
+        return items
+    dropped = torch.rand(items.shape, generator=generator) < params.word_dropout
+    return items.masked_fill(dropped.to(items.device) & (items != PADDING), UNKNOWN)
+
+
+def fit_raw(items: np.ndarray, state: dict[str, Any]) -> dict[str, np.ndarray]:
+    """What TF-IDF takes from (N, L) ids of train rows: the n-grams that most rows hold, and their weights.
+
+    Returns:
+        `codes` (D,) int64, sorted (`_ngrams`), and `idf` (D,) float32, smoothed as scikit-learn does it.
+
+    Raises:
+        DeepmineError: no row has a known n-gram.
+    """
+    parts = []
+    for start in range(0, len(items), BLOCK):
+        _, codes, _ = _ngrams(items[start : start + BLOCK], state)
+        parts.append(np.unique(codes, return_counts=True))
+    codes, places = np.unique(np.concatenate([c for c, _ in parts] or [np.empty(0, np.int64)]), return_inverse=True)
+    if not len(codes):
+        raise DeepmineError(
+            "the raw view: no train text has a run of known tokens. Lower clean.text.min_count or raise "
+            "clean.text.vocabulary."
+        )
+    rows = np.bincount(places, np.concatenate([n for _, n in parts]), len(codes))
+    kept = np.sort(np.lexsort((codes, -rows))[:MAX_FEATURES])
+    return {
+        "codes": codes[kept],
+        "idf": (np.log((1 + len(items)) / (1 + rows[kept])) + 1).astype(np.float32),
+    }
+
+
+def raw(items: np.ndarray, fitted: dict[str, np.ndarray], state: dict[str, Any]) -> "csr_array":
+    """TF-IDF of (N, L) ids, (N, D) float32: 1 + log(count), times idf, each row of length 1 (or empty)."""
+    from scipy.sparse import csr_array
+
+    codes, idf = fitted["codes"], fitted["idf"]
+    parts = [(np.empty(0, np.float32), np.empty(0, np.int32), np.zeros(1, np.int64))]
+    for start in range(0, len(items), BLOCK):
+        block = items[start : start + BLOCK]
+        rows, found, counts = _ngrams(block, state)
+        columns = np.minimum(np.searchsorted(codes, found), len(codes) - 1)
+        known = codes[columns] == found
+        rows, columns = rows[known], columns[known]
+        weights = (1 + np.log(counts[known])) * idf[columns]
+        norms = np.sqrt(np.bincount(rows, weights**2, len(block)))
+        ends = np.cumsum(np.bincount(rows, minlength=len(block)))
+        parts.append(((weights / norms[rows]).astype(np.float32), columns.astype(np.int32), ends + parts[-1][2][-1]))
+    values, columns, ends = (np.concatenate(column) for column in zip(*parts, strict=True))
+    if ends[-1] <= np.iinfo(np.int32).max:  # which is all that scikit-learn takes
+        ends = ends.astype(np.int32)
+    return csr_array((values, columns, ends), shape=(len(items), len(codes)))
+
+
+def _ngrams(items: np.ndarray, state: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which runs of known tokens the rows of (N, L) ids hold: row, code and count of each, by row and code.
+
+    The code of a run is its ids as the digits of one number, so that runs of other lengths have other codes.
+    """
+    size = form(state)["size"]
+    rows, codes = [], []
+    for n in NGRAMS[state["tokens"]]:
+        if n > items.shape[1]:
+            break
+        windows = np.lib.stride_tricks.sliding_window_view(items, n, axis=1)  # (N, L - n + 1, n)
+        whole = (windows > UNKNOWN).all(2)
+        rows.append(np.nonzero(whole)[0])
+        codes.append(windows[whole].astype(np.int64) @ (size ** np.arange(n - 1, -1, -1)))
+    row, code = np.concatenate([[], *rows]).astype(np.int64), np.concatenate([np.empty(0, np.int64), *codes])
+    order = np.lexsort((code, row))
+    row, code = row[order], code[order]
+    first = np.ones(len(row), bool)
+    first[1:] = (row[1:] != row[:-1]) | (code[1:] != code[:-1])
+    starts = np.flatnonzero(first)
+    return row[starts], code[starts], np.diff(starts, append=len(row))
+
+
+def show(item: str | None, row: dict[str, Any], state: dict[str, Any], side: int) -> Shown:
+    """The text as it came, so much of it as fits a square of ``side`` pixels or so, with what turns its direction
+    written out: a hidden override would turn what stands beside it in a report, too."""
+    text = row.get("") or item or ""
+    room = 5 * side
+    text = text if len(text) <= room else text[: room - 1].rstrip() + "…"
+    return Shown(text=DIRECTIONS.sub(lambda match: f"[U+{ord(match.group()):04X}]", text))
+
+
+def describe(facts: pa.Table) -> str:
+    """The usual length and what was repaired, for a person who adds a data set."""
+    words = facts["words"].drop_null().to_numpy()
+    if not len(words):
+        return "no text"
+    told = f"{np.median(words):.0f} words in the middle, {words.min()} to {words.max()}"
+    for suffix, what in (("cut", "cut"), ("nul", "with NUL characters")):
+        count = pc.sum(pc.cast(pc.greater(pc.cast(facts[suffix], pa.int64()), 0), pa.int64())).as_py()
+        told += f", {count:,} {what}" if count else ""
+    return told

@@ -1,0 +1,129 @@
+"""What follows from the figures, in words: sentences about ways that were compared on the same rows."""
+
+from typing import Any
+
+#: For each comparison what is said where the first way is better, where it is worse, and where nobody can tell.
+ACCURACY = {
+    "network": (
+        "Fusion paid: an SVM on the deep features beats the network alone by {}.",
+        "Fusion did not pay: an SVM on the deep features is worse than the network alone, {}.",
+        "An SVM on the deep features and the network alone cannot be told apart, {}: "
+        "the network alone is the simpler choice.",
+    ),
+    "raw": (
+        "Deep features are worth their training: {} over the raw view.",
+        "The raw view alone does better than deep features: {}. Train no network here.",
+        "The raw view alone is as good as deep features, {}, and far cheaper.",
+    ),
+    "both": (
+        "Laying the raw view beside the deep one adds {}.",
+        "Laying the raw view beside the deep one costs {}.",
+        "Laying the raw view beside the deep one changes nothing that can be measured: {}.",
+    ),
+}
+#: The same for mean absolute errors; the differences are those of errors, so that less is better.
+ERROR = {
+    "network": (
+        "Fusion paid: an SVM on the deep features is nearer to the truth than the network alone, {}.",
+        "Fusion did not pay: an SVM on the deep features is farther from the truth than the network alone, {}.",
+        "An SVM on the deep features and the network alone cannot be told apart, {}: "
+        "the network alone is the simpler choice.",
+    ),
+    "raw": (
+        "Deep features are worth their training: {} against the raw view.",
+        "The raw view alone does better than deep features: {} with these. Train no network here.",
+        "The raw view alone is as good as deep features, {}, and far cheaper.",
+    ),
+    "both": (
+        "Laying the raw view beside the deep one helps: {}.",
+        "Laying the raw view beside the deep one harms: {}.",
+        "Laying the raw view beside the deep one changes nothing that can be measured: {}.",
+    ),
+    "naive": (
+        "The best way beats the seasonal-naive forecast, {}.",
+        "The seasonal-naive forecast does better than the best way, {}: no model is needed here.",
+        "The best way cannot be told from the seasonal-naive forecast, {}, which needs no model.",
+    ),
+}
+CLUSTERS = (
+    "Clusters of the deep features agree better with the classes than those of the raw view: {}.",
+    "Clusters of the deep features agree less with the classes than those of the raw view: {}.",
+    "Clusters of the deep features and of the raw view agree equally well with the classes as far as can be told: {}.",
+)
+NO_DEEP = "No SVM was fitted on the deep view, so nothing can be said of fusion."
+
+
+def sentence(
+    ways: dict[str, Any], pairs: dict[str, dict[str, Any]], measure: dict[str, str], raw: str, best: str
+) -> str:
+    """What follows from the table of ways, for a person who reads one sentence of it.
+
+    Args:
+        ways, pairs: as `fusion.fusion` has them.
+        raw: the way that stands for the raw view; ``best`` the best of all but the naive one. Both by val rows.
+    """
+    if "deep_svm" not in ways:
+        return NO_DEEP
+    words = ACCURACY if measure["better"] == "higher" else ERROR
+    asked = {
+        "network": "deep_svm - network", "raw": f"deep_svm - {raw}", "both": "both_svm - deep_svm",
+        "naive": f"{best} - naive",
+    }  # fmt: skip
+    parts = []
+    for about, cases in words.items():
+        found = pairs.get(asked[about])
+        if found is None:
+            continue
+        parts.append(told(found, cases, measure))
+    under = f"{best} - {raw}" if best != raw else f"deep_svm - {raw}"
+    curve = pairs.get(under, {}).get("auc")
+    if curve and ways[best]["positive"]["auc"] is not None:
+        parts.append(_curve(ways, best, raw, curve))
+    return " ".join(parts)
+
+
+def told(pair: dict[str, Any], cases: tuple[str, str, str], measure: dict[str, str]) -> str:
+    """The one of ``cases`` (better, worse, who can tell) that the interval of a difference allows."""
+    low, high = pair["interval"] if measure["better"] == "higher" else [-v for v in reversed(pair["interval"])]
+    case = cases[0] if low > 0 else cases[1] if high < 0 else cases[2]
+    return case.format(shown(pair, measure))
+
+
+def shown(pair: dict[str, Any], measure: dict[str, str]) -> str:
+    """A difference with its interval in the unit of ``measure``."""
+    values = [pair["difference"], *pair["interval"]]
+    if measure["unit"] == "share":
+        middle, low, high = (f"{v * 100:+.1f}" for v in values)
+        return f"{middle} points ({low} to {high})"
+    middle, low, high = (f"{v:+.3g}" for v in values)
+    return f"{middle} in {measure['title']} ({low} to {high})"
+
+
+def clusters(pairs: dict[str, dict[str, Any]], found: dict[str, Any]) -> str:
+    """What clusters say of the two views; without classes only that nobody can say."""
+    measure = {"title": "ARI", "better": "higher", "unit": "number"}
+    if pairs:
+        return " ".join(
+            (f"{name}: " if len(pairs) > 1 else "") + told(pair, CLUSTERS, measure) for name, pair in pairs.items()
+        )
+    if not found or any("ari" in values for values in found.values()):
+        return ""
+    listed = ", ".join(
+        f"{v['clusters']} by {name.replace('@', ' on the view ')} (silhouette {v['silhouette']:.2f})"
+        for name, v in found.items()
+    )
+    return (
+        f"There are no classes to judge by. Clusters found: {listed}. A silhouette tells how well clusters stand apart "
+        "within their own view; it is no contest between views."
+    )
+
+
+def _curve(ways: dict[str, Any], best: str, raw: str, curve: dict[str, Any]) -> str:
+    top = ways[best]["positive"]
+    low, high = top["auc_interval"]
+    less, more = curve["interval"]
+    of = "the best way" if best != raw else "the deep features"
+    return (
+        f"Of the positive class the best way's AUC is {top['auc']:.3f} ({low:.3f} to {high:.3f}), "
+        f"{of} less the raw view {curve['difference']:+.3f} ({less:+.3f} to {more:+.3f})."
+    )

@@ -1,0 +1,203 @@
+"""Where rows come from: folders of files, tables (of values, or of paths to files), or what ships with a dependency.
+
+There are two ways in. Where some input is made of files, `listing` has a row for each item, and `read_bytes` (and
+`values`, for the inputs that are columns) give what they hold. Where all inputs are columns, `listing` has a row for
+each table, which costs nothing however long they are, and `tables` streams their rows.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.errors import DeepmineError
+from tasks.sources.base import (
+    EMBEDDED,
+    LISTING,
+    SHARES,
+    SPLITS,
+    Unreadable,
+    Warn,
+    by_item,
+    column,
+    exists,
+    is_table,
+    listed,
+    root_of,
+    size_of,
+    uses_files,
+)
+from tasks.sources.files import embedded, read_bytes, unusable
+from tasks.sources.shards import Batch
+
+if TYPE_CHECKING:
+    from tasks.config import Input, Source
+
+__all__ = [
+    "EMBEDDED", "LISTING", "SPLITS", "Batch", "Unreadable", "by_item", "column", "exists", "is_table", "listing",
+    "official", "read_bytes", "read_table", "root_of", "tables", "uses_files", "values",
+]  # fmt: skip
+
+
+def listing(
+    source: "Source", inputs: "dict[str, Input]", shares: tuple[float, float] = SHARES, warn: Warn | None = None
+) -> pa.Table:
+    """What the source holds, sorted by id, with the columns of `LISTING`; reads names, sizes and (of items) labels.
+
+    One row an item: `path` relative to the root (null where the row lacks this file), `size` in bytes (-1: absent),
+    `mtime_ns` and the source's own `label`, `split`, `group` or null. Or, of tables of values, one row a file.
+
+    Args:
+        shares: of val and test, for a split by time.
+
+    Raises:
+        DeepmineError: the source is absent, empty, or no form that is known.
+    """
+    path = Path(source.path)
+    if source.path.startswith(EMBEDDED):
+        rows = embedded(source.path)
+    elif path.is_dir():
+        from tasks.sources.folders import folder
+
+        _check_folder(source, inputs)
+        rows = folder(source)
+    elif not path.is_file():
+        raise DeepmineError(f"{path}: no such file or folder. Check 'source' in params.yaml.")
+    elif by_item(source, inputs):
+        rows = _items(source, inputs, shares, warn)
+    else:
+        rows = [(p.name, p.name, *size_of(p), None, None, None) for p in _files(source)]
+    if not rows:
+        raise DeepmineError(f"{path}: holds no items. Expected one folder per class with files inside.")
+    return listed(rows)
+
+
+def values(source: "Source", inputs: "dict[str, Input]", warn: Warn | None = None) -> pa.Table | None:
+    """`id` and the columns of all inputs, of a table whose rows are items; None where the listing says it all.
+
+    Text from CSV, typed from others; rows as in the listing, less those that cannot be used.
+    """
+    if not is_table(source) or len(inputs) == 1:
+        return None
+    from tasks.sources.rows import layout, rows
+
+    made = layout(source, inputs, warn)
+    parts = [part.table.select(["id", *made.columns]) for part in rows(made, SHARES)]
+    return pa.concat_tables(parts).combine_chunks()
+
+
+def tables(
+    source: "Source", inputs: "dict[str, Input]", shard_rows: int, shares: tuple[float, float] = SHARES,
+    warn: Warn | None = None,
+) -> Iterator[Batch]:  # fmt: skip
+    """The rows of a table of values, streamed in order, ``shard_rows`` at a time; see `Batch`.
+
+    Rows without an id of their own are called by their number, from 0. Memory stays flat (but for 8 bytes an id, and
+    for series, which are put together whole).
+
+    Args:
+        shares: of val and test, where the split goes by time.
+        warn: told what was repaired or detected.
+
+    Raises:
+        DeepmineError: see `open_table`, `layout`, `rows`, `long` and `windows`.
+    """
+    from tasks.sources.rows import layout, rows
+    from tasks.sources.series import check_series, long
+    from tasks.sources.shards import shards
+    from tasks.sources.windows import windows
+
+    if source.window or source.layout == "long":
+        check_series(source, inputs)
+    made = layout(source, inputs, warn)
+    if source.window:
+        parts = windows(made, shares, warn)
+    elif source.layout == "long":
+        parts = long(made, shares, warn)
+    else:
+        parts = rows(made, shares, warn)
+    empty = True
+    for batch in shards(parts, shard_rows):
+        empty = False
+        yield batch
+    if empty:
+        raise DeepmineError(f"{source.path}: holds no rows.")
+
+
+def official(source: "Source", inputs: "dict[str, Input]", listing: pa.Table) -> set[str]:
+    """The splits that the source itself settles: no row of the others is to be given to these.
+
+    Of a table of values this reads the column of splits; of a split by time all are settled.
+    """
+    if source.split_by == "time" or source.window:
+        return {"val", "test"}
+    if by_item(source, inputs):
+        return {s for s in pc.unique(listing["split"]).to_pylist() if s}
+    if not source.split:
+        return set()
+    from tasks.sources.rows import layout
+
+    made = layout(source, inputs)
+    found: set[Any] = set()
+    for block, _ in made.read([source.split]):
+        found |= set(pc.unique(block.table[source.split]).to_pylist())
+    return {SPLITS[word.lower()] for word in found if word and word.lower() in SPLITS}
+
+
+def read_table(path: Path, source: "Source | None" = None) -> pa.Table:
+    """A table whole, every CSV column as text (so that 00123 and NA stay what they are).
+
+    Raises:
+        DeepmineError: it cannot be read as such, or a row of it is broken.
+    """
+    from tasks.sources.joins import read_whole
+    from tasks.sources.tablefile import open_table
+
+    return read_whole(open_table(path, source))
+
+
+def _files(source: "Source") -> list[Path]:
+    return [Path(source.path), *([Path(source.join.path)] if source.join else [])]
+
+
+def _check_folder(source: "Source", inputs: "dict[str, Input]") -> None:
+    for name, spec in inputs.items():
+        if not uses_files(source, spec) or spec.columns != ("path",):
+            raise DeepmineError(
+                f"{source.path}: a folder has files and no columns ({', '.join(spec.columns)}, of input '{name}'). "
+                "List its files in a table with a column of paths, and take that as the source."
+            )
+    if source.join or source.split_by == "time":
+        raise DeepmineError(f"{source.path}: join and split_by: time need a table. List the files in one.")
+
+
+def _items(
+    source: "Source", inputs: "dict[str, Input]", shares: tuple[float, float], warn: Warn | None
+) -> list[tuple[Any, ...]]:
+    """Rows of the listing from a table of paths. A row that cannot be used is told by its path (`unusable`)."""
+    from tasks.sources.folders import compiled, said
+    from tasks.sources.rows import layout, rows
+
+    made = layout(source, inputs, warn)
+    root = Path(root_of(source))
+    pattern = compiled(source.pattern) if source.pattern else None
+    files = [spec.columns[0] for spec in inputs.values() if uses_files(source, spec)]
+    # a row is read anew when a value of its table may have changed
+    tables = max(size_of(p)[1] for p in _files(source)) if len(inputs) > 1 else 0
+    found: list[tuple[Any, ...]] = []
+    for part in rows(made, shares, warn, alone=len(inputs) == 1):
+        columns = ["id", "label", "split", "group", *files]
+        for row in part.table.select(list(dict.fromkeys(columns))).to_pylist():
+            own = {key: row[key] for key in ("label", "split", "group")}
+            if pattern and row[files[0]]:
+                own |= {key: value for key, value in said(pattern, row[files[0]]).items() if value}
+            sizes = [size_of(root / str(row[name])) for name in files if row[name]]
+            size = -1 if any(s < 0 for s, _ in sizes) else sum(s for s, _ in sizes)
+            changed = max([tables, *(t for _, t in sizes)])
+            found.append((row["id"], row[files[0]] or None, size, changed, own["label"], own["split"], own["group"]))
+        for row in part.bad.to_pylist():
+            path = unusable(row["source"], row["reason"], row["detail"])
+            found.append((row["id"], path, -1, 0, row["label"], row["split"], None))
+    return found

@@ -1,0 +1,122 @@
+"""What all sources share: how rows are named, which of them are files, and how one that is no good is told."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from tasks.errors import DeepmineError
+
+if TYPE_CHECKING:
+    from tasks.config import Input, Source
+
+EMBEDDED = "embedded:"
+SPLITS = {
+    "train": "train", "training": "train",
+    "val": "val", "valid": "val", "validation": "val", "dev": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+LISTING = pa.schema(
+    [
+        ("id", pa.string()), ("path", pa.string()), ("size", pa.int64()), ("mtime_ns", pa.int64()),
+        ("label", pa.string()), ("split", pa.string()), ("group", pa.string()),
+    ]
+)  # fmt: skip
+#: Shares of val and test that `ingest` has as defaults.
+SHARES = (0.1, 0.2)
+DELIMITED = {".csv": None, ".tsv": "\t", ".tab": "\t", ".txt": None}
+PARQUET = (".parquet", ".pq")
+LINES = (".jsonl", ".ndjson", ".json")
+PACKED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+
+Warn = Callable[[str], None]
+
+
+class Unreadable(Exception):
+    """One item cannot be used; ``reason`` is a short phrase to count by, ``detail`` the particulars."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason, self.detail = reason, detail
+
+
+def exists(source: "Source") -> bool:
+    """Whether the source can be reached at this moment (a share may be unmounted)."""
+    return source.path.startswith(EMBEDDED) or all(
+        Path(p).exists() for p in (source.path, source.join.path if source.join else source.path)
+    )
+
+
+def is_table(source: "Source") -> bool:
+    """Whether the source is a table, and no folder: also told where it is away, by its name."""
+    path = Path(source.path)
+    if source.path.startswith(EMBEDDED) or path.is_dir():
+        return False
+    return path.is_file() or kind_of(path) in (*DELIMITED, *PARQUET, *LINES)
+
+
+def kind_of(path: Path) -> str:
+    """The suffix that says what a table is, without that of its compression (`.csv` of `rows.csv.gz`)."""
+    return (path.with_suffix("") if path.suffix.lower() in PACKED else path).suffix.lower()
+
+
+def uses_files(source: "Source", spec: "Input") -> bool:
+    """Whether the items of an input are files, each decoded by itself."""
+    return spec.modality in ("image", "audio") or (spec.modality == "text" and not is_table(source))
+
+
+def by_item(source: "Source", inputs: "dict[str, Input]") -> bool:
+    """Whether the listing has a row for each item (some input is made of files), or one for each table."""
+    return not is_table(source) or any(uses_files(source, spec) for spec in inputs.values())
+
+
+def root_of(source: "Source") -> str:
+    """The folder that listed paths are relative to."""
+    if source.root is not None:
+        return source.root
+    return source.path if Path(source.path).is_dir() else str(Path(source.path).parent)
+
+
+def size_of(entry: "os.DirEntry[str] | Path") -> tuple[int, int]:
+    """Bytes (-1: absent) and time of the last change in nanoseconds."""
+    try:
+        status = entry.stat()
+    except (OSError, ValueError):  # ValueError: a NUL character in the path
+        return -1, 0
+    return status.st_size, status.st_mtime_ns
+
+
+def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Texts (or nulls) or int64 numbers as Arrow has them.
+
+    `pa.array` would do, but imports pandas: a third of a second at each plan, also where nothing changed.
+    """
+    if kind == pa.string():
+        builder = pa.lib.StringBuilder()
+        builder.append_values(values)
+        return builder.finish()
+    numbers = np.array(values, np.int64)
+    return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
+
+
+def listed(rows: list[tuple[Any, ...]]) -> pa.Table:
+    """Rows with the fields of `LISTING` as a table, sorted by id."""
+    columns = zip(*rows, strict=True)
+    arrays = [column(values, field.type) for values, field in zip(columns, LISTING, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=LISTING).sort_by("id")
+
+
+def split_named(text: str | None, where: str) -> str | None:
+    """`train`, `val` or `test` for any of their names; None for none.
+
+    Raises:
+        DeepmineError: ``text`` is another word.
+    """
+    if not text:
+        return None
+    if text.lower() not in SPLITS:
+        raise DeepmineError(f"{where}: '{text}' is no split. Use train, val or test.")
+    return SPLITS[text.lower()]

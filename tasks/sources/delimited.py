@@ -1,0 +1,221 @@
+"""CSV, TSV and their kin in blocks: every cell as text, every row with its line, broken rows set aside."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.errors import DeepmineError
+from tasks.sources.dialect import Dialect, detect
+from tasks.sources.tablefile import BLOCK, BadRow, Block, TableFile, packed_stream, places
+
+
+def open_delimited(
+    path: Path, delimiter: str | None, encoding: str | None, names: Sequence[str], wanted: Sequence[str]
+) -> TableFile:
+    """A delimited file whose dialect is settled and whose quotes are closed.
+
+    Raises:
+        DeepmineError: see `detect`, or a quote that nothing closes.
+    """
+    dialect = detect(path, delimiter, encoding, names, wanted)
+    if dialect.odd:
+        check_quotes(path, dialect)
+    settled: dict[str, Any] = {"delimiter": dialect.delimiter} if dialect.delimiter != "," else {}
+    settled |= {"encoding": dialect.encoding} if dialect.encoding != "utf-8" else {}
+    settled |= {"names": dialect.names} if not dialect.skip else {}
+
+    def read(columns: Sequence[str]) -> Iterator[Block]:
+        return _Reader(path, dialect).read(columns)
+
+    return TableFile(path, dialect.names, read, dialect.notes, tuple(settled.items()))
+
+
+def check_quotes(path: Path, dialect: Dialect) -> None:
+    """Follow the quotes through the whole file.
+
+    Raises:
+        DeepmineError: a quoted cell takes in other lines and then goes on after its closing quote, or never closes:
+            its quote was left open.
+    """
+    raw, stream = packed_stream(path)
+    encoding = "utf-8-sig" if dialect.encoding == "utf-8" else dialect.encoding
+    with raw:
+        reader = csv.reader(
+            io.TextIOWrapper(stream, encoding, "replace", newline=""), delimiter=dialect.delimiter, strict=True
+        )
+        while True:
+            line = reader.line_num + 1
+            try:
+                if next(reader, None) is None:
+                    return
+            except csv.Error as error:
+                if reader.line_num > line or "end of data" in str(error):
+                    raise DeepmineError(
+                        f'{path}:{line}: a quote is opened in this row and not closed. Close it, or double it ("") '
+                        "where it is meant as a character."
+                    ) from None
+
+
+class _Reader:
+    """One pass over a file. Arrow parses; this keeps count of rows and lines, which Arrow does for bad ones alone."""
+
+    def __init__(self, path: Path, dialect: Dialect) -> None:
+        self.path, self.dialect = path, dialect
+        self.row, self.line = dialect.skip, dialect.line  # rows before, and the line that the next one stands on
+        self.waiting: list[Any] = []  # bad rows, which come before the block that they stand in
+        self.blank: set[int] | None = None  # numbers of the lines that hold nothing
+        self.spans = False  # the last row takes in more than one line
+
+    def read(self, columns: Sequence[str]) -> Iterator[Block]:
+        raw, stream = packed_stream(self.path)
+        total = self.path.stat().st_size
+        with raw:
+            try:
+                for batch in self._open(stream):
+                    yield self._block(batch, columns, raw.tell(), total)
+            except pa.ArrowInvalid as error:
+                check_quotes(self.path, self.dialect)
+                far = "straddl" in str(error)
+                raise DeepmineError(
+                    f"{self.path}:{self.line}: " + (f"from here on a row is longer than {BLOCK >> 20} MB." if far
+                                                    else f"cannot be read: {error}.")
+                ) from None  # fmt: skip
+            except (UnicodeDecodeError, OSError) as error:
+                what = f"not {self.dialect.encoding}" if isinstance(error, UnicodeDecodeError) else "cannot be read"
+                raise DeepmineError(f"{self.path}:{self.line}: {what} from here on: {error}.") from None
+            if self.waiting:
+                yield self._block(None, columns, total, total)
+        if self.spans:
+            check_quotes(self.path, self.dialect)
+
+    def _open(self, stream: Any) -> Any:
+        from pyarrow import csv as arrow
+
+        if self.dialect.encoding != "utf-8":
+            stream = pa.transcoding_input_stream(pa.PythonFile(stream, mode="r"), self.dialect.encoding, "utf-8")
+        names = list(self.dialect.names)
+        return arrow.open_csv(
+            stream,
+            # rows are counted on one thread alone; more are no faster here
+            arrow.ReadOptions(
+                use_threads=False, block_size=BLOCK, column_names=names, skip_rows_after_names=self.dialect.skip
+            ),
+            arrow.ParseOptions(
+                delimiter=self.dialect.delimiter, newlines_in_values=True, ignore_empty_lines=False,
+                invalid_row_handler=self._keep,
+            ),
+            arrow.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.binary()), null_values=[""], strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+            ),
+        )  # fmt: skip
+
+    def _keep(self, row: Any) -> str:
+        self.waiting.append(row)
+        return "skip"
+
+    def _block(self, batch: pa.RecordBatch | None, columns: Sequence[str], done: int, total: int) -> Block:
+        table = pa.Table.from_batches([batch]) if batch is not None else None
+        count = table.num_rows if table else 0
+        # of the bad rows those that stand before the last good one; at the end all
+        offsets = np.array([row.number - 1 - self.row for row in self.waiting], np.int64)
+        inside = offsets - np.arange(len(offsets)) < count if table else np.ones(len(offsets), bool)
+        bad, offsets, self.waiting = self.waiting[: inside.sum()], offsets[inside], self.waiting[inside.sum() :]
+        good = np.delete(np.arange(count + len(bad)), offsets)
+        extra = np.zeros(count + len(bad), np.int64)  # lines that a row takes beyond its first
+        extra[offsets] = [_breaks(row.text) for row in bad]
+        if table:
+            extra[good] = _inner_lines(table)
+        lines = self.line + np.arange(len(extra)) + np.cumsum(extra) - extra
+        numbers = self.row - self.dialect.skip + np.arange(len(extra))
+        self.row += len(extra)
+        self.line += len(extra) + int(extra.sum())
+        self.spans = bool(len(extra) and extra[-1])
+        faulty = [
+            BadRow(int(numbers[o]), f"{self.path.name}:{lines[o]}", "wrong number of cells",
+                   f"{row.actual_columns} instead of {row.expected_columns}: {row.text[:100]!r}")
+            for o, row in zip(offsets, bad, strict=True)
+        ]  # fmt: skip
+        if table is None:
+            table = pa.table({name: pa.array([], pa.string()) for name in columns})
+        else:
+            table, keep, invalid = self._texts(table, columns, numbers[good], lines[good])
+            good = good[keep]
+            faulty = sorted([*faulty, *invalid], key=lambda row: row.number)
+        where = places(f"{self.path.name}:", lines[good])
+        return Block(table, numbers[good], where, faulty, min(done, total), total)
+
+    def _texts(
+        self, table: pa.Table, columns: Sequence[str], numbers: np.ndarray, lines: np.ndarray
+    ) -> tuple[pa.Table, np.ndarray, list[BadRow]]:
+        """The columns asked for as text, less blank rows and those that are no UTF-8: which rows stay, which not."""
+        keep = np.ones(table.num_rows, bool)
+        if all(c.null_count for c in table.columns):
+            if self.blank is None:
+                self.blank = _blank_lines(self.path, self.dialect.encoding)
+            empty = np.logical_and.reduce([c.is_null().to_numpy() for c in table.columns])
+            # a row of delimiters alone is one all the same
+            keep[[i for i in np.flatnonzero(empty) if lines[i] in self.blank]] = False
+        invalid: list[BadRow] = []
+        texts = []
+        for name in columns:
+            try:
+                texts.append(table[name].cast(pa.string()))
+            except pa.ArrowInvalid:
+                found, text = _decoded(table[name])
+                texts.append(text)
+                for i in np.flatnonzero(keep):
+                    if i in found:
+                        place = f"{self.path.name}:{lines[i]}"
+                        invalid.append(
+                            BadRow(int(numbers[i]), place, "invalid UTF-8", f"column '{name}', byte {found[int(i)]}")
+                        )
+                        keep[i] = False
+        result = pa.table(texts, names=list(columns)) if columns else table.select([])
+        return result if keep.all() else result.filter(pa.array(keep)), keep, invalid
+
+
+def _blank_lines(path: Path, encoding: str) -> set[int]:
+    raw, stream = packed_stream(path)
+    with raw:
+        text = io.TextIOWrapper(stream, encoding, "replace")
+        return {i + 1 for i, line in enumerate(text) if line in ("", "\n")}
+
+
+def _breaks(text: str) -> int:
+    return text.count("\n") or text.count("\r")
+
+
+def _inner_lines(table: pa.Table) -> np.ndarray:
+    """Line breaks within the cells of each row, (N,)."""
+    total = np.zeros(table.num_rows, np.int64)
+    for column in table.columns:
+        for mark in (b"\n", b"\r"):
+            if any(_holds(chunk, mark) for chunk in column.chunks):
+                total += pc.fill_null(pc.count_substring(column, mark), 0).to_numpy()
+                break
+    return total
+
+
+def _holds(chunk: pa.Array, mark: bytes) -> bool:
+    data = chunk.buffers()[2]
+    return data is not None and bool((np.frombuffer(data, np.uint8) == mark[0]).any())
+
+
+def _decoded(column: pa.ChunkedArray) -> tuple[dict[int, int], pa.Array]:
+    """The offset of the first byte that is no UTF-8, by row; and the column with null there."""
+    found: dict[int, int] = {}
+    texts: list[str | None] = []
+    for i, cell in enumerate(column.to_pylist()):
+        try:
+            texts.append(cell.decode() if cell is not None else None)
+        except UnicodeDecodeError as error:
+            found[i] = error.start
+            texts.append(None)
+    return found, pa.array(texts, pa.string())

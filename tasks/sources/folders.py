@@ -1,0 +1,120 @@
+"""Folders of files: a folder a class, a folder a split, names that say it all, or files without a label."""
+
+import os
+import re
+import unicodedata
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.errors import DeepmineError, nearest
+from tasks.sources.base import SPLITS, size_of
+
+if TYPE_CHECKING:
+    from tasks.config import Source
+
+JUNK = {"thumbs.db", "desktop.ini"}
+#: What a group of `source.pattern` may be called.
+GROUPS = ("label", "group", "train", "val", "test")
+
+
+def folder(source: "Source") -> list[tuple[Any, ...]]:
+    """Rows of the listing, one a file.
+
+    A folder per class holds its files at any depth; where there is no such folder, files have no label. What the
+    names of `source.pattern` say goes before what the folders say. A file that does not match is listed without
+    either, and set aside when it is read.
+
+    Raises:
+        DeepmineError: an empty class folder, split folders beside others, or a pattern that is none.
+    """
+    root = Path(source.path)
+    pattern = compiled(source.pattern) if source.pattern else None
+    tops = _folders(root)
+    named = [name for name in tops if name.lower() in SPLITS]
+    if named and len(named) < len(tops):
+        other = ", ".join(name for name in tops if name.lower() not in SPLITS)
+        raise DeepmineError(f"{root}: holds both split folders and others ({other}). Move the others away.")
+    homes: list[tuple[str | None, str]] = [(SPLITS[name.lower()], str(root / name)) for name in named]
+    rows = []
+    for split, home in homes or [(None, str(root))]:
+        rows += [row for label, entry in _labelled(home, pattern) for row in [_row(entry, root, label, split, pattern)]]
+    return rows
+
+
+@lru_cache(8)
+def compiled(pattern: str) -> re.Pattern[str]:
+    """A pattern whose named groups are known ones.
+
+    Raises:
+        DeepmineError: it is no regular expression, or names nothing.
+    """
+    try:
+        made = re.compile(pattern)
+    except re.error as error:
+        raise DeepmineError(f"source.pattern: {pattern!r} is no regular expression: {error}.") from None
+    for name in made.groupindex:
+        if name not in GROUPS:
+            raise DeepmineError(f"source.pattern: the group '{name}' says nothing.{nearest(name, GROUPS)}")
+    if not made.groupindex:
+        raise DeepmineError(
+            f"source.pattern: {pattern!r} names nothing. Name a part of it, for example (?P<label>[a-z]+)_.*"
+        )
+    return made
+
+
+def said(pattern: re.Pattern[str], path: str) -> dict[str, str | None]:
+    """`label`, `group` and `split` as far as a path's name says them."""
+    match = pattern.search(path)
+    found = {key: value for key, value in match.groupdict().items() if value} if match else {}
+    result: dict[str, str | None] = {key: found.get(key) for key in ("label", "group") if key in pattern.groupindex}
+    if {"train", "val", "test"} & pattern.groupindex.keys():
+        result["split"] = next((s for s in ("test", "val", "train") if s in found), None)
+    return result
+
+
+def _labelled(home: str, pattern: re.Pattern[str] | None) -> Iterator[tuple[str | None, os.DirEntry[str]]]:
+    """Files below ``home`` with the class folder that they are in."""
+    labels = _folders(home)
+    if pattern and "label" in pattern.groupindex:
+        yield from ((None, entry) for entry in _files(home))
+        return
+    for label in labels:
+        empty = True
+        for entry in _files(os.path.join(home, label)):
+            yield label, entry
+            empty = False
+        if empty:
+            raise DeepmineError(f"{os.path.join(home, label)}: an empty class folder. Fill or remove it.")
+    if not labels:
+        yield from ((None, entry) for entry in _files(home))
+
+
+def _folders(home: str | Path) -> list[str]:
+    return sorted(e.name for e in os.scandir(home) if e.is_dir() and e.name[0] != ".")
+
+
+def _files(home: str) -> Iterator[os.DirEntry[str]]:
+    for entry in os.scandir(home):
+        if entry.name[0] == "." or entry.name.lower() in JUNK:
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files(entry.path)
+        else:
+            yield entry
+
+
+def _row(
+    entry: os.DirEntry[str], root: Path, label: str | None, split: str | None, pattern: re.Pattern[str] | None
+) -> tuple[Any, ...]:
+    path = _text(entry.path[len(str(root)) + 1 :])
+    of_folder = {"label": _text(label) if label is not None else None, "split": split, "group": None}
+    found = of_folder | (said(pattern, path) if pattern else {})
+    own = found["split"] or split
+    return (unicodedata.normalize("NFC", path), path, *size_of(entry), found["label"], own, found["group"])
+
+
+def _text(name: str) -> str:
+    """``name`` with what is no UTF-8 written out: no table can hold it."""
+    return name if name.isascii() else os.fsencode(name).decode("utf-8", "backslashreplace")

@@ -1,0 +1,124 @@
+"""JSON Lines: one object a line, its values as text (or as lists of numbers), broken lines set aside."""
+
+import json
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from tasks.errors import DeepmineError
+from tasks.sources.tablefile import BLOCK, BadRow, Block, TableFile, packed_stream, places
+
+#: Lines at the start of the file that its columns are told from.
+SAMPLE = 1000
+#: Numbers stay as they are written: 2**63 and 0.1 alike.
+DECODE = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str).decode
+
+
+class _Broken(Exception):
+    """A line that is no row; ``args`` are reason and detail."""
+
+
+def open_lines(path: Path) -> TableFile:
+    """Columns as the first lines have them; a column whose value is a list there holds lists of numbers.
+
+    Raises:
+        DeepmineError: none of the first lines is an object.
+    """
+    raw, stream = packed_stream(path)
+    names: dict[str, bool] = {}
+    first = ""
+    try:
+        with raw:
+            for line in islice(stream, SAMPLE):
+                first = first or line.strip().decode("utf-8", "replace")
+                try:
+                    found = _object(line)
+                except _Broken:
+                    continue
+                for name, value in (found or {}).items():
+                    names[name] = names.get(name, False) or isinstance(value, list)
+    except (OSError, ValueError) as error:
+        raise DeepmineError(f"{path}: cannot be unpacked: {error}.") from None
+    if not names:
+        what = "one JSON array" if first.startswith("[") else f"{first[:60]!r}"
+        raise DeepmineError(f"{path}: no JSON Lines: it begins with {what}. Write one object a line.")
+
+    def read(columns: Sequence[str]) -> Iterator[Block]:
+        return _blocks(path, {name: names[name] for name in columns})
+
+    return TableFile(path, tuple(names), read)
+
+
+def _blocks(path: Path, columns: dict[str, bool]) -> Iterator[Block]:
+    total = path.stat().st_size
+    raw, stream = packed_stream(path)
+    line = number = 0
+    with raw:
+        while lines := _some(stream):
+            found: list[tuple[int, int, dict[str, Any]]] = []
+            bad = []
+            for text in lines:
+                line += 1
+                try:
+                    row = _object(text)
+                    if row is None:
+                        continue
+                    _check_lists(row, columns)
+                    found.append((number, line, row))
+                except _Broken as error:
+                    bad.append(BadRow(number, f"{path.name}:{line}", *error.args))
+                number += 1
+            arrays = [_column([row.get(name) for _, _, row in found], lists) for name, lists in columns.items()]
+            where = places(f"{path.name}:", np.array([at for _, at, _ in found], np.int64))
+            numbers = np.array([n for n, _, _ in found], np.int64)
+            yield Block(pa.table(arrays, names=list(columns)), numbers, where, bad, raw.tell(), total)
+
+
+def _some(stream: Any) -> list[bytes]:
+    lines, size = [], 0
+    for text in stream:
+        lines.append(text)
+        size += len(text)
+        if size > BLOCK // 2:
+            break
+    return lines
+
+
+def _object(line: bytes) -> dict[str, Any] | None:
+    """The object of a line, None for a blank one."""
+    try:
+        text = line.decode("utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+        raise _Broken("invalid UTF-8", f"byte {error.start}") from None
+    if not text:
+        return None
+    try:
+        found = DECODE(text)
+    except (ValueError, RecursionError) as error:
+        raise _Broken("broken JSON", f"{error}: {text[:60]!r}") from None
+    if not isinstance(found, dict):
+        raise _Broken("broken JSON", f"no object: {text[:60]!r}")
+    return found
+
+
+def _check_lists(row: dict[str, Any], columns: dict[str, bool]) -> None:
+    for name in (name for name, lists in columns.items() if lists and row.get(name) is not None):
+        value = row[name]
+        try:
+            row[name] = [float("nan") if v is None else float(v) for v in value]
+        except (TypeError, ValueError):
+            raise _Broken("mixed types", f"'{name}' holds a list of numbers elsewhere, here {value!r:.60}") from None
+
+
+def _column(values: list[Any], lists: bool) -> pa.Array:
+    if lists:
+        return pa.array(values, pa.list_(pa.float64()))
+    texts = [v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values]
+    try:
+        return pa.array(texts, pa.string())
+    except UnicodeEncodeError:  # half a surrogate pair is no text
+        return pa.array([t and t.encode("utf-8", "replace").decode() for t in texts], pa.string())
