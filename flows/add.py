@@ -7,15 +7,17 @@ from typing import Any
 
 from rich.console import Console
 
+import tasks
 from flows.project import PARAMS, datasets
 from tasks import sources
-from tasks.config import Source, check_name, load, merge, read_yaml
+from tasks.config import Source
 from tasks.errors import DeepmineError, nearest
 from tasks.findings import findings
+from tasks.params import check_name, load, merge, read_yaml
 from tasks.propose import Proposal, propose
 from tasks.store import write_atomically
 
-RECIPES = Path(sources.__file__).parents[1] / "recipes.yaml"
+RECIPES = Path(tasks.__file__).with_name("recipes.yaml")
 
 
 def add(name: str, path: str, options: dict[str, str], recipe: str | None = None, unlabelled: bool = False) -> None:

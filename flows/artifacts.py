@@ -17,6 +17,7 @@ from prefect.artifacts import (
 
 from flows.graph import Node
 from flows.project import STAGES, paths, read_record
+from tasks.fusion import table
 from tasks.store import SUMMARY
 
 LONG = ("train", "extract")
@@ -67,8 +68,6 @@ def publish(node: Node) -> None:
         create_table_artifact(quality_rows(summary), key=_key("quality", node.dataset), description=_quality(summary))
     elif node.stage == "evaluate":
         result = json.loads(files["evaluation"].read_bytes())
-        from tasks.fusion import table  # scikit-learn takes a second to import, at each run
-
         create_table_artifact(
             table(result), key=_key("metrics", node.dataset), description=result["fusion"]["sentence"]
         )

@@ -92,8 +92,8 @@ def stage(
 ) -> None:
     """Run one stage of one dataset, as dvc.yaml does. For a person `deepmine run` is the way."""
     from flows import project, stages
-    from tasks.config import check_name
     from tasks.errors import DeepmineError, nearest
+    from tasks.params import check_name
 
     if name not in project.STAGES:
         raise DeepmineError(f"no stage '{name}'.{nearest(name, project.STAGES)}")

@@ -45,6 +45,7 @@ class Graph:
         # its progress bars would run through ours in a terminal; errors come to us as exceptions
         logging.getLogger("dvc").setLevel(logging.CRITICAL)
         heal_locks(Path(".dvc/tmp"))
+        self._stale = False
         try:
             self.repo = Repo(".")
             self._stages = {s.addressing: s for s in self.repo.index.stages}
@@ -70,11 +71,17 @@ class Graph:
             if s.addressing.partition("@")[2] in wanted
         ]
 
+    def forget(self) -> None:
+        """A stage has run, so that what DVC has recorded is to be read anew; it takes a while with many datasets."""
+        self._stale = True
+
     def changes(self, name: str) -> list[str]:
         """Why a stage is not up to date, a phrase each; empty if it is. Outputs are read afresh at each call."""
         with self.repo.lock:
-            self.repo._reset()
-            self._stages = {s.addressing: s for s in self.repo.index.stages}
+            if self._stale:
+                self.repo._reset()
+                self._stages = {s.addressing: s for s in self.repo.index.stages}
+                self._stale = False
             status = self._stages[name].status(check_updates=True)
         return _phrases(status.get(name, []))
 

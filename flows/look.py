@@ -18,8 +18,8 @@ STYLES = {"current": "green", "stale": "yellow", "never run": "dim", "waits": "d
 
 def show_plan(names: list[str]) -> None:
     """A line for each stage: what would run, and why."""
-    known, picked = project.datasets(), project.pick(names)
-    changed = {name: _changes_of_plan(name, known[name]) for name in picked}
+    picked = project.pick(names)
+    changed = {name: _changes_of_plan(name, dataset) for name, dataset in picked.items()}
     graph = Graph()
     console = Console(highlight=False)
     for name in picked:
@@ -44,8 +44,7 @@ def show_plan(names: list[str]) -> None:
 def show_status(names: list[str]) -> None:
     """A line for each stage: current or stale, rows, quarantined, when it last ran."""
     picked = project.pick(names)
-    known = project.datasets()
-    changed = {name: _changes_of_plan(name, known[name]) for name in picked}
+    changed = {name: _changes_of_plan(name, dataset) for name, dataset in picked.items()}
     graph = Graph()
     console = Console(highlight=False)
     for name in picked:

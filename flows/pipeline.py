@@ -61,6 +61,7 @@ def run_node(
             if time.monotonic() - began > PATIENCE:
                 return Outcome("Failed", "another dvc command kept the project busy; try again")
             time.sleep(1)
+    graph.forget()
     seconds = time.monotonic() - began
     if code == -1:
         return Outcome("Cancelled", "stopped on request", seconds)
@@ -83,7 +84,7 @@ def pipeline(datasets: list[str] | None = None, force: bool = False) -> Any:
     """
     os.chdir(find_root())
     log = get_run_logger()
-    names = pick(datasets)
+    names = list(pick(datasets))
     with project_lock(f"pipeline run of {', '.join(names)}"):
         graph = Graph()
         states: dict[str, State[Any]] = {}

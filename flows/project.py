@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import tasks
-from tasks.config import Dataset, check_name, load
+from tasks.config import Dataset
 from tasks.errors import DeepmineError, nearest
+from tasks.params import check_name, load
 
 PARAMS, GRAPH = "params.yaml", "dvc.yaml"
 RECORDS, SCRATCH = Path("data/records"), Path("data/scratch")
@@ -34,8 +35,8 @@ def datasets() -> dict[str, Dataset]:
     return load(Path(PARAMS))
 
 
-def pick(names: list[str] | None) -> list[str]:
-    """``names`` if each is a dataset of the project; all of them when none is named.
+def pick(names: list[str] | None) -> dict[str, Dataset]:
+    """The datasets of these ``names``; all of the project when none is named.
 
     Raises:
         DeepmineError: a name is not in params.yaml.
@@ -46,7 +47,7 @@ def pick(names: list[str] | None) -> list[str]:
             raise DeepmineError(
                 f"no dataset '{name}' in {PARAMS}.{nearest(name, known)} Or add it: deepmine add {name} PATH"
             )
-    return list(dict.fromkeys(names or known))
+    return {name: known[name] for name in names or known}
 
 
 @cache

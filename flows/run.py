@@ -20,7 +20,7 @@ def run(names: list[str], force: bool, may_start: bool) -> int:
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")
     os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
     os.environ.update(server.QUIET)
-    picked = project.pick(names)
+    picked = list(project.pick(names))
     with Screen() as screen:
         api = server.find()
         if api is None and may_start:

@@ -17,6 +17,7 @@ from tasks.cores import cores
 from tasks.errors import DeepmineError
 from tasks.progress import Progress
 from tasks.store import write_json
+from tasks.typed import parse
 
 LIBRARIES = (
     "torch",
@@ -83,14 +84,12 @@ def _offer(stage: str, name: str, progress: Progress) -> dict[str, Any]:
     part = values[stage]
     offered: dict[str, Any] = {
         **plan, **project.paths(stage, name), "name": name, "progress": progress, "warn": _warn, "code": part["code"],
-        "params": config.parse(kind, part["params"], f"{plan['plan']}: {stage}"),
-        "source": config.parse(config.Source, values["source"], f"{plan['plan']}: source"),
+        "params": parse(kind, part["params"], f"{plan['plan']}: {stage}"),
+        "source": parse(config.Source, values["source"], f"{plan['plan']}: source"),
         "scratch": project.SCRATCH / name / stage, "records": project.record_folder(name),
     }  # fmt: skip
     if "inputs" in part:
-        offered["inputs"] = {
-            k: config.parse(config.Input, v, f"{plan['plan']}: inputs") for k, v in part["inputs"].items()
-        }
+        offered["inputs"] = {k: parse(config.Input, v, f"{plan['plan']}: inputs") for k, v in part["inputs"].items()}
     if "objective" in part:
         offered["objective"] = part["objective"]
     if stage == "report":

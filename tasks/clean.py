@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -17,6 +16,8 @@ from tasks.errors import DeepmineError
 from tasks.guard import SPARE, Guard, Limits, split
 from tasks.modalities import modality
 from tasks.progress import Progress
+from tasks.quarantine import set_aside
+from tasks.raw import column_name, input_fields
 from tasks.sources.base import Unreadable
 from tasks.store import (
     QUARANTINE,
@@ -59,7 +60,7 @@ def clean(
     manifest = read_manifest(raw)
     gone = read(rejected, ["id"])["id"].combine_chunks()
     chosen = fit_rows(raw, gone, params.fit_rows)
-    states = {name: settle(name, spec, raw, gone, chosen, params) for name, spec in inputs.items()}
+    states = {name: settle(name, spec, raw, chosen, params) for name, spec in inputs.items()}
     kinds = {name: modality(spec.modality).column_type(states[name]) for name, spec in inputs.items()}
     schema = pa.schema(
         [*((c, pa.string()) for c in COMMON), *kinds.items()],
@@ -68,9 +69,10 @@ def clean(
     settled = {name: save_files(clean, name, state) for name, state in states.items()}
     writer = Writer(clean, schema, fingerprint("clean", settled), keep=_files(settled))
     cache, done, lost = Scratch(scratch), 0, [QUARANTINE.empty_table()]
-    sums: dict[str, list[State]] = {name: [] for name in inputs}
+    scaled = [name for name, spec in inputs.items() if hasattr(modality(spec.modality), "statistics")]
+    sums: list[dict[str, State]] = []
     guarded = {name: spec for name, spec in inputs.items() if modality(spec.modality).GUARDED}
-    columns = list(dict.fromkeys(c for name, spec in inputs.items() for c in raw_columns(name, spec, guarded)))
+    columns = [c for name, spec in inputs.items() for c in ([name] if name in guarded else input_fields(name, spec))]
     progress.start()
 
     def fault(row: pa.Table, reason: str, detail: str) -> pa.Table:
@@ -102,20 +104,13 @@ def clean(
             done += rows
             note = f"{bad.num_rows} of this shard set aside" if bad.num_rows else ""
             progress(done, manifest.rows, "rows", note=note)
-            train = pc.equal(table["split"], "train")
-            for name, spec in inputs.items():
-                made, column = modality(spec.modality), table[name].filter(train).drop_null()
-                if len(column):
-                    sums[name].append(made.statistics(made.array(column, states[name]), states[name]))
-    for name, spec in inputs.items():
-        settled[name] |= modality(spec.modality).normalisation(sums[name])
+            sums.append({name: part for name in scaled if (part := _sums(table, name, inputs[name], states[name]))})
+    for name in scaled:
+        settled[name] |= modality(inputs[name].modality).normalisation([part[name] for part in sums if name in part])
     named = {name: {"modality": spec.modality, **settled[name]} for name, spec in inputs.items()}
     write_json(clean / STATE, {"inputs": named})
     out = pa.concat_tables(lost).combine_chunks()
-    reasons = dict(sorted(Counter(out["reason"].to_pylist()).items()))
-    aside = Writer(cleaned, QUARANTINE, fingerprint("cleaned", settled))
-    aside.add(out)
-    aside.finish({"in": out.num_rows, "accepted": out.num_rows, "quarantined": {}})
+    reasons = set_aside(out, cleaned, fingerprint("cleaned", settled))
     accepted = sum(shard.rows for shard in writer.shards)
     counts = {"rejected by validate": len(gone), **reasons}
     writer.finish({"in": manifest.rows, "accepted": accepted, "quarantined": counts})
@@ -144,7 +139,7 @@ def fit_rows(raw: Path, gone: pa.Array, limit: int) -> pa.Array:
     return (lowest(rows) if rows.num_rows > limit else rows)["id"].combine_chunks()
 
 
-def settle(name: str, spec: "Input", raw: Path, gone: pa.Array, chosen: pa.Array, params: "Clean") -> State:
+def settle(name: str, spec: "Input", raw: Path, chosen: pa.Array, params: "Clean") -> State:
     """What the modality makes of the chosen train rows that have this input, in an order that no sharding changes.
 
     Raises:
@@ -170,17 +165,6 @@ def settle(name: str, spec: "Input", raw: Path, gone: pa.Array, chosen: pa.Array
         )
     state: State = made.settle(train.rename_columns(list(names)).filter(pa.array(present)), spec, params)
     return state
-
-
-def column_name(name: str, suffix: str) -> str:
-    """The raw column of an input's item ("") or fact."""
-    return f"{name}.{suffix}" if suffix else name
-
-
-def raw_columns(name: str, spec: "Input", guarded: "dict[str, Input]") -> list[str]:
-    """The raw columns that repairing this input takes."""
-    suffixes = [""] if name in guarded else list(modality(spec.modality).raw_fields(spec))
-    return [column_name(name, suffix) for suffix in suffixes]
 
 
 def save_files(folder: Path, name: str, state: State) -> State:
@@ -263,6 +247,13 @@ def _shard(
     lost = lost.append_column("detail", pa.nulls(kept.num_rows, pa.string())).filter(pc.invert(good))
     bad = lost.select(QUARANTINE.names).combine_chunks().cast(QUARANTINE)
     return whole.filter(good).combine_chunks().cast(schema), bad
+
+
+def _sums(table: pa.Table, name: str, spec: "Input", state: State) -> State:
+    """What an input's scaling is made of, of the train rows of a shard that have it; nothing where none has."""
+    made, column = modality(spec.modality), table[name].filter(pc.equal(table["split"], "train")).drop_null()
+    sums: State = made.statistics(made.array(column, state), state) if len(column) else {}
+    return sums
 
 
 def _told(state: State) -> str:

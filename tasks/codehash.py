@@ -14,9 +14,8 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent
 ASSETS = (".html", ".css", ".js")
-
-
 Chosen = Mapping[str, frozenset[str]]
+Keys = tuple[tuple[str, frozenset[str]], ...]
 
 
 @dataclass(frozen=True)
@@ -42,9 +41,9 @@ def code_hash(stage: str, chosen: Mapping[str, set[str]], package: Path = PACKAG
         path = _file(name, package)
         if name not in found and path is not None:
             found[name] = path
-            waiting += _module(path, path.stat().st_mtime_ns, path.stat().st_size, keys, package.name).imports
+            waiting += _module(path, keys, package.name).imports
     for name, path in sorted(found.items()):
-        module = _module(path, path.stat().st_mtime_ns, path.stat().st_size, keys, package.name)
+        module = _module(path, keys, package.name)
         digest.update(f"{name}\n{module.text}\n".encode())
         if path.name == "__init__.py":
             for asset in sorted(p for p in path.parent.iterdir() if p.suffix in ASSETS):
@@ -58,10 +57,21 @@ def _file(name: str, package: Path) -> Path | None:
     return next((p for p in (base.with_suffix(".py"), base / "__init__.py") if p.is_file()), None)
 
 
+def _module(path: Path, keys: Keys, package: str) -> _Module:
+    """Parsed once a process for each state of the file and choice among its own registries: stages and datasets
+    share most of their modules."""
+    text = _text(path, path.stat().st_mtime_ns, path.stat().st_size)
+    return _parsed(path, text, tuple(key for key in keys if key[0] in text), package)
+
+
 @cache
-def _module(path: Path, changed: int, size: int, keys: tuple[tuple[str, frozenset[str]], ...], package: str) -> _Module:
-    """Parsed once a process for each state of the file: the stages of a dataset share most of their modules."""
-    tree = _Strip(dict(keys)).visit(ast.parse(path.read_text(encoding="utf-8"), str(path)))
+def _text(path: Path, changed: int, size: int) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+@cache
+def _parsed(path: Path, text: str, keys: Keys, package: str) -> _Module:
+    tree = _Strip(dict(keys)).visit(ast.parse(text, str(path)))
     names = [n for n in _imports(tree, package) if n == package or n.startswith(f"{package}.")]
     return _Module(ast.dump(tree), tuple(dict.fromkeys(names)))
 

@@ -1,80 +1,25 @@
-"""params.yaml as frozen typed objects, parsed once.
+"""The types behind params.yaml: every key that a person may write, its bounds and its default.
 
-Plain dataclasses, so that a machine with torch but without pydantic can build them; pydantic does the
-checking of what a person wrote, and is imported only where that happens.
+Plain dataclasses, so that a machine with torch but without pydantic can build them; `tasks.params` reads the file.
 """
 
-import json
 import re
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
-from pathlib import Path
-from types import UnionType
-from typing import (
-    TYPE_CHECKING,
-    Annotated,
-    Any,
-    Literal,
-    TypeVar,
-    Union,
-    dataclass_transform,
-    get_args,
-    get_origin,
-    get_type_hints,
-)
+from dataclasses import field
+from typing import Annotated, Any, Literal
 
-from tasks import STAGES
-from tasks.errors import DeepmineError, nearest
-
-if TYPE_CHECKING:
-    from pydantic import GetCoreSchemaHandler
-    from pydantic_core import CoreSchema, ErrorDetails
+from tasks.typed import Between, ByName, frozen
 
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
 #: Columns of every store, which no input may be called.
 RESERVED = {"id", "content", "split", "label", "group", "source", "bytes", "reason", "detail"}
-#: More YAML nodes than any person writes: an alias bomb expands to billions.
-MAX_NODES = 100_000
-
-T = TypeVar("T")
-
-
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
-def frozen(kind: type[T]) -> type[T]:
-    """A frozen, keyword-only dataclass."""
-    return dataclass(frozen=True, kw_only=True)(kind)
-
-
-@dataclass(frozen=True)
-class Between:
-    """Inclusive bounds of a number, for `Annotated[int, Between(1)]`."""
-
-    low: float
-    high: float | None = None
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: "GetCoreSchemaHandler") -> "CoreSchema":
-        schema: dict[str, Any] = dict(handler(source))
-        number = int if schema["type"] == "int" else float
-        schema["ge"] = number(self.low)
-        if self.high is not None:
-            schema["le"] = number(self.high)
-        return schema
-
-
-@dataclass(frozen=True)
-class ByName:
-    """Marks a union of dataclasses told apart by their field `name`."""
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: "GetCoreSchemaHandler") -> "CoreSchema":
-        choices = {tag: handler.generate_schema(kind) for kind in get_args(source) for tag in _tags(kind)}
-        return {"type": "tagged-union", "choices": choices, "discriminator": "name"}
-
 
 Count = Annotated[int, Between(1)]
 Share = Annotated[float, Between(0, 1)]
 Positive = Annotated[float, Between(1e-12)]
 NotNegative = Annotated[float, Between(0)]
 Seed = Annotated[int, Between(0, 2**32 - 1)]
+Device = Literal["auto", "cpu", "cuda"]
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
 @frozen
@@ -418,8 +363,8 @@ class Train:
     patience: Annotated[int, Between(0)] = 0
     balance: Literal["none", "over", "under"] = "none"
     seed: Seed = 0
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    device: Device = "auto"
+    precision: Precision = "auto"
 
 
 @frozen
@@ -429,8 +374,8 @@ class Extract:
     fit_rows: Count = 10_000
     season: Literal["auto"] | Count = "auto"
     seed: Seed = 0
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    device: Device = "auto"
+    precision: Precision = "auto"
 
 
 @frozen
@@ -552,185 +497,3 @@ class Dataset:
         for name in self.inputs:
             if not NAME.fullmatch(name) or name in RESERVED:
                 raise ValueError(f"inputs: '{name}' cannot name an input")
-
-
-def load(path: Path) -> dict[str, Dataset]:
-    """Every dataset of a params.yaml, defaults merged in, fully checked.
-
-    Raises:
-        DeepmineError: the file is missing or no YAML 1.2; a key is unknown, of a wrong type or an
-            impossible value. The text names file, key and the nearest known key.
-    """
-    data = read_yaml(path)
-    for key in data:
-        if key not in ("defaults", "datasets"):
-            raise DeepmineError(f"{path}: unknown key '{key}'.{nearest(str(key), ['defaults', 'datasets'])}")
-    defaults, datasets = data.get("defaults") or {}, data.get("datasets") or {}
-    if not isinstance(defaults, dict) or not isinstance(datasets, dict):
-        raise DeepmineError(f"{path}: 'defaults' and 'datasets' must be mappings of name to value.")
-    if not datasets:
-        raise DeepmineError(f"{path}: no datasets. Add one: deepmine add NAME PATH")
-    check_sections(path, defaults)
-    # by themselves first: a mistake here is named where it stands, also where every dataset overrides it
-    parse(Dataset, {"source": {"path": "."}, **defaults}, f"{path}: defaults")
-    return {check_name(name, path): _dataset(path, name, defaults, entry) for name, entry in datasets.items()}
-
-
-def check_name(name: Any, where: Path | str) -> str:
-    """``name`` if it may name a dataset; it becomes part of paths, commands and stage names."""
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise DeepmineError(
-            f"{where}: '{name}' cannot name a dataset. A name starts with a lower-case letter and holds only "
-            "lower-case letters, digits, '-' and '_' (for example: my-images)."
-        )
-    return name
-
-
-def check_sections(path: Path, defaults: dict[str, Any]) -> None:
-    """Refuse a `defaults:` that has another section than the stages."""
-    for key in defaults:
-        if key not in STAGES:
-            raise DeepmineError(f"{path}: defaults.{key}: unknown section.{nearest(str(key), STAGES)}")
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML 1.2 mapping read without executing tags or expanding alias bombs."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        data = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DeepmineError(f"{path}: no such file. Run deepmine in the folder that holds it.") from None
-    except OSError as error:
-        raise DeepmineError(f"{path}: cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError as error:
-        raise DeepmineError(f"{path}: not UTF-8 at byte {error.start}. Save it as UTF-8.") from None
-    except RecursionError:
-        raise DeepmineError(f"{path}: nested too deeply to be read.") from None
-    except YAMLError as error:
-        raise DeepmineError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(data, dict):
-        raise DeepmineError(f"{path}: expected a mapping with 'defaults:' and 'datasets:'.")
-    for count, node in enumerate(_nodes(data)):
-        if count > MAX_NODES:
-            raise DeepmineError(f"{path}: over {MAX_NODES:,} values once its aliases are expanded; refused.")
-        odd = [key for key in node if not isinstance(key, str | int | float | None)] if isinstance(node, dict) else []
-        if odd:
-            raise DeepmineError(f"{path}: the key {odd[0]!r} is no text. Write it in quotes.")
-    return data
-
-
-def parse(kind: type[T], value: Any, where: str) -> T:
-    """``value`` (plain YAML or JSON) as the dataclass ``kind``; ``where`` stands before the key in errors."""
-    from pydantic import ConfigDict, TypeAdapter, ValidationError
-
-    # strict JSON: "3" is no number and true no integer, but a list may be a tuple and 1 a float
-    config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-    for part in _dataclasses(kind):
-        part.__pydantic_config__ = config  # type: ignore[attr-defined]
-    try:
-        return TypeAdapter(kind).validate_json(json.dumps(value, default=str))
-    except ValidationError as error:
-        raise DeepmineError(_explain(kind, error.errors(), where)) from None
-
-
-def merge(base: Any, over: Any) -> Any:
-    """``over`` laid on ``base`` key by key; a mapping with another `name` replaces the whole of the old one."""
-    if not (isinstance(base, dict) and isinstance(over, dict)):
-        return over
-    if "name" in over and over["name"] != base.get("name"):
-        return over
-    return {**base, **{key: merge(base[key], value) if key in base else value for key, value in over.items()}}
-
-
-def plain(config: Any) -> dict[str, Any]:
-    """A configuration object as JSON values, the inverse of `parse`."""
-    result: dict[str, Any] = json.loads(json.dumps(asdict(config)))
-    return result
-
-
-def _dataset(path: Path, name: str, defaults: dict[str, Any], entry: Any) -> Dataset:
-    where = f"{path}: datasets.{name}"
-    if not isinstance(entry, dict):
-        raise DeepmineError(f"{where}: expected a mapping with at least 'source: {{path: ...}}'.")
-    if isinstance(entry.get("source"), str):
-        entry = {**entry, "source": {"path": entry["source"]}}
-    return parse(Dataset, merge(defaults, entry), where)
-
-
-def _nodes(value: Any) -> Iterator[Any]:
-    # no recursion: an alias may stand inside what it names
-    waiting = [iter([value])]
-    while waiting:
-        for node in waiting[-1]:
-            yield node
-            if isinstance(node, dict | list):
-                waiting.append(iter(node.values() if isinstance(node, dict) else node))
-                break
-        else:
-            waiting.pop()
-
-
-def _dataclasses(kind: type) -> list[type]:
-    """``kind`` and every dataclass its fields reach."""
-    found: list[Any] = [kind]
-    for owner in found:
-        for hint in get_type_hints(owner).values():
-            found += [part for part in _members(hint) if is_dataclass(part) and part not in found]
-    return found
-
-
-def _members(hint: Any) -> list[Any]:
-    """The plain types inside `Annotated`, unions, tuples and dicts."""
-    return [part for inner in get_args(hint) for part in _members(inner)] or [hint]
-
-
-def _explain(kind: type, errors: "list[ErrorDetails]", where: str) -> str:
-    """Pydantic's errors as `file: key: what is wrong`, one line a key."""
-    lines: dict[str, dict[str, str]] = {}  # by key: what is wrong, and the value where it says more
-    for error in errors:
-        keys, owner = _locate(kind, error["loc"])
-        message, value = error["msg"].removeprefix("Value error, ").removeprefix("Input "), ""
-        if error["type"] == "unexpected_keyword_argument":
-            message = f"unknown key.{nearest(keys[-1], [f.name for f in fields(owner)])}"
-        elif error["type"] == "union_tag_invalid":
-            context = error["ctx"]
-            choices = context["expected_tags"].replace("'", "").split(", ")
-            keys, message = (
-                [*keys, "name"],
-                f"unknown name '{context['tag']}'.{nearest(context['tag'], choices)}",
-            )
-        elif error["type"] in ("missing", "missing_argument"):
-            message = "this key is needed"
-        elif error["type"] != "value_error":
-            value = f", but it is {error['input']!r}"
-        lines.setdefault(".".join([where, *keys]), {})[message] = value
-    return "\n".join(f"{key}: {' or '.join(found)}{max(found.values())}" for key, found in lines.items())
-
-
-def _locate(kind: type, loc: tuple[int | str, ...]) -> tuple[list[str], Any]:
-    """The keys a person wrote among the parts of pydantic's location, and the dataclass that holds the last."""
-    keys: list[str] = []
-    owner: Any = kind
-    hint: Any = kind
-    for part in loc:
-        tagged = {tag: m for m in _members(hint) if is_dataclass(m) for tag in _tags(m)}
-        if part in tagged and len(tagged) > 1:
-            hint = owner = tagged[str(part)]
-            continue
-        if not is_dataclass(hint) and get_origin(hint) in (UnionType, Union):
-            continue  # pydantic names the member of a union of plain types here
-        keys.append(str(part))
-        owner = hint if is_dataclass(hint) else owner
-        hint = get_type_hints(owner, include_extras=False).get(str(part), hint) if is_dataclass(hint) else _inner(hint)
-    return keys, owner
-
-
-def _inner(hint: Any) -> Any:
-    arguments = [a for a in get_args(hint) if a is not Ellipsis]
-    return arguments[-1] if arguments else hint
-
-
-def _tags(kind: Any) -> tuple[str, ...]:
-    return get_args(get_type_hints(kind).get("name", str))

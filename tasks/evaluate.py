@@ -1,11 +1,13 @@
 """evaluate: how good each miner is on rows that nothing was fitted on, and whether fusion paid."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tasks import sentences
 from tasks.errors import DeepmineError
@@ -46,7 +48,7 @@ def evaluate(
     result: dict[str, Any] = {
         "objective": objective, "aim": mined["aim"], "clusters": found, "cluster_pairs": pairs,
         "titles": list(TITLES.items()), "counts": ledger(raw, rejected, clean, features, miners),
-        "test_rows": int((np.array(predictions["split"].to_pylist()) == "test").sum()),
+        "test_rows": predictions["split"].to_pylist().count("test"),
         "chosen": mined["chosen"], "skipped": mined["skipped"],
     }  # fmt: skip
     about_clusters = (
@@ -78,18 +80,21 @@ def _judged(
     judge: Classes | Numbers
     positive = None
     if aim == "regression":
-        _add_numbers(said, view, features, objective)
-        judge = Numbers(said["test"], _scale(features), params)
+        views = {"naive": load_view(features, "naive")} if has_view(features, "naive") else {}
+        if objective in ("regression", "forecasting"):
+            views["network"] = view
+        _add_numbers(said, views)
+        judge = Numbers(said["test"], _scale(views["naive"]) if "naive" in views else None, params)
     else:
-        counts = dict(zip(*np.unique(view.label[view.rows("train") & view.known], return_counts=True), strict=True))
-        classes = sorted(map(str, counts))
-        positive = _positive(classes, {str(k): int(n) for k, n in counts.items()}, params.positive)
+        counts = Counter(view.label[view.rows("train") & view.known].tolist())
+        classes = sorted(counts)
+        positive = _positive(classes, counts, params.positive)
         if objective == "classification":
             _add_network(said, view, features, classes)
         judge = Classes(said["test"], classes, positive, params)
-    found = fusion(judge, said["val"], kinds, params.confidence)
-    best, chosen = found.pop("best"), found.pop("chosen")
     scores = {name: judge.score(name) for name in said["test"].by}
+    found = fusion(judge, said["val"], kinds, scores)
+    best, chosen = found.pop("best"), found.pop("chosen")
     details = {"confusion": {}, **(judge.details(chosen, best) if best else {})}
     return {"labels": judge.labels, "positive": positive, "scores": scores, "fusion": found, "best": best, **details}
 
@@ -113,23 +118,17 @@ def _add_network(said: dict[str, Said], view: View, features: Path, classes: lis
             rows.scores["network"] = probabilities[:, labels.index(classes[1])].astype(np.float64)
 
 
-def _add_numbers(said: dict[str, Said], view: View, features: Path, objective: str) -> None:
+def _add_numbers(said: dict[str, Said], views: dict[str, View]) -> None:
     """What the network predicts, and the naive forecast where there is one."""
-    views = {"naive": load_view(features, "naive")} if has_view(features, "naive") else {}
-    if objective in ("regression", "forecasting"):
-        views["network"] = view
     for rows in said.values():
-        for name, found in views.items():
-            rows.by[name] = found.X[rows_of(found, rows.ids)].astype(np.float64)
+        for name, view in views.items():
+            rows.by[name] = view.X[rows_of(view, rows.ids)].astype(np.float64)
 
 
-def _scale(features: Path) -> float | None:
+def _scale(naive: View) -> float | None:
     """Mean absolute error of the naive forecast on train rows."""
-    if not has_view(features, "naive"):
-        return None
-    view = load_view(features, "naive")
-    rows = view.rows("train") & view.known
-    error = float(np.abs(view.X[rows] - view.targets(rows)).mean())
+    rows = naive.rows("train") & naive.known
+    error = float(np.abs(naive.X[rows] - naive.targets(rows)).mean())
     return error if error > 0 else None
 
 
@@ -137,23 +136,21 @@ def _clusters(
     names: list[str], predictions: pa.Table, features: Path, aim: str, params: "Evaluate"
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Figures of each clustering of the test rows; of each clusterer the ARI on `deep` less that on `raw`."""
-    found, pairs, assigned = {}, {}, {}
-    truth = None
-    ids = predictions["id"].to_pylist()
+    table = predictions.filter(pc.equal(predictions["split"], "test"))
+    if aim == "classification":
+        table = table.filter(table["label"].is_valid())
+    if not table.num_rows:
+        return {}, {}
+    ids, assigned = np.array(table["id"].to_pylist()), {name: np.array(table[name].to_pylist()) for name in names}
+    truth = np.array(table["label"].to_pylist()) if aim == "classification" else None
+    sample = np.random.default_rng(params.seed).permutation(len(ids))[: params.silhouette_rows]
+    views = {name: load_view(features, name) for name in dict.fromkeys(name.partition("@")[2] for name in names)}
+    found, pairs = {}, {}
     for name in names:
-        view = load_view(features, name.partition("@")[2])
-        rows = view.rows("test") & view.known if aim == "classification" else view.rows("test")
-        clusters = dict(zip(ids, predictions[name].to_pylist(), strict=True))
-        assigned[name] = np.array([clusters[i] for i in view.ids[rows].tolist()])
-        if not rows.any():
-            continue
-        truth = view.label[rows] if aim == "classification" else None
-        sample = np.random.default_rng(params.seed).permutation(len(assigned[name]))[: params.silhouette_rows]
-        found[name] = clustering(truth, assigned[name], view.X[rows], sample)
-    for name in found:
         own, _, view_name = name.partition("@")
-        if truth is not None and view_name == "deep" and f"{own}@raw" in found:
-            other = assigned[f"{own}@raw"]
+        view, other = views[view_name], assigned.get(f"{own}@raw")
+        found[name] = clustering(truth, assigned[name], view.X[rows_of(view, ids)], sample)
+        if truth is not None and view_name == "deep" and other is not None:
             pairs[own] = ari_difference(truth, assigned[name], other, params.confidence, params.resamples, params.seed)
     return found, pairs
 

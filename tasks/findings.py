@@ -26,15 +26,15 @@ def findings(made: Proposal) -> list[str]:
         DeepmineError: there is one class.
     """
     if sources.by_item(made.source, made.inputs):
-        listed = sources.listing(made.source, made.inputs)
+        listed = sources.listing(made.source, made.inputs) if made.listed is None else made.listed
         count, size = listed.num_rows, sum(s for s in listed["size"].to_pylist() if s > 0)
         head = [f"{made.source.path}: {count:,} items" + (f", {size / 1e6:,.1f} MB" if size else "")]
         labels, splits = (Counter(listed[name].to_pylist()) for name in ("label", "split"))
         found, problems = _opened(made, listed)
     else:
         head, labels, splits, found, problems = _read(made)
-    lines = [*_label_lines(made, labels), _split_line(made, splits), *found]
     known = Counter({k: n for k, n in labels.items() if k is not None})
+    lines = [*_label_lines(made, known), _split_line(made, splits), *found]
     if made.objective in ("auto", "classification"):
         if len(known) < 2:
             raise DeepmineError(
@@ -51,15 +51,13 @@ def findings(made: Proposal) -> list[str]:
     return [*head, *lines, *made.lines, *(f"problem  {p}" for p in problems or ["none seen"])]
 
 
-def _label_lines(made: Proposal, labels: Counter[Any]) -> list[str]:
-    known = Counter({k: n for k, n in labels.items() if k is not None})
+def _label_lines(made: Proposal, known: Counter[str]) -> list[str]:
     if made.objective == "autoencoder":
         return ["label    none: features are learned by an autoencoder"]
     if made.objective == "forecasting":
         return [f"label    the next {made.source.window.horizon} steps"] if made.source.window else []
     if made.objective == "regression":
         values = [float(k) for k in known if _is_number(k)]
-        made.remarks["objective"] = f"of {made.source.label}, a number: classification if it is a class"
         return [f"label    {made.source.label}: {min(values):g} to {max(values):g}, median {np.median(values):g}"]
     shown = ", ".join(f"{k} {n:,}" for k, n in known.most_common(12)) + (" ..." if len(known) > 12 else "")
     return [f"classes  {len(known)}: {shown}"]

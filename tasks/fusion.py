@@ -1,10 +1,13 @@
 """Did fusion pay? Ways to a verdict, from the raw view alone to both views together, compared on the same rows."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tasks.judges import Classes, Numbers, Said
 from tasks.sentences import sentence
+
+if TYPE_CHECKING:
+    # this brings scikit-learn, which whoever shows a `table` need not wait for
+    from tasks.judges import Classes, Numbers, Said
 
 SVM, BOOSTING = ("linear_svm", "rbf_svm"), ("gradient_boosting",)
 
@@ -35,16 +38,18 @@ PAIRS = (
 )  # fmt: skip
 
 
-def fusion(judge: Classes | Numbers, val: Said, kinds: dict[str, Any], confidence: float) -> dict[str, Any]:
+def fusion(judge: "Classes | Numbers", val: "Said", kinds: dict[str, Any], scores: dict[str, Any]) -> dict[str, Any]:
     """The table of ways, their differences, and what follows; all choices are made on ``val`` rows.
 
     Args:
         kinds: name of each miner in params.yaml -> its entry `miner` in the registry.
+        scores: every figure of each verdict on test rows.
     """
     chosen = choose(judge, val, kinds)
     merits = {way: judge.merit(name, val) if len(val.ids) else 0.0 for way, name in chosen.items()}
-    scores = {way: judge.score(name) for way, name in chosen.items()}
-    ways = {w: {"by": chosen[w], **{k: v for k, v in scores[w].items() if k != "classes"}} for w in chosen}
+    ways = {
+        way: {"by": name, **{k: v for k, v in scores[name].items() if k != "classes"}} for way, name in chosen.items()
+    }
     # picked on val rows: the best of several on test rows would flatter itself
     learned = [way for way in chosen if way != "naive"]
     best = max(learned, key=lambda way: merits[way], default="")
@@ -55,11 +60,11 @@ def fusion(judge: Classes | Numbers, val: Said, kinds: dict[str, Any], confidenc
     }
     return {
         "ways": ways, "pairs": pairs, "sentence": sentence(ways, pairs, judge.measure, raw, best),
-        "confidence": confidence, "measure": judge.measure, "best": best, "raw": raw, "chosen": chosen,
+        "confidence": judge.params.confidence, "measure": judge.measure, "best": best, "raw": raw, "chosen": chosen,
     }  # fmt: skip
 
 
-def choose(judge: Classes | Numbers, val: Said, kinds: dict[str, Any]) -> dict[str, str]:
+def choose(judge: "Classes | Numbers", val: "Said", kinds: dict[str, Any]) -> dict[str, str]:
     """way -> the verdict that stands for it: of several miners the best on val rows; of equals, or without any, the first."""
     found = {}
     for key, way in WAYS.items():

@@ -6,34 +6,27 @@ time as Arrow over a pipe. If the child dies, the items of the chunk are done ag
 their child alone too are the faulty ones.
 """
 
-import ctypes
 import os
 import pickle
 import queue
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
-import traceback
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
-from importlib.abc import MetaPathFinder
-from typing import Any, BinaryIO, NoReturn, TypeVar
+from typing import TypeVar
 
 import pyarrow as pa
 
 from tasks.cores import cores
 from tasks.errors import DeepmineError
+from tasks.guarded import DONE, FAILED, OUT_OF_MEMORY, READY, Limits, Work, pack, receive, send, unpack
 
 T = TypeVar("T")
 
-#: Rows of one column set in, a table with one row for each out; it runs in the child, so it must be picklable.
-Work = Callable[[Iterator[dict[str, Any]]], pa.Table]
 #: One row that killed its child, the reason in a few words and the particulars -> what stands for it in the result.
 Fault = Callable[[pa.Table, str, str], pa.Table]
 
@@ -41,18 +34,6 @@ Fault = Callable[[pa.Table, str, str], pa.Table]
 CHUNK_ITEMS, CHUNK_BYTES = 128, 16 << 20
 #: Address space beyond the pixels: the interpreter's own growth, and a chunk coming in and going out.
 SPARE = 512 << 20
-OUT_OF_MEMORY = 86  # exit status of a child; no shell or library uses it
-READY, DONE, FAILED = b"R", b"D", b"F"
-PR_SET_PDEATHSIG = 1
-HEAD = struct.Struct("<cQ")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one item may take: ``memory`` in bytes beyond what the idle child holds, ``seconds`` of wall time."""
-
-    memory: int
-    seconds: float
 
 
 class Died(Exception):
@@ -184,7 +165,7 @@ class _Child:
         quiet = {"PYTHONPATH": path, "ARROW_DEFAULT_MEMORY_POOL": "system", "OPENBLAS_NUM_THREADS": "1"}
         try:
             self.process = subprocess.Popen(
-                [sys.executable, "-P", "-c", f"from tasks.guard import serve; serve({os.getpid()})"],
+                [sys.executable, "-P", "-c", f"from tasks.guarded import serve; serve({os.getpid()})"],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, env={**os.environ, **quiet},
             )  # fmt: skip
         except OSError as error:
@@ -203,19 +184,19 @@ class _Child:
         assert pipes[0] is not None and pipes[1] is not None  # noqa: PT018, as both were asked for
         try:
             if not self.ready:
-                _send(pipes[0], READY, self.greeting)
-                kind, answer = _receive(pipes[1])
+                send(pipes[0], READY, self.greeting)
+                kind, answer = receive(pipes[1])
                 self.ready = kind == READY
             if self.ready:
-                _send(pipes[0], DONE, _pack(chunk))
-                kind, answer = _receive(pipes[1])
+                send(pipes[0], DONE, pack(chunk))
+                kind, answer = receive(pipes[1])
         except (EOFError, BrokenPipeError):
             status, words = self.process.wait(), self._last_words()
             self.close()
             raise Died(status, self.ready, words) from None
         if kind == FAILED:
             raise RuntimeError(bytes(answer).decode())
-        return _unpack(answer)
+        return unpack(answer)
 
     def kill(self) -> None:
         self.process.kill()
@@ -233,105 +214,3 @@ class _Child:
         self.errors.seek(0)
         lines = self.errors.read().decode(errors="replace").strip().splitlines()
         return f"It said: {lines[-1]}. " if lines else ""
-
-
-def serve(parent: int) -> NoReturn:
-    """The child's side: answer chunks until the pipe closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the parent ends us
-    _die_with(parent)
-    sys.meta_path.insert(0, _WithoutPandas())
-    read, write = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    _, recipe = _receive(read)
-    limits, work = pickle.loads(recipe)  # noqa: S301, from the process that started this one
-    warnings.simplefilter("ignore")
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for handle in (0, 1, 2):
-        os.dup2(nothing, handle)  # C libraries write where they like
-    _limit_memory(limits.memory)
-    _send(write, READY, b"")
-    while True:
-        try:
-            _, job = _receive(read)
-            rows = _unpack(job).to_pylist()
-            result = work(_timed(rows, limits.seconds))
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            if result.num_rows != len(rows):
-                raise ValueError(f"{result.num_rows} results for {len(rows)} items")
-            answer = DONE, _pack(result)
-        except EOFError:
-            os._exit(0)
-        except MemoryError:
-            os._exit(OUT_OF_MEMORY)
-        except Exception:  # noqa: BLE001, whatever it is, the parent says it
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            answer = FAILED, traceback.format_exc().encode()
-        try:
-            _send(write, *answer)
-        except BrokenPipeError:
-            os._exit(0)
-
-
-class _WithoutPandas(MetaPathFinder):
-    """pyarrow imports pandas, where there is one, at the first list that it is given: most of a second a child."""
-
-    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
-        if name == "pandas":
-            raise ModuleNotFoundError(name=name)
-
-
-def _timed(rows: list[dict[str, Any]], seconds: float) -> Iterator[dict[str, Any]]:
-    """``rows``, each with a clock of its own: when it runs out the signal ends the process, in C code too."""
-    for row in rows:
-        signal.setitimer(signal.ITIMER_REAL, seconds)
-        yield row
-
-
-def _die_with(parent: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it went before we could ask
-        os._exit(1)
-
-
-def _limit_memory(more: int) -> None:
-    """An allocation over the limit fails here, instead of the machine running out; no core file either."""
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    try:
-        with open("/proc/self/statm", "rb") as file:
-            held = int(file.read().split()[0]) * resource.getpagesize()
-    except OSError:
-        return  # no Linux: other systems keep no such limit either
-    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    wanted = held + more
-    resource.setrlimit(resource.RLIMIT_AS, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
-
-
-def _pack(table: pa.Table) -> pa.Buffer:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue()
-
-
-def _unpack(data: Any) -> pa.Table:
-    return pa.ipc.open_stream(pa.py_buffer(data)).read_all()
-
-
-def _send(pipe: Any, kind: bytes, data: Any) -> None:
-    pipe.write(HEAD.pack(kind, len(data)))
-    pipe.write(data)
-    pipe.flush()
-
-
-def _receive(pipe: Any) -> tuple[bytes, bytes]:
-    kind, size = HEAD.unpack(_exactly(pipe, HEAD.size))
-    return kind, _exactly(pipe, size)
-
-
-def _exactly(pipe: BinaryIO, size: int) -> bytes:
-    data = pipe.read(size)
-    if len(data) < size:
-        raise EOFError
-    return data

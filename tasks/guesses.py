@@ -68,8 +68,6 @@ class Column:
 def look(name: str, values: pa.ChunkedArray, root: Path) -> Column:
     """What ``values`` are; ``root`` is where files would be that they may name."""
     column = values.combine_chunks().drop_null()
-    if isinstance(column, pa.ChunkedArray):
-        column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
     if pa.types.is_list(column.type) or pa.types.is_large_list(column.type) or pa.types.is_fixed_size_list(column.type):
         return Column(name, "numbers", len(column), len(column))
     distinct, rows = len(pc.unique(column)), len(column)

@@ -1,12 +1,9 @@
 """ingest: read every listed item once, name it, give it a split, and set aside what cannot be read."""
 
 import hashlib
-import json
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,22 +16,18 @@ from tasks.digests import row_digests
 from tasks.guard import SPARE, Guard, Limits, split
 from tasks.modalities import modality
 from tasks.progress import Progress
+from tasks.quarantine import set_aside
+from tasks.raw import column_name, input_fields, raw_schema
 from tasks.sources import Unreadable, read_bytes
+from tasks.splits import Draw, draw
 from tasks.store import QUARANTINE, Scratch, Writer, fingerprint
 
 if TYPE_CHECKING:
     from tasks.config import Ingest, Input, Source
 
-#: Columns of the raw data before those of the inputs.
-COMMON = {
-    "id": pa.string(), "content": pa.string(), "split": pa.string(), "label": pa.string(), "group": pa.string(),
-    "source": pa.string(), "bytes": pa.int64(),
-}  # fmt: skip
 #: What a child says of a row besides the facts of its items: where `reason` is not null, all others are.
 RESULT = {"reason": pa.string(), "detail": pa.string(), "bytes": pa.int64()}
 NOTHING = "nothing there"
-#: Groups that are so few that each split must be given its own.
-FEW = 50
 
 
 @dataclass(frozen=True)
@@ -55,10 +48,10 @@ def ingest(
 ) -> dict[str, Any]:  # fmt: skip
     """Listed items, or the rows of a table, to Parquet shards, each with all that was found out about it.
 
-    Writes two stores: ``raw`` (`COMMON`, then for each input what its modality keeps) and ``unreadable`` (`id`,
-    `reason`, `detail` and where it came from). Files stay encoded, less metadata: nothing of their content is lost,
-    and they are a fraction of the decoded size. They are decoded in child processes only, so that a file which
-    crashes, stalls or swells the decoder costs itself alone. Tables are streamed.
+    Writes two stores: ``raw`` (see `tasks.raw`) and ``unreadable`` (`id`, `reason`, `detail` and where it came from).
+    Files stay encoded, less metadata: nothing of their content is lost, and they are a fraction of the decoded size.
+    They are decoded in child processes only, so that a file which crashes, stalls or swells the decoder costs itself
+    alone. Tables are streamed.
 
     Raises:
         DeepmineError: no child process can be started, or the table cannot be read.
@@ -66,26 +59,23 @@ def ingest(
     listed = pq.read_table(listing)
     schema = raw_schema(inputs)
     made_by = fingerprint("ingest", vars(params))
-    rows, bad = Writer(raw, schema, made_by), Writer(unreadable, QUARANTINE, made_by)
-    cache = Scratch(scratch)
-    rejected: list[pa.Table] = []
+    rows, cache = Writer(raw, schema, made_by), Scratch(scratch)
+    rejected = [QUARANTINE.empty_table()]
     again = total = 0
     progress.start()
-    official = sources.official(source, inputs, listed)
-    # shares of the splits that the source does not bring
-    val, test = (0.0 if s in official else share for s, share in (("val", params.val), ("test", params.test)))
-    whole = sources.by_item(source, inputs)
     groups = [] if listed["group"].null_count else pc.unique(listed["group"]).to_pylist()
-    few = splits_of_few(groups, val, test) if 2 <= len(groups) <= FEW else {}
+    drawn = draw(sources.official(source, inputs, listed), groups, params.val, params.test)
+    whole = sources.by_item(source, inputs)
     files = {name: spec for name, spec in inputs.items() if sources.uses_files(source, spec)}
     result = _result(files)
+    made_of = code, vars(params), {n: vars(s) for n, s in inputs.items()}, drawn.official, drawn.few
 
     def fault(row: pa.Table, reason: str, detail: str) -> pa.Table:
         return pa.Table.from_pylist([{"reason": reason, "detail": detail}], result)
 
     def jobs() -> Iterator[tuple[Job, list[pa.Table]]]:
         for part, faulty, mark, done, end in _parts(source, inputs, listed, params, warn):
-            key = fingerprint(code, vars(params), {n: vars(s) for n, s in inputs.items()}, sorted(official), few, mark)
+            key = fingerprint(*made_of, mark)
             found = cache.find(f"{key}.rows"), cache.find(f"{key}.bad")
             chunks = []
             if files and part.num_rows and not all(found):
@@ -102,7 +92,7 @@ def ingest(
             good = None
             if rows_at is None or bad_at is None:
                 read = pa.concat_tables(results).combine_chunks() if results else None
-                good, faulty = _shard(job.part, read, inputs, schema, params, (val, test), few)
+                good, faulty = _shard(job.part, read, inputs, schema, params, drawn)
                 faulty = pa.concat_tables([job.bad, faulty])
                 rows_at, bad_at = cache.put(f"{job.key}.rows", good), cache.put(f"{job.key}.bad", faulty)
                 again += job.part.num_rows
@@ -115,46 +105,11 @@ def ingest(
                 progress(job.done, job.total, "items", note=note)
             else:
                 progress(job.done >> 10, job.total >> 10, "KiB", note=note or f"{total:,} rows")
-    faulty = pa.concat_tables(rejected) if rejected else QUARANTINE.empty_table()
-    bad.add(faulty)
-    reasons = dict(sorted(Counter(faulty["reason"].to_pylist()).items()))
+    faulty = pa.concat_tables(rejected)
+    reasons = set_aside(faulty, unreadable, made_by)
     manifest = rows.finish({"in": total, "accepted": sum(s.rows for s in rows.shards), "quarantined": reasons})
-    bad.finish({"in": faulty.num_rows, "accepted": faulty.num_rows, "quarantined": {}})
     cache.prune()
     return {"rows": manifest.rows, "read": again, "unreadable": faulty.num_rows}
-
-
-def raw_schema(inputs: "dict[str, Input]") -> pa.Schema:
-    """The columns of the raw data: `COMMON`, then `NAME.FACT` and `NAME` (the item) for each input."""
-    fields = dict(COMMON)
-    for name, spec in inputs.items():
-        fields |= {_column(name, suffix): kind for suffix, kind in modality(spec.modality).raw_fields(spec).items()}
-    described = {name: [spec.modality, list(spec.columns)] for name, spec in inputs.items()}
-    return pa.schema(list(fields.items()), metadata={"inputs": json.dumps(described)})
-
-
-def split_of(key: str, val: float, test: float) -> str:
-    """The split of a row from a hash of its group or content: copies, and rows of one group, stay together."""
-    place = _place(key)
-    return "test" if place < test else "val" if place < test + val else "train"
-
-
-def splits_of_few(groups: list[str], val: float, test: float) -> dict[str, str]:
-    """The split of each of a few groups, in the order of their hashes: each split that is asked for has one at least.
-
-    By `split_of` alone, six speakers would leave the test split empty one time in four.
-    """
-    tests, vals = (max(round(share * len(groups)), 1) if share else 0 for share in (test, val))
-    if tests + vals >= len(groups):
-        vals = 0
-    named = ["test"] * tests + ["val"] * vals
-    return dict(zip(sorted(groups, key=_place), named + ["train"] * (len(groups) - len(named)), strict=True))
-
-
-def _place(key: str) -> float:
-    # the fingerprint of these two, without the encoder that is made anew for each: a third of the time
-    text = f'["split",{encode_basestring_ascii(key)}]'
-    return int(hashlib.sha256(text.encode()).hexdigest()[:16], 16) / 2**64
 
 
 def read_items(
@@ -173,7 +128,7 @@ def read_items(
                 if row[name] is None and not alone:
                     continue
                 facts, item = modality(spec.modality).admit(read_bytes(source, row[name] or ""), params)
-                found |= {_column(name, suffix): value for suffix, value in facts.items()}
+                found |= {column_name(name, suffix): value for suffix, value in facts.items()}
                 found[name] = item
                 found["bytes"] += len(item)
         except Unreadable as error:
@@ -215,22 +170,18 @@ def _path_column(part: pa.Table, spec: "Input") -> str:
     return spec.columns[0] if spec.columns[0] in part.column_names else "path"
 
 
-def _column(name: str, suffix: str) -> str:
-    return f"{name}.{suffix}" if suffix else name
-
-
 def _result(inputs: "dict[str, Input]") -> pa.Schema:
     """The columns of `read_items`."""
     fields = dict(RESULT)
     for name, spec in inputs.items():
-        fields |= {_column(name, s): kind for s, kind in modality(spec.modality).raw_fields(spec).items()}
+        fields |= input_fields(name, spec)
         fields[f"{name}.content"] = pa.string()
     return pa.schema(list(fields.items()))
 
 
 def _shard(
     part: pa.Table, read: pa.Table | None, inputs: "dict[str, Input]", schema: pa.Schema, params: "Ingest",
-    shares: tuple[float, float], few: dict[str, str],
+    drawn: Draw,
 ) -> tuple[pa.Table, pa.Table]:  # fmt: skip
     """The accepted and the unusable rows of a shard: ``part`` as the source has it, ``read`` what its files hold."""
     count = part.num_rows
@@ -240,13 +191,12 @@ def _shard(
     details: list[str | None] = [None] * count if read is None else read["detail"].to_pylist()
     contents: list[list[str | None]] = []
     for name, spec in inputs.items():
-        made = modality(spec.modality)
         if read is not None and name in read.column_names:
-            columns |= {_column(name, s): read[_column(name, s)] for s in made.raw_fields(spec)}
+            columns |= {column: read[column] for column in input_fields(name, spec)}
             contents.append(read[f"{name}.content"].to_pylist())
             continue
-        admitted = made.admit_columns(part.select(list(dict.fromkeys(spec.columns))), spec, params)
-        columns |= {_column(name, s): values for s, values in admitted.columns.items()}
+        admitted = modality(spec.modality).admit_columns(part.select(list(dict.fromkeys(spec.columns))), spec, params)
+        columns |= {column_name(name, s): values for s, values in admitted.columns.items()}
         contents.append(admitted.content)
         for i, reason in enumerate(admitted.reasons):
             if reason is not None and reasons[i] is None:
@@ -256,9 +206,7 @@ def _shard(
         if value is None and reasons[i] is None:
             reasons[i], details[i] = NOTHING, "every input of the row is empty"
     splits = [
-        (few.get(group) or split_of(group or value or "", *shares))
-        if reason is None and own in (None, "train")
-        else own
+        drawn.split(own, group, value) if reason is None else own
         for own, group, value, reason in zip(
             part["split"].to_pylist(), part["group"].to_pylist(), content, reasons, strict=True
         )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tasks.intervals import auc_difference, paired_difference, paired_means
 from tasks.metrics import classification, confusion, detection, regression
@@ -37,8 +38,7 @@ class Said:
 
 def of_split(predictions: pa.Table, split: str, names: list[str], numbers: bool) -> Said:
     """What the miners ``names`` say of the rows of ``split`` that have a label."""
-    known = predictions["label"].is_valid().to_numpy()
-    table = predictions.filter(pa.array(known & (np.array(predictions["split"].to_pylist()) == split)))
+    table = predictions.filter(pc.and_(predictions["label"].is_valid(), pc.equal(predictions["split"], split)))
     texts = table["label"].to_pylist()
     truth = parse_numbers(texts) if numbers else _text(texts)
     by = {name: _numbers(table[name]) if numbers else _text(table[name].to_pylist()) for name in names}
@@ -159,7 +159,7 @@ def _plain(values: np.ndarray) -> list[float]:
 
 
 def _text(values: list[Any]) -> np.ndarray:
-    return np.array(values, dtype=object).astype(str)
+    return np.array(values, dtype=str)  # also where there are none
 
 
 def _numbers(column: pa.ChunkedArray) -> np.ndarray:

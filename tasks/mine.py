@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 from joblib import Parallel, delayed
-from sklearn.base import is_clusterer
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from tasks.cores import cores
-from tasks.miners import MINERS, Task, accelerate, unfit
+from tasks.miners import Task, accelerate, clusters, unfit
 from tasks.miners.fitting import Job, choose, fit, lowest
 from tasks.miners.saved import Fitted, save_miner
 from tasks.progress import Progress
 from tasks.store import PREDICTIONS, SUMMARY, Writer, fingerprint, vector_column, write_json
-from tasks.views import View, load_view, trained_for
+from tasks.views import View, load_view, parse_numbers, trained_for
 
 if TYPE_CHECKING:
     from tasks.config import Mine
@@ -70,10 +69,7 @@ def mine(*, params: "Mine", features: Path, miners: Path, progress: Progress) ->
         progress(len(jobs), len(jobs), "fits", note=f"skipped: {_listed(skipped)}", always=True)
     mark = fingerprint("mine", repr(params), [v.fingerprint for v in views.values()])
     write_predictions(miners / PREDICTIONS, first, [results[job.key] for job in jobs], mark)
-    kinds = {
-        name: {"miner": m.miner, "clusterer": is_clusterer(MINERS[m.miner](Task()))}
-        for name, m in params.miners.items()
-    }
+    kinds = {name: {"miner": m.miner, "clusterer": clusters(m.miner)} for name, m in params.miners.items()}
     chosen = {job.key: results[job.key].chosen for job in jobs if results[job.key].chosen}
     write_json(miners / SUMMARY, {"aim": task.aim, "miners": kinds, "chosen": chosen, "skipped": skipped})
     seconds = {key: results[key].times for key in results}
@@ -84,10 +80,9 @@ def _jobs(params: "Mine", views: dict[str, View], task: Task) -> tuple[list[Job]
     """Every fit that is wanted; and `NAME@VIEW` of those that have nothing to do here, with the reason."""
     jobs, skipped = [], {}
     for name, miner in params.miners.items():
-        clusterer = is_clusterer(MINERS[miner.miner](Task()))
         for view in miner.views:
             own = replace(task, parts=views[view].parts)
-            job = Job(name, miner.miner, views[view], own, dict(miner.params), miner.max_rows, clusterer)
+            job = Job(name, miner.miner, views[view], own, dict(miner.params), miner.max_rows)
             why = unfit(miner.miner, own)
             if why is None:
                 jobs.append(job)
@@ -103,28 +98,31 @@ def aim(objective: str, view: View, seed: int) -> Task:
     """
     train = view.rows("train")
     known = view.label[train & view.known]
-    distinct, clusters = len(set(known.tolist())), min(CLUSTERS, int(train.sum()))
+    distinct, groups = len(set(known.tolist())), min(CLUSTERS, int(train.sum()))
     if distinct < 2:
-        return Task(seed, "clusters", clusters)
+        return Task(seed, "clusters", groups)
     numbers = objective in ("regression", "forecasting")
     if objective == "autoencoder" and 2 * distinct > len(known):
-        numbers = all(map(_number, known.tolist()))
+        numbers = _numbers(known.tolist())
     if numbers:
-        return Task(seed, "regression", clusters, view.targets(train & view.known).shape[1])
+        return Task(seed, "regression", groups, view.targets(train & view.known).shape[1])
     return Task(seed, "classification", distinct)
 
 
 def train_rows(view: View, limit: int | None, labelled: bool = False) -> np.ndarray:
     """(M,) positions of train rows; over ``limit``, those whose id hashes lowest, the same on every view."""
-    return lowest(view, view.rows("train") & view.known if labelled else view.rows("train"), limit)
+    rows = view.rows("train") & view.known if labelled else view.rows("train")
+    return lowest(view, np.flatnonzero(rows), limit)
 
 
 def write_predictions(folder: Path, view: View, results: list[Result], mark: str) -> None:
     """The store of what was said of the held-out rows of ``view``."""
     rows = view.rows(*HELD_OUT)
-    label = pa.array(view.label[rows].tolist(), pa.string(), mask=~view.known[rows])
-    columns = {"id": pa.array(view.ids[rows].tolist()), "split": pa.array(view.split[rows].tolist()), "label": label}
-    columns = {name: column.cast(pa.string()) for name, column in columns.items()}
+    columns = {
+        "id": pa.array(view.ids[rows], pa.string()),
+        "split": pa.array(view.split[rows], pa.string()),
+        "label": pa.array(view.label[rows], pa.string(), mask=~view.known[rows]),
+    }
     for result in results:
         columns[result.key] = _column(result.predicted)
         if result.scores is not None:
@@ -166,7 +164,8 @@ def _one(job: Job, accelerated: bool) -> Result:
     middle = time.perf_counter()
     predicted = fitted.predict(view, held_out)
     if job.task.aim == "regression" and not job.clusterer:
-        predicted = predicted.astype(np.float64).reshape((-1, job.task.outputs)[: 1 + (job.task.outputs > 1)])
+        shape = (-1, job.task.outputs) if job.task.outputs > 1 else (-1,)
+        predicted = predicted.astype(np.float64).reshape(shape)
     scores = fitted.scores(view, held_out) if job.task.aim == "classification" else None
     times = {
         "fit": round(middle - start, 3),
@@ -177,9 +176,10 @@ def _one(job: Job, accelerated: bool) -> Result:
     return Result(job.key, plain, chosen, predicted, scores, times)
 
 
-def _number(text: str) -> bool:
+def _numbers(labels: list[str]) -> bool:
+    """Whether `View.targets` can read them all."""
     try:
-        return all(np.isfinite(float(part)) for part in text.split())
+        return bool(np.isfinite(parse_numbers(labels)).all())
     except ValueError:
         return False
 

@@ -1,7 +1,7 @@
 """plan: what each later stage will work on, as one small file that DVC compares key by key."""
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 
 from tasks import STAGES, sources
 from tasks.codehash import code_hash
-from tasks.config import plain
 from tasks.errors import DeepmineError, nearest
 from tasks.modalities import MODALITIES
 from tasks.store import fingerprint, write_atomically, write_json
+from tasks.typed import plain
 
 if TYPE_CHECKING:
     from tasks.config import Dataset
@@ -39,7 +39,7 @@ def plan(*, dataset: "Dataset", listing: Path, plan: Path, warn: Callable[[str],
         DeepmineError: the source cannot be listed, or a miner's parameters are refused.
     """
     old = _read(plan)
-    check_miners(dataset, old.get("mine", {}).get("params"))
+    check_miners(dataset, old.get("mine", {}))
     rows = _listing(dataset, listing, warn)
     summary = {"rows": rows.num_rows, "digest": _digest(rows)}
     result: dict[str, Any] = {"source": plain(dataset)["source"], "listing": summary}
@@ -91,13 +91,14 @@ def registry_entries(dataset: "Dataset") -> dict[str, set[str]]:
     }
 
 
-def check_miners(dataset: "Dataset", recorded: Any = None) -> None:
-    """Refuse what scikit-learn would refuse, before anything runs; skipped where ``recorded`` passed already.
+def check_miners(dataset: "Dataset", recorded: Mapping[str, Any]) -> None:
+    """Refuse what scikit-learn would refuse, before anything runs; skipped where the ``recorded`` slice of `mine` passed.
 
     Raises:
         DeepmineError: an unknown miner or view, or a parameter that its estimator refuses.
     """
-    if plain(dataset)["mine"] == recorded:
+    values = plain(dataset)
+    if (values["mine"], values["objective"]) == (recorded.get("params"), recorded.get("objective")):
         return
     from tasks.miners import MINERS, accelerate, check  # scikit-learn takes a second to import
 

@@ -13,25 +13,31 @@ from tasks import sources
 from tasks.config import NAME, RESERVED, Input, Source, Window
 from tasks.errors import DeepmineError
 from tasks.guesses import SUFFIXES, Column, look, steps, usual
+from tasks.sources.rows import COMMON
 from tasks.sources.tablefile import TableFile, open_table
 
 #: Rows of a table that its columns are told from.
 ROWS = 20_000
 #: Names of columns that the pipeline gives rows itself.
-TAKEN = {"id", "source", "label", "split", "group", "size", "mtime_ns"}
+TAKEN = {*COMMON, "size", "mtime_ns"}
 #: Distinct numbers above which a label is a quantity and no class.
 CLASSES = 20
 
 
 @dataclass
 class Proposal:
-    """An entry (`source`, `inputs`, `objective`), remarks on its keys (`inputs.text`), and what was found."""
+    """An entry (`source`, `inputs`, `objective`), remarks on its keys (`inputs.text`), and what was found.
+
+    Attributes:
+        listed: what the source lists, where that was looked at.
+    """
 
     source: Source
     inputs: dict[str, Input]
     objective: str
     remarks: dict[str, str] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
+    listed: pa.Table | None = None
 
     def entry(self) -> dict[str, Any]:
         """The keys that differ from the defaults."""
@@ -78,7 +84,7 @@ def _folder(source: Source) -> Proposal:
         found = Counter(_sniffed(source, path) for path in some(paths, 50))
     kind = found.most_common(1)[0][0]
     objective = "auto" if any(listed["label"].to_pylist()) else "autoencoder"
-    return Proposal(source, {kind: Input(modality=kind)}, objective)  # type: ignore[arg-type]
+    return Proposal(source, {kind: Input(modality=kind)}, objective, listed=listed)  # type: ignore[arg-type]
 
 
 def _sniffed(source: Source, path: str) -> str:
@@ -97,7 +103,10 @@ def _sniffed(source: Source, path: str) -> str:
 
 def _table(source: Source, given: set[str], unlabelled: bool) -> Proposal:
     file = open_table(source.path, source, [v for k in given if isinstance(v := getattr(source, k), str)])
-    sample = next(file.read(file.names)).table.slice(0, ROWS)
+    block = next(file.read(file.names), None)
+    if block is None:
+        raise DeepmineError(f"{source.path}: holds no rows.")
+    sample = block.table.slice(0, ROWS)
     columns = [look(name, sample[name], Path(sources.root_of(source))) for name in file.names]
     known = {c.name: c for c in columns}
     chosen: dict[str, str] = {k: getattr(source, k) for k in ("id", "label", "split", "group", "time") if k in given}
@@ -128,6 +137,8 @@ def _table(source: Source, given: set[str], unlabelled: bool) -> Proposal:
         made.remarks["source.window"] = "steps of each window, and ahead to forecast: a guess"
     elif "label" in chosen:
         made.objective = _objective(known.get(chosen["label"]))
+        if made.objective == "regression":
+            made.remarks["objective"] = f"of {full.label}, a number: classification if it is a class"
     else:
         made.objective = "autoencoder"
         _ask_for_label(file, rest, unlabelled)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from tasks import STAGES
 from tasks.page import atlas, examples, forecasts, pictures, render, results, rows, runs, sounds
@@ -12,7 +13,7 @@ from tasks.page import quality as checks
 from tasks.page.judged import Judged
 from tasks.progress import Progress
 from tasks.store import HISTORY, PREDICTIONS, STATE, SUMMARY, read, read_manifest, write_atomically
-from tasks.views import columns_of, load_view, trained_for
+from tasks.views import View, columns_of, load_view, trained_for
 
 if TYPE_CHECKING:
     from tasks.config import Input, Report
@@ -38,7 +39,9 @@ def report(
     """
     progress.start()
     planned, verdict, summary = _json(plan), _json(evaluation), _json(rejected / SUMMARY)
-    recorded, judged = runs.records(records, SHOWN), _judged(features)
+    recorded = runs.records(records, SHOWN)
+    view = load_view(features, "deep+network")  # joined by id
+    judged = _judged(view, features)
     clusters = _clusters(verdict, miners)
     galleries = examples.galleries(judged, params.examples)
     centres = {n: examples.centres(judged, of, params.examples) for n, of in clusters.items()}
@@ -64,7 +67,9 @@ def report(
         room=looks.room, heard=looks.sounds, seconds=looks.seconds, sound_rate=sounds.RATE, most_sounds=sounds.MOST,
         curves=runs.curves(_json(encoder / HISTORY)), network=runs.network(_json(encoder / CARD)),
         leaks=summary["leaks"], expectations=checks.expectations(summary), docs=checks.data_docs(quality, index),
-        splits=checks.splits(read(clean, ["label", "split"]), [c["label"] for c in summary["classes"]]),
+        splits=checks.splits(
+            pa.table({"label": view.label, "split": view.split}), [c["label"] for c in summary["classes"]]
+        ),
         quarantine=lost, quarantined=sum(group["rows"] for group in lost),
         ledger=checks.ledger(verdict, _json(metrics), STAGES), **_found(verdict, recorded),
         times=runs.times(recorded, SHOWN), about=runs.gathered(recorded), total=runs.total(recorded),
@@ -85,9 +90,8 @@ def _found(verdict: dict[str, Any], recorded: dict[str, dict[str, Any]]) -> dict
     }  # fmt: skip
 
 
-def _judged(features: Path) -> Judged:
+def _judged(view: View, features: Path) -> Judged:
     """The test rows with the network's own verdict."""
-    view = load_view(features, "deep+network")  # joined by id
     test = view.rows("test")
     deep, said = (view.X[test][:, columns] for columns in columns_of(view.parts))
     objective = trained_for(features)

@@ -69,12 +69,7 @@ def sentence(
         "network": "deep_svm - network", "raw": f"deep_svm - {raw}", "both": "both_svm - deep_svm",
         "naive": f"{best} - naive",
     }  # fmt: skip
-    parts = []
-    for about, cases in words.items():
-        found = pairs.get(asked[about])
-        if found is None:
-            continue
-        parts.append(told(found, cases, measure))
+    parts = [told(pairs[asked[about]], cases, measure) for about, cases in words.items() if asked[about] in pairs]
     under = f"{best} - {raw}" if best != raw else f"deep_svm - {raw}"
     curve = pairs.get(under, {}).get("auc")
     if curve and ways[best]["positive"]["auc"] is not None:

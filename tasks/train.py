@@ -18,6 +18,7 @@ from tasks.encoders.rows import Rows, Tensors
 from tasks.encoders.training import fit
 from tasks.errors import DeepmineError
 from tasks.modalities import modality
+from tasks.objective import resolve
 from tasks.progress import Progress
 from tasks.store import HISTORY, STATE, fingerprint, read, read_manifest, read_shards, write_json
 
@@ -46,7 +47,7 @@ def train(
     states: States = json.loads((clean / STATE).read_bytes())["inputs"]
     table = read(clean, ["split", "label"])
     split, label = (np.array(table[name].to_pylist(), dtype=object) for name in ("split", "label"))
-    objective = resolve(objective, split, label)
+    objective = resolve(objective, any(v is not None for v in label[split == "train"]))
     targets, known = targets_of(objective, split, label)
     device = pick_device(params.device)
     dtype = pick_dtype(params.precision, device)
@@ -71,25 +72,17 @@ def train(
     }  # fmt: skip
 
 
-def resolve(objective: str, split: np.ndarray, label: np.ndarray) -> str:
-    """`auto` as classification, where any train row has a label, or autoencoder."""
-    labelled = any(v is not None for v in label[split == "train"])
-    if objective == "auto":
-        return "classification" if labelled else "autoencoder"
-    if objective != "autoencoder" and not labelled:
-        raise DeepmineError(f"train: no train row has a label, which '{objective}' needs. Set objective: autoencoder")
-    return objective
-
-
 def targets_of(objective: str, split: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What each row is to be told from (N,) or (N, K), and which rows have it (N,) bool.
 
     Raises:
-        DeepmineError: fewer than two classes, or numbers that are none.
+        DeepmineError: no label in a train row, fewer than two classes, or numbers that are none.
     """
     if objective == "autoencoder":
         return np.empty((len(label), 0), np.float32), np.ones(len(label), bool)
     known = np.array([v is not None for v in label], bool)
+    if not known[split == "train"].any():
+        raise DeepmineError(f"train: no train row has a label, which '{objective}' needs. Set objective: autoencoder")
     if objective == "classification":
         labels = sorted(set(label[known & (split == "train")].tolist()))
         if len(labels) < 2:

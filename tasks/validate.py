@@ -1,6 +1,5 @@
 """validate: a Great Expectations suite from the dataset's declaration; what fails goes to quarantine, unchanged."""
 
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +14,10 @@ from tasks import duplicates
 from tasks.errors import DeepmineError
 from tasks.expectations import Check, Outcome, run_suite
 from tasks.modalities import modality
+from tasks.objective import resolve
 from tasks.progress import Progress
-from tasks.store import QUARANTINE, SUMMARY, Writer, fingerprint, read, read_manifest, write_json
+from tasks.quarantine import set_aside
+from tasks.store import QUARANTINE, SUMMARY, fingerprint, read, read_manifest, write_json
 
 if TYPE_CHECKING:
     from tasks.config import Input, Validate
@@ -38,11 +39,11 @@ def validate(
         DeepmineError: the share of unusable rows is over the threshold, a class or split is too small,
             or an expectation with action `fail` is not met.
     """
-    made = {name: modality(spec.modality) for name, spec in inputs.items()}
-    whole = all(getattr(m, "REPEATS", False) for m in made.values())  # rows of few values repeat by nature
-    rejects = params.copies == "reject" or (params.copies == "auto" and not whole)
+    # rows of few values repeat by nature
+    repeats = all(getattr(modality(spec.modality), "REPEATS", False) for spec in inputs.values())
+    rejects = params.copies == "reject" or (params.copies == "auto" and not repeats)
     rows = _rows(raw, params, inputs, rejects)
-    objective = resolve(objective, rows["label"])
+    objective = resolve(objective, bool(rows["label"].notna().any()))
     labels: list[str] = []
     if objective == "classification":
         labels = list(params.labels) or sorted(rows.loc[rows["split"] == "train", "label"].dropna().unique())
@@ -58,19 +59,12 @@ def validate(
     if objective == "classification" and not labels:
         raise DeepmineError("validate: no train row has a label. Set 'objective: autoencoder' to work without labels.")
     alike = None
-    for name, spec in inputs.items():
-        if alike is None and "sketch" in made[name].raw_fields(spec):
-            progress(len(rows), len(rows), "rows", note="looking for near-duplicates", always=True)
-            sketches = read(raw, [f"{name}.sketch"])[f"{name}.sketch"]
-            chosen = sound & sketches.is_valid().to_numpy()  # a row may be without its image
-            sketches = _sketches(sketches.filter(pa.array(chosen)))
-            alike = _near_duplicates(rows[chosen], sketches, params.near_duplicates, quality)
+    if column := _sketched(inputs):
+        progress(len(rows), len(rows), "rows", note="looking for near-duplicates", always=True)
+        alike = _near_duplicates(rows, sound, read(raw, [column])[column], params.near_duplicates, quality)
     leaks = _leaks(rows, sound & (rows["split"] == "train").to_numpy(), inputs, params) if labels else []
     bad = _quarantine(raw, rows, reasons)
-    counts = dict(sorted(Counter(bad["reason"].to_pylist()).items()))
-    writer = Writer(rejected, QUARANTINE, fingerprint("validate", repr(params), labels))
-    writer.add(bad)
-    writer.finish({"in": len(bad), "accepted": len(bad), "quarantined": {}})
+    counts = set_aside(bad, rejected, fingerprint("validate", repr(params), labels))
     lost = read_manifest(unreadable).rows
     write_json(
         rejected / SUMMARY,
@@ -94,13 +88,6 @@ def validate(
     }
 
 
-def resolve(objective: str, labels: "pd.Series") -> str:
-    """What `auto` comes to: classes where there are labels, else an autoencoder."""
-    if objective != "auto":
-        return objective
-    return "classification" if labels.notna().any() else "autoencoder"
-
-
 def _rows(raw: Path, params: "Validate", inputs: "dict[str, Input]", rejects: bool) -> pd.DataFrame:
     """The facts of all rows, no more columns than are needed, and which rows are copies or repeat an id.
 
@@ -108,7 +95,7 @@ def _rows(raw: Path, params: "Validate", inputs: "dict[str, Input]", rejects: bo
     """
     facts = [f"{name}.{suffix}" for name, spec in inputs.items() for suffix in modality(spec.modality).checked(spec)]
     columns = ["id", "split", "label"]
-    if any("sketch" in modality(spec.modality).raw_fields(spec) for spec in inputs.values()):
+    if _sketched(inputs):
         columns += ["source"]
     if rejects:
         columns += ["content"]
@@ -119,6 +106,12 @@ def _rows(raw: Path, params: "Validate", inputs: "dict[str, Input]", rejects: bo
     if rejects:
         rows["copy"] = copies(rows)
     return rows
+
+
+def _sketched(inputs: "dict[str, Input]") -> str | None:
+    """The column of sketches that near-duplicates are found by: the first input's that has one."""
+    having = (name for name, spec in inputs.items() if "sketch" in modality(spec.modality).raw_fields(spec))
+    return next((f"{name}.sketch" for name in having), None)
 
 
 def _named(rows: pd.DataFrame, checks: list[Check]) -> pd.DataFrame:
@@ -174,8 +167,13 @@ def _sketches(column: pa.ChunkedArray) -> np.ndarray:
     return np.concatenate([np.zeros(0, np.uint8), *parts]).reshape(-1, width)  # (N, D)
 
 
-def _near_duplicates(rows: pd.DataFrame, sketches: np.ndarray, threshold: float, quality: Path) -> dict[str, Any]:
-    links = duplicates.find(sketches, threshold)
+def _near_duplicates(
+    rows: pd.DataFrame, sound: np.ndarray, sketches: pa.ChunkedArray, threshold: float, quality: Path
+) -> dict[str, Any]:
+    """What is alike among the ``sound`` rows that have a sketch."""
+    chosen = sound & sketches.is_valid().to_numpy()
+    rows = rows[chosen]
+    links = duplicates.find(_sketches(sketches.filter(pa.array(chosen))), threshold)
     listed = pa.Table.from_pandas(duplicates.members(rows, links), preserve_index=False)
     pq.write_table(listed.replace_schema_metadata(), quality / "near_duplicates.parquet")
     return duplicates.summary(rows, links, threshold)

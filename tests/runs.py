@@ -10,11 +10,12 @@ import numpy as np
 import pyarrow as pa
 
 from tasks import STAGES, config
-from tasks.ingest import raw_schema
 from tasks.modalities import modality
 from tasks.progress import Progress
+from tasks.raw import raw_schema
 from tasks.sources import Unreadable
 from tasks.store import HISTORY, QUARANTINE, STATE, SUMMARY, Writer, read, write_json
+from tasks.typed import plain
 from tasks.views import view_schema
 
 STORES = (
@@ -42,7 +43,7 @@ def finish(
     write_features(at, dataset, objective, rng, sure)
     stage("mine", dataset, at, home)
     stage("evaluate", dataset, at, home)
-    values = config.plain(dataset)
+    values = plain(dataset)
     parts = {name: {"params": values[name]} for name in STAGES if name in values}
     write_json(at["plan"], {"source": values["source"], "listing": {"rows": len(rows), "digest": "d" * 64}, **parts})
     at["records"].mkdir()
@@ -125,7 +126,7 @@ def write_features(
         writer.add(pa.table([*(rows[c].combine_chunks() for c in ("id", "content", "split", "label")), column], schema))
         writer.finish({"in": rows.num_rows, "accepted": rows.num_rows, "quarantined": {}})
     states = json.loads((at["clean"] / STATE).read_bytes())["inputs"]
-    encoders = config.plain(dataset.train)["encoders"]
+    encoders = plain(dataset.train)["encoders"]
     inputs = [
         {"name": name, "encoder": encoders[spec.modality], "form": {}, "state": states[name]}
         for name, spec in dataset.inputs.items()

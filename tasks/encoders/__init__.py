@@ -23,15 +23,13 @@ ENCODERS = {
     "ffn": "tasks.encoders.ffn:FFN",
     "cnn": "tasks.encoders.cnn:CNN",
     "vgg": "tasks.encoders.vgg:VGG",
-    "rnn": "tasks.encoders.rnn:Recurrent",
-    "lstm": "tasks.encoders.rnn:Recurrent",
-    "gru": "tasks.encoders.rnn:Recurrent",
+    "rnn": "tasks.encoders.rnn:RNN",
+    "lstm": "tasks.encoders.rnn:LSTM",
+    "gru": "tasks.encoders.rnn:GRU",
     "attention": "tasks.encoders.attention:Attention",
     "timm": "tasks.encoders.pretrained:Timm",
     "sentence_transformer": "tasks.encoders.pretrained:SentenceTransformer",
 }
-#: Entries that share a class, which asks for the name.
-CELLS = ("rnn", "lstm", "gru")
 
 
 @runtime_checkable
@@ -50,6 +48,5 @@ def build(name: str, form: dict[str, Any], options: dict[str, Any]) -> "nn.Modul
         DeepmineError: the options do not fit the form, or a package or weights are missing.
     """
     module, _, attribute = ENCODERS[name].partition(":")
-    more = {"cell": name} if name in CELLS else {}
-    encoder: nn.Module = getattr(import_module(module), attribute)(form, **more, **options)
+    encoder: nn.Module = getattr(import_module(module), attribute)(form, **options)
     return encoder

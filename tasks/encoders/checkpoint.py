@@ -34,7 +34,8 @@ def _digest(tensors: Weights) -> str:
     """sha256 over names and bytes, as safetensors itself would read flipped bits back in silence."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
-        digest.update(name.encode() + tensors[name].contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        digest.update(name.encode())
+        digest.update(tensors[name].view(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

@@ -28,16 +28,16 @@ class CNN(nn.Module):
         dense: Sequence[int], dropout: float, embedding: int,
     ) -> None:  # fmt: skip
         super().__init__()
-        maps: nn.Module
+        layers: list[nn.Module]
         if form["kind"] == "maps":
-            maps, before = _maps(form["shape"], channels, kernel, pooling, activation)
+            layers, before = _maps(form["shape"], channels, kernel, pooling, activation)
         elif form["kind"] == "vector":
             raise refuse("cnn", form, "images, audio, series and text")
         else:
-            maps = Along(form, channels, kernel, pooling, activation, dropout, embedding)
-            before = maps.width
+            along = Along(form, channels, kernel, pooling, activation, dropout, embedding)
+            layers, before = [along], along.width
         top, self.width = connected(before, dense, activation, dropout)
-        self.layers = nn.Sequential(*(maps if isinstance(maps, nn.Sequential) else [maps]), *top)
+        self.layers = nn.Sequential(*layers, *top)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         features: torch.Tensor = self.layers(x)  # (N, width)
@@ -46,7 +46,7 @@ class CNN(nn.Module):
 
 def _maps(
     shape: tuple[int, int, int], channels: Sequence[int], kernel: int, pooling: str, activation: str
-) -> tuple[nn.Sequential, int]:
+) -> tuple[list[nn.Module], int]:
     before, height, width = shape
     layers: list[nn.Module] = []
     pool = POOLING[pooling]
@@ -61,7 +61,7 @@ def _maps(
             f"train.encoders: {len(channels)} poolings of the cnn leave nothing of a {shape[1]} x {shape[2]} image; "
             "use fewer channels or 'pooling: none'."
         )
-    return nn.Sequential(*layers, nn.Flatten()), before * height * width
+    return [*layers, nn.Flatten()], before * height * width
 
 
 class Along(nn.Module):

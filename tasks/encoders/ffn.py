@@ -1,9 +1,9 @@
 """The feed-forward network: dense layers over the flattened input."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -21,10 +21,9 @@ class FFN(nn.Module):
     ) -> None:
         super().__init__()
         self.tokens = form["kind"] == "tokens"
-        before = int(np.prod(form["shape"]))
         if self.tokens:
             self.steps, self.pool = Steps("ffn", form, embedding), Pool("mean", embedding)
-            before = embedding
+        before = embedding if self.tokens else math.prod(form["shape"])
         self.layers, self.width = connected(before, hidden, activation, dropout)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -26,7 +26,8 @@ def fold(network: "Network") -> "Network":
             while before >= 0 and isinstance(block[before], nn.MaxPool2d | nn.Identity):
                 before -= 1
             into = block[before] if before >= 0 else None
-            if not (isinstance(layer, nn.BatchNorm2d) and isinstance(into, nn.Conv2d)):
+            # a subclass may do more: timm has normalisations that activate, convolutions that standardise
+            if not (type(layer) is nn.BatchNorm2d and type(into) is nn.Conv2d):
                 continue
             if before == i - 1 or bool((layer.weight > 0).all()):
                 block[before], block[i] = fuse_conv_bn_eval(into, layer), nn.Identity()

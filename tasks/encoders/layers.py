@@ -49,7 +49,7 @@ class Steps(nn.Module):
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         if self.kind == "tokens":
             mask = x != 0  # (N, L)
-            return self.embedding(x) * mask[..., None], mask
+            return self.embedding(x), mask  # that of padding is zero, and has no gradient
         if self.kind == "sequence":
             mask = ~x.isnan().all(2)
             return x.nan_to_num(nan=0.0), mask

@@ -13,10 +13,8 @@ from tasks.encoders.network import Network
 #: Coefficients of the quintic whose iteration takes every singular value near one.
 A, B, C = 3.4445, -4.7750, 2.0315
 STEPS = 3
-
-
 #: What multiplies by its weights as by matrices. An embedding looks rows up, and most of them have no gradient.
-MATRICES = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.RNNBase)
+MATRICES = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.RNNBase)
 
 
 class Muon(torch.optim.AdamW):
@@ -62,8 +60,8 @@ class Muon(torch.optim.AdamW):
 
 def split(network: Network) -> tuple[list[nn.Parameter], list[nn.Parameter], list[nn.Parameter]]:
     """The trained parameters of the branches: matrices, others, and those of pretrained branches."""
-    matrices: dict[int, nn.Parameter] = {}
-    rest: dict[int, nn.Parameter] = {}
+    matrices: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     tuned: list[nn.Parameter] = []
     for branch in network.branches:
         if getattr(branch, "pretrained", False):
@@ -72,8 +70,8 @@ def split(network: Network) -> tuple[list[nn.Parameter], list[nn.Parameter], lis
         for module in branch.modules():
             for p in module.parameters(recurse=False):
                 if p.requires_grad:
-                    (matrices if p.ndim > 1 and isinstance(module, MATRICES) else rest)[id(p)] = p
-    return list(matrices.values()), list(rest.values()), tuned
+                    (matrices if p.ndim > 1 and isinstance(module, MATRICES) else others).append(p)
+    return matrices, others, tuned
 
 
 def orthogonal(matrix: torch.Tensor) -> torch.Tensor:

@@ -14,13 +14,6 @@ from torch.nn import functional as F
 
 from tasks.encoders import build
 from tasks.encoders.decoder import Decoder
-from tasks.encoders.device import autocast as autocast
-from tasks.encoders.device import fix_arithmetic as fix_arithmetic
-from tasks.encoders.device import pick_device as pick_device
-from tasks.encoders.device import pick_dtype as pick_dtype
-from tasks.encoders.device import place as place
-from tasks.encoders.folding import fold as fold
-from tasks.encoders.folding import quicken as quicken
 from tasks.errors import DeepmineError
 from tasks.store import file_sha256, fingerprint, write_atomically, write_json
 

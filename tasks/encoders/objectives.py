@@ -22,6 +22,8 @@ Prepare = Callable[[Tensors], Tensors]
 Augment = Callable[[Tensors, torch.Tensor, torch.Generator], Tensors]
 #: Width of the projections that two views are compared in, and the temperature of the comparison.
 PROJECTION, TEMPERATURE = 256, 0.5
+#: Held-out rows of one forward pass.
+JUDGED = 1024
 
 
 class Objective(Protocol):
@@ -117,12 +119,12 @@ def contrast(one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
 
 
 @torch.no_grad()
-def predict(network: Network, rows: Rows, prepare: Prepare, dtype: torch.dtype, batch: int = 1024) -> torch.Tensor:
+def predict(network: Network, rows: Rows, prepare: Prepare, dtype: torch.dtype) -> torch.Tensor:
     """Scores (N, K) in evaluation mode, float32."""
     network.eval()
     found = []
-    for start in range(0, len(rows), batch):
-        part = rows.take(slice(start, start + batch))
+    for start in range(0, len(rows), JUDGED):
+        part = rows.take(slice(start, start + JUDGED))
         with autocast(rows.targets.device, dtype):
             _, scores = network(laid_out(prepare(part.inputs)), part.present)
         found.append(scores.float())

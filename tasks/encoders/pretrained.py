@@ -32,13 +32,13 @@ class Timm(nn.Module):
         if form["kind"] != "maps":
             raise refuse("timm", form, "images and audio")
         self.model, self.weights, self.frozen = model, weights, frozen
-        self.network = self._create(form["shape"][0], pretrained=False)
         self.channels: int = form["shape"][0]
+        self.network = self._create(pretrained=False)
         if frozen:
             self.network.requires_grad_(False)
         self.width: int = self.network.num_features  # type: ignore[assignment]
 
-    def _create(self, channels: int, pretrained: bool) -> nn.Module:
+    def _create(self, pretrained: bool) -> nn.Module:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read once, when the package is imported
         try:
             import timm
@@ -49,7 +49,7 @@ class Timm(nn.Module):
             ) from None
         if self.model not in timm.list_models():
             raise DeepmineError(f"train.encoders: timm has no model '{self.model}'. See timm.list_models().")
-        network: nn.Module = timm.create_model(self.model, pretrained=pretrained, in_chans=channels, num_classes=0)
+        network: nn.Module = timm.create_model(self.model, pretrained=pretrained, in_chans=self.channels, num_classes=0)
         return network
 
     def initialise(self, rows: torch.Tensor) -> None:
@@ -59,7 +59,7 @@ class Timm(nn.Module):
             DeepmineError: they are not there or not this model's.
         """
         try:
-            own = None if self.weights else self._create(self.channels, pretrained=True)
+            own = None if self.weights else self._create(pretrained=True)
             found = load_file(str(self.weights)) if own is None else own.state_dict()
             wanted = self.network.state_dict()
             self.network.load_state_dict({k: v for k, v in found.items() if k in wanted})
@@ -73,10 +73,7 @@ class Timm(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.frozen:
             self.network.eval()
-            with torch.no_grad():
-                features: torch.Tensor = self.network(x)
-                return features
-        features = self.network(x)
+        features: torch.Tensor = self.network(x)  # (N, width)
         return features
 
 
@@ -113,7 +110,9 @@ class SentenceTransformer(nn.Module):
                 batch = {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in batch.items()}
                 found[text] = self.network(batch)["sentence_embedding"][0] * bool(text)
         if self.training:
-            self.known = {**self.known, **found} if len(self.known) < KEPT else found
+            if len(self.known) >= KEPT:
+                self.known.clear()
+            self.known.update(found)
         return torch.stack([found[text] for text in texts]).to(dtype)  # (N, width)
 
 
@@ -128,7 +127,7 @@ def _sentences(model: str) -> Any:
     except (ImportError, RuntimeError) as error:
         raise DeepmineError(
             f"train.encoders.text: 'sentence_transformer' needs optional packages ({_line(error)}). "
-            "Install them: pip install -e '.[text]'"
+            "Install them: pip install -e '.[sentences]'"
         ) from None
     where = model
     if model.rpartition("/")[2] == "all-MiniLM-L6-v2" and not Path(model).is_dir():

@@ -8,23 +8,24 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from tasks.encoders.layers import Pool, Steps
 
-KINDS: dict[str, Any] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
-
-class Recurrent(nn.Module):
+class RNN(nn.Module):
     """Recurrent layers over the steps of a row, pooled over the real ones.
 
     ``pooling: last`` takes the state after the last real step (of the backward direction: after the first).
     """
 
+    #: The layers of torch.
+    cell: Any = nn.RNN
+
     def __init__(
-        self, form: dict[str, Any], *, cell: str, hidden: int, layers: int, bidirectional: bool, pooling: str,
-        dropout: float, embedding: int,
+        self, form: dict[str, Any], *, hidden: int, layers: int, bidirectional: bool, pooling: str, dropout: float,
+        embedding: int,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.steps = Steps(cell, form, embedding)
+        self.steps = Steps(self.cell.__name__.lower(), form, embedding)
         between = dropout if layers > 1 else 0.0  # torch warns of what has no place
-        self.layers = KINDS[cell](
+        self.layers = self.cell(
             self.steps.width, hidden, layers, batch_first=True, bidirectional=bidirectional, dropout=between
         )
         self.dropout = nn.Dropout(dropout)
@@ -53,3 +54,11 @@ class Recurrent(nn.Module):
             pooled = self.pool(steps, mask)
         features: torch.Tensor = self.dropout(pooled)
         return features
+
+
+class LSTM(RNN):
+    cell = nn.LSTM
+
+
+class GRU(RNN):
+    cell = nn.GRU

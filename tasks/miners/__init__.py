@@ -88,9 +88,14 @@ DENSE, CLASSES_ONLY = ("gradient_boosting", "rbf_svm"), ("logistic",)
 TREES = ("gradient_boosting",)
 
 
+def clusters(miner: str) -> bool:
+    """Whether a miner forms groups of rows, for which it needs no labels."""
+    return bool(is_clusterer(MINERS[miner](Task())))
+
+
 def unfit(miner: str, task: Task) -> str | None:
     """Why a miner has nothing to do in ``task``, in words; None where it has."""
-    if is_clusterer(MINERS[miner](Task())):
+    if clusters(miner):
         return None
     if task.aim == "clusters":
         return "there are no labels to learn"
@@ -106,13 +111,14 @@ def unfit(miner: str, task: Task) -> str | None:
 def check(miner: str, params: dict[str, Any], where: str, objective: str = "auto") -> None:
     """Let scikit-learn itself judge the parameters, by a fit on twelve rows.
 
-    Under ``objective`` `auto` they must do for classes or for numbers.
+    Where ``objective`` leaves it to the labels (`auto`, `autoencoder`) they must do for classes or for numbers.
 
     Raises:
         DeepmineError: a parameter does not exist or has an impossible value.
     """
     numbers = Task(aim="regression")
-    tasks = {"auto": [Task(), numbers], "regression": [numbers], "forecasting": [numbers]}.get(objective, [Task()])
+    known = {"classification": [Task()], "regression": [numbers], "forecasting": [numbers]}
+    tasks = known.get(objective, [Task(), numbers])
     refused = [_refused(miner, given(miner, params), task) for task in tasks if unfit(miner, task) is None]
     if refused and all(refused):
         raise DeepmineError(f"{where}: {refused[0]}")

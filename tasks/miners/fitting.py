@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from tasks.miners import MINERS, Task, given, open_choice
+from tasks.miners import MINERS, Task, clusters, given, open_choice
 from tasks.store import fingerprint
 from tasks.views import View
 
@@ -18,7 +18,7 @@ class Job:
     Attributes:
         name: what the person calls it.
         miner: its entry in `MINERS`; ``params`` are the person's for it.
-        task: what it is made for; clusterers use no labels.
+        task: what it is made for.
         limit: train rows that it is fitted on at most.
     """
 
@@ -28,12 +28,16 @@ class Job:
     task: Task
     params: dict[str, Any]
     limit: int | None
-    clusterer: bool
 
     @property
     def key(self) -> str:
         """The name of its file and of its column."""
         return f"{self.name}@{self.view.name}"
+
+    @property
+    def clusterer(self) -> bool:
+        """Whether it uses no labels."""
+        return clusters(self.miner)
 
     def labels(self, rows: np.ndarray) -> np.ndarray:
         """Classes (M,) or numbers (M,) or (M, K) of ``rows``."""
@@ -43,9 +47,8 @@ class Job:
         return numbers[:, 0] if self.task.outputs == 1 else numbers
 
 
-def lowest(view: View, mask: np.ndarray, limit: int | None) -> np.ndarray:
-    """(M,) positions of the rows under ``mask``; over ``limit``, those whose id hashes lowest, the same on every view."""
-    rows = np.flatnonzero(mask)
+def lowest(view: View, rows: np.ndarray, limit: int | None) -> np.ndarray:
+    """(M,) of the positions ``rows``; over ``limit``, those whose id hashes lowest, the same on every view."""
     if limit is None or len(rows) <= limit:
         return rows
     ranks = np.array([fingerprint(i) for i in view.ids[rows].tolist()])
@@ -61,10 +64,10 @@ def choose(job: Job, rows: np.ndarray) -> dict[str, float]:
     if grid is None:
         return {}
     view, values = job.view, grid.sparse if job.view.sparse else grid.dense
-    val = lowest(view, view.rows("val") & view.known, grid.rows)
+    val = lowest(view, np.flatnonzero(view.rows("val") & view.known), grid.rows)
     if not len(val):
         return {}
-    train = lowest(view, np.isin(np.arange(len(view.ids)), rows), grid.rows)
+    train = lowest(view, rows, grid.rows)
     truth = job.labels(val)
     merits = []
     for value in values:

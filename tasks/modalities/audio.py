@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from PIL import Image
 
 from tasks.errors import DeepmineError
 from tasks.modalities import Shown
 from tasks.modalities.mel import FLOOR, MIN_FRAMES, analysis, frames, log_mel, log_mels
+from tasks.modalities.pictures import spectrogram
 from tasks.modalities.sound import FULL_SCALE, RATES, decode
 
 if TYPE_CHECKING:
@@ -46,12 +46,6 @@ RAW = "components"
 DTYPE = np.int16
 #: What a sample may take, in bytes, while it is decoded, mixed and resampled: a few copies in float32 and float64.
 BYTES_PER_SAMPLE = 40
-#: Decibels below its loudest that a picture shows, and its colours from low to high: matplotlib's map `magma`.
-RANGE = 80.0
-COLOURS = np.array([
-    (0, 0, 4), (28, 16, 68), (79, 18, 123), (129, 37, 129), (181, 54, 122), (229, 80, 100), (251, 135, 97),
-    (254, 194, 135), (252, 253, 191),
-])  # fmt: skip
 #: Whole numbers of statistics are of this part of a decibel.
 UNIT = 1 / 1024
 
@@ -62,7 +56,7 @@ def raw_fields(spec: "Input") -> dict[str, pa.DataType]:
 
 
 def settled_by(spec: "Input") -> list[str]:
-    """Those of them that `settle` asks for."""
+    """Those of them that `settle` and `memory` ask for."""
     return ["rate", "seconds", "samples"]
 
 
@@ -301,12 +295,7 @@ def show(item: bytes | None, row: dict[str, Any], state: dict[str, Any], side: i
     else:
         whole = np.frombuffer(item, "<i2")
     padded = np.pad(whole, (0, state["length"] - len(whole)))
-    levels = log_mel(padded, state)[::-1]  # high frequencies at the top
-    share = np.clip((levels - levels.max()) / RANGE + 1, 0, 1)
-    marks = np.linspace(0, 1, len(COLOURS))
-    colours = np.stack([np.interp(share, marks, channel) for channel in COLOURS.T], axis=-1)
-    picture = Image.fromarray(colours.round().astype(np.uint8)).resize((side, max(side // 2, 1)))
-    return Shown(picture=picture, sound=_wav(whole, state["rate"]))
+    return Shown(picture=spectrogram(log_mel(padded, state), side), sound=_wav(whole, state["rate"]))
 
 
 def _wav(samples: np.ndarray, rate: int) -> bytes:

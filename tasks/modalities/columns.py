@@ -24,7 +24,7 @@ MAX_LEVELS = 1000
 MAX_WIDTH = 20_000
 #: Rows that a step compares all others with, at most: the cost of KNNImputer grows with the product.
 NEIGHBOUR_ROWS = 2000
-NEIGHBOURS = ("KNNImputer", "knn", "sklearn.impute.KNNImputer")
+COMPARES_ROWS = "KNNImputer"
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,11 @@ class Block:
     kind: str
     steps: "tuple[Step, ...]"
     where: str
+
+    @property
+    def asked(self) -> list[str]:
+        """The names of the steps."""
+        return [named.name_of(step, self.where) for step in self.steps]
 
 
 def useless(frame: "pd.DataFrame", kinds: dict[str, str]) -> dict[str, str]:
@@ -74,15 +79,16 @@ def blocks(frame: "pd.DataFrame", kinds: dict[str, str], params: "CleanTabular")
 
 def _apart(frame: "pd.DataFrame", block: Block) -> list[Block]:
     """A block as it is, or with the columns apart that hashing encodes, since it looks at one at a time."""
-    asked = [named.name_of(step, block.where) for step in block.steps]
-    if "hashed" in asked:
+    if "hashed" in block.asked:
         return [replace(block, columns=(name,)) for name in block.columns]
-    if block.kind != "categorical" or "one_hot" not in asked:
+    if block.kind != "categorical" or "one_hot" not in block.asked:
         return [block]
     folding = named.rare(block.steps, block.where)
     many = [name for name in block.columns if _too_many(frame[name], folding)]
     steps = tuple(
-        "hashed" if name == "one_hot" else step for step, name in zip(block.steps, asked, strict=True) if name != "rare"
+        "hashed" if name == "one_hot" else step
+        for step, name in zip(block.steps, block.asked, strict=True)
+        if name != "rare"
     )
     few = tuple(name for name in block.columns if name not in many)
     rest = [replace(block, columns=few)] if few else []
@@ -103,12 +109,12 @@ def _too_many(values: "pd.Series", folding: dict[str, Any] | None) -> bool:
 
 def hashed(blocks: list[Block]) -> list[str]:
     """Columns whose levels are hashed, of their own accord or for their number."""
-    return [name for b in blocks for name in b.columns if "hashed" in [named.name_of(s, b.where) for s in b.steps]]
+    return [name for block in blocks if "hashed" in block.asked for name in block.columns]
 
 
 def dropping(blocks: list[Block]) -> list[str]:
     """Columns that must not be missing, as their steps hold drop_missing."""
-    return [name for block in blocks for name in block.columns if named.drops_missing(block.steps, block.where)]
+    return [name for block in blocks if "drop_missing" in block.asked for name in block.columns]
 
 
 def fit(frame: "pd.DataFrame", blocks: list[Block], seed: int) -> tuple["ColumnTransformer", list[str], list[str]]:
@@ -124,8 +130,7 @@ def fit(frame: "pd.DataFrame", blocks: list[Block], seed: int) -> tuple["ColumnT
     for at, block in enumerate(blocks):
         pipe = named.pipeline(block.steps, block.kind, block.where, seed)
         chosen = list(block.columns)
-        named.fit(pipe, _rows(frame, block)[chosen], block.where)
-        width = _width(pipe, frame[chosen].head(1), block)
+        width = _width(named.fit(pipe, _rows(frame, pipe)[chosen], block.where), block)
         if not _fills_in(pipe, frame[chosen].head(1)):
             _refuse_missing(frame, block)
             required += chosen
@@ -141,14 +146,13 @@ def fit(frame: "pd.DataFrame", blocks: list[Block], seed: int) -> tuple["ColumnT
     return together, required, _unique(names)
 
 
-def _rows(frame: "pd.DataFrame", block: Block) -> "pd.DataFrame":
-    if any(named.name_of(step, block.where) in NEIGHBOURS for step in block.steps) and len(frame) > NEIGHBOUR_ROWS:
+def _rows(frame: "pd.DataFrame", pipe: "Pipeline") -> "pd.DataFrame":
+    if len(frame) > NEIGHBOUR_ROWS and any(type(step).__name__ == COMPARES_ROWS for _, step in pipe.steps):
         return frame.iloc[np.linspace(0, len(frame) - 1, NEIGHBOUR_ROWS).astype(int)]
     return frame
 
 
-def _width(pipe: "Pipeline", row: "pd.DataFrame", block: Block) -> int:
-    made = pipe.transform(row)
+def _width(made: Any, block: Block) -> int:
     if getattr(made, "dtype", np.dtype(object)).kind not in "fiub":
         raise DeepmineError(
             f"{block.where}: the steps of {', '.join(block.columns)} end in text or dates. Let the last one make "

@@ -55,7 +55,7 @@ def raw_fields(spec: "Input") -> dict[str, pa.DataType]:
 
 
 def settled_by(spec: "Input") -> list[str]:
-    """Those of them that `settle` asks for."""
+    """Those of them that `settle` and `memory` ask for."""
     return ["width", "height", "mode"]
 
 

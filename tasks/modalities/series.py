@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from PIL import Image, ImageDraw
 
 from tasks.errors import DeepmineError
 from tasks.modalities import Admitted, Shown
+from tasks.modalities.channels import read, within
+from tasks.modalities.pictures import lines
 
 if TYPE_CHECKING:
     import torch
@@ -28,16 +29,10 @@ FACTS = {
     "length": pa.int64(), "channels": pa.int64(), "missing": pa.float64(), "minimum": pa.float64(),
     "maximum": pa.float64(),
 }  # fmt: skip
-#: Cells of text that say that there is no number, in lower case.
-MISSING = ("", "na", "n/a", "nan", "null", "none", "?")
 #: Bytes of all items of one Arrow array of type binary.
 MAX_BYTES = 2**31 - 1
 #: Values of a channel from which medians and quartiles are taken at most.
 SAMPLE = 1_000_000
-#: One colour a channel, told apart by colour-blind readers too (Okabe and Ito 2008), then again from the first.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#595959")
-#: Pictures are drawn so many times larger and scaled down, which smooths their lines.
-OVERSAMPLE = 4
 
 
 def raw_fields(spec: "Input") -> dict[str, pa.DataType]:
@@ -71,128 +66,10 @@ def admit_columns(table: pa.Table, spec: "Input", params: "Ingest") -> Admitted:
     Raises:
         DeepmineError: columns hold no numbers, or only some of them lists; too many bytes for one shard.
     """
-    columns = [_plain(table[name].combine_chunks()) for name in spec.columns]
-    lists = [pa.types.is_list(column.type) for column in columns]
-    if any(lists) and not all(lists):
-        names = ", ".join(name for name, found in zip(spec.columns, lists, strict=True) if not found)
-        raise DeepmineError(f"columns {names}: single numbers, where the others of this series hold lists. Name alike.")
-    faults: dict[int, tuple[str, str]] = {}
-    if all(lists):
-        flat, lengths, there = _channels(columns, spec.columns, faults)
-    else:
-        flat, lengths, there = _steps(columns, spec.columns, faults)
-    return _admitted(flat, lengths, there, faults, params.max_samples)
-
-
-def _plain(column: pa.Array) -> pa.Array:
-    """Dictionaries and the larger kinds of lists as the simple kind."""
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if pa.types.is_large_list(column.type) or pa.types.is_fixed_size_list(column.type):
-        column = column.cast(pa.list_(column.type.value_type))
-    return column
-
-
-def _steps(
-    columns: list[pa.Array], names: tuple[str, ...], faults: dict[int, tuple[str, str]]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Columns that are time steps: values (total, 1), lengths (N,) and whether there is a series (N,)."""
-    values = np.empty((len(columns[0]), len(columns)))  # (N, T)
-    for t, (column, name) in enumerate(zip(columns, names, strict=True)):
-        values[:, t], wrong = _numbers(column, name)
-        for i in np.flatnonzero(wrong):
-            faults.setdefault(int(i), ("not a number", f"column '{name}': {_quoted(column[int(i)])}"))
-        for i in np.flatnonzero(np.isinf(values[:, t])):
-            faults.setdefault(int(i), ("infinite value", f"column '{name}'"))
-    known = ~np.isnan(values)
-    lengths = np.where(known.any(1), len(columns) - known[:, ::-1].argmax(1), 0)
-    return values[np.arange(len(columns)) < lengths[:, None]][:, None], lengths, lengths > 0
-
-
-def _channels(
-    columns: list[pa.Array], names: tuple[str, ...], faults: dict[int, tuple[str, str]]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Columns that are channels: values (total, C), lengths (N,) and whether there is a series (N,).
-
-    A channel that is null in a row where others are not is missing throughout.
-    """
-    sizes = np.stack([pc.fill_null(pc.list_value_length(column), -1).to_numpy() for column in columns])  # (C, N)
-    lengths = sizes.max(0)
-    there = lengths >= 0
-    for i in np.flatnonzero(((sizes != lengths) & (sizes >= 0)).any(0)):
-        told = ", ".join(f"{name} {size}" for name, size in zip(names, sizes[:, i], strict=True) if size >= 0)
-        faults[int(i)] = ("channels of unequal length", told)
-        lengths[i] = -1
-    for i in np.flatnonzero(lengths == 0):
-        faults.setdefault(int(i), ("empty series", "no steps"))
-    lengths = np.maximum(lengths, 0)
-    starts = np.cumsum(lengths) - lengths
-    flat = np.full((int(lengths.sum()), len(columns)), np.nan)
-    for c, (column, name) in enumerate(zip(columns, names, strict=True)):
-        cells, counts = column.flatten(), np.maximum(sizes[c], 0)
-        values, wrong = _numbers(cells, name)
-        row, step = np.repeat(np.arange(len(column)), counts), _within(counts)
-        for place in np.flatnonzero(wrong):
-            cell = _quoted(cells[int(place)])
-            faults.setdefault(int(row[place]), ("not a number", f"column '{name}', step {step[place] + 1}: {cell}"))
-        for place in np.flatnonzero(np.isinf(values)):
-            faults.setdefault(int(row[place]), ("infinite value", f"column '{name}', step {step[place] + 1}"))
-        kept = lengths[row] > 0
-        flat[(starts[row] + step)[kept], c] = values[kept]
-    return flat, lengths, there
-
-
-def _numbers(column: pa.Array, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """A column as float64, NaN = missing and infinite beyond float32, and which of its cells are no numbers."""
-    wrong = np.zeros(len(column), bool)
-    if pa.types.is_boolean(column.type):
-        column = column.cast(pa.int8())
-    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-        # what is no UTF-8 is no number, which is found out below
-        column = pc.cast(column, options=pc.CastOptions(pa.large_string(), allow_invalid_utf8=True))
-    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
-        column = pc.ascii_trim_whitespace(column)
-        column = pc.if_else(pc.is_in(pc.ascii_lower(column), pa.array(MISSING, column.type)), None, column)
-        try:
-            values = column.cast(pa.float64())
-        except pa.ArrowInvalid:
-            numbers = [_number(cell) for cell in column.cast(pa.large_binary()).to_pylist()]
-            wrong = np.array([number is None for number in numbers], bool)
-            values = pa.array(numbers, pa.float64())
-    elif pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_decimal(column.type):
-        values = column.cast(pa.float64(), safe=False)  # whole numbers beyond 2^53 lose digits, as in float32 they do
-    elif pa.types.is_null(column.type):
-        values = column.cast(pa.float64())
-    else:
-        raise DeepmineError(
-            f"column '{name}': holds {column.type}, not numbers. A series is made of columns of numbers (one for each "
-            "time step) or of lists of numbers (one for each channel)."
-        )
-    result = values.fill_null(np.nan).to_numpy(zero_copy_only=False)
-    return np.where(np.abs(result) > np.finfo(np.float32).max, np.inf, result), wrong
-
-
-def _number(cell: bytes | None) -> float | None:
-    """What Arrow makes of a cell, one by one: NaN for none, None for what is no number."""
-    if cell is None:
-        return math.nan
-    try:
-        return None if b"_" in cell else float(cell)
-    except ValueError:
-        return None
-
-
-def _quoted(cell: pa.Scalar) -> str:
-    return repr(cell.cast(pa.large_binary()).as_py()[:40].decode(errors="replace"))
-
-
-def _admitted(
-    flat: np.ndarray, lengths: np.ndarray, there: np.ndarray, faults: dict[int, tuple[str, str]], max_samples: int
-) -> Admitted:
-    """Values (total, C) of N series one after another as items with their facts."""
+    flat, lengths, there, faults = read(table, spec.columns)
     count, channels = len(lengths), flat.shape[1]
-    for i in np.flatnonzero(lengths * channels > max_samples):
-        faults.setdefault(int(i), ("too many samples", f"{lengths[i] * channels:,}, over {max_samples:,}"))
+    for i in np.flatnonzero(lengths * channels > params.max_samples):
+        faults.setdefault(int(i), ("too many samples", f"{lengths[i] * channels:,}, over {params.max_samples:,}"))
     steps = (~np.isnan(flat)).sum(1)  # known values at each step
     known, least, most = np.zeros(count), np.full(count, np.nan), np.full(count, np.nan)
     full = np.flatnonzero(lengths)
@@ -241,11 +118,6 @@ def _values(items: pa.Array, channels: int) -> tuple[np.ndarray, np.ndarray]:
     return flat, np.diff(offsets.astype(np.int64)) // (4 * channels)
 
 
-def _within(lengths: np.ndarray) -> np.ndarray:
-    """Of every step of N series one after another its number in its own, from 0."""
-    return np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-
-
 def settle(train: pa.Table, spec: "Input", params: "Clean") -> dict[str, Any]:
     """The length of every series, and of each channel median and interquartile range, from the train rows.
 
@@ -263,7 +135,7 @@ def settle(train: pa.Table, spec: "Input", params: "Clean") -> dict[str, Any]:
     parts = []
     for chunk in train[""].chunks:
         flat, sizes = _values(chunk, channels)
-        parts.append(flat[_within(sizes) % every == 0])
+        parts.append(flat[within(sizes) % every == 0])
     sample = np.concatenate(parts)
     known = [column[~np.isnan(column)] for column in sample.T]
     quartiles = [np.percentile(k.astype(np.float64), (25, 50, 75)) if len(k) else np.zeros(3) for k in known]
@@ -283,7 +155,7 @@ def repair_columns(table: pa.Table, spec: "Input", state: dict[str, Any]) -> tup
     """
     raw = table[""].combine_chunks()
     flat, lengths = _values(raw, state["channels"])
-    step = _within(lengths)
+    step = within(lengths)
     if np.isnan(flat).any():
         flat = flat.copy()
         for c, median in enumerate(state["median"]):
@@ -301,7 +173,7 @@ def _between(values: np.ndarray, gaps: np.ndarray, step: np.ndarray, lengths: np
     """What stands in the gaps of one channel of series one after another, by linear interpolation in each.
 
     Args:
-        values, gaps, step: (total,), the last as `_within`.
+        values, gaps, step: (total,), the last as `within`.
     """
     places = np.arange(len(values))
     first = places - step
@@ -380,13 +252,15 @@ def normalisation(parts: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _scaling(state: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     """What is taken from each channel and what it is divided by then, (C,) float32 each."""
-    none = np.zeros(state["channels"]), np.ones(state["channels"])
-    centre, spread = {
-        "standard": lambda: (state["mean"], state["std"]),
-        "min_max": lambda: (state["minimum"], np.subtract(state["maximum"], state["minimum"])),
-        "robust": lambda: (state["median"], state["iqr"]),
-        "none": lambda: none,
-    }[state["scale"]]()
+    match state["scale"]:
+        case "standard":
+            centre, spread = state["mean"], state["std"]
+        case "min_max":
+            centre, spread = state["minimum"], np.subtract(state["maximum"], state["minimum"])
+        case "robust":
+            centre, spread = state["median"], state["iqr"]
+        case _:
+            centre, spread = np.zeros(state["channels"]), np.ones(state["channels"])
     spread = np.asarray(spread, np.float32)
     return np.asarray(centre, np.float32), np.where(spread > 0, spread, np.float32(1))
 
@@ -462,49 +336,12 @@ def show(item: bytes | None, row: dict[str, Any], state: dict[str, Any], side: i
         told = f"{channels} channels, {told}"
         centre, spread = _scaling(state) if "mean" in state else _own_scaling(values)
         values = (values - centre) / spread
-    return Shown(picture=_drawn(values, side), text=told)
+    return Shown(picture=lines(values, side), text=told)
 
 
 def _own_scaling(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     least, most = np.fmin.reduce(values), np.fmax.reduce(values)
     return least, np.where(most > least, most - least, 1)
-
-
-def _drawn(values: np.ndarray, side: int) -> Image.Image:
-    """(T, C) values as lines on a light grid, ``side`` pixels wide and three fifths of that high."""
-    width, height = side * OVERSAMPLE, max(round(side * 0.6), 8) * OVERSAMPLE
-    picture = Image.new("RGB", (width, height), "white")
-    pen = ImageDraw.Draw(picture)
-    for part in range(1, 4):
-        pen.line([(0, height * part // 4), (width, height * part // 4)], "#e4e4e4", OVERSAMPLE)
-        pen.line([(width * part // 4, 0), (width * part // 4, height)], "#e4e4e4", OVERSAMPLE)
-    least, most = float(np.nanmin(values)), float(np.nanmax(values))
-    margin = 2 * OVERSAMPLE + height // 20
-    scale = (height - 2 * margin) / (most - least) if most > least else 0.0
-    thick = round(OVERSAMPLE * max(1.0, side / 160))
-    for c in reversed(range(values.shape[1])):  # the first on top
-        x, y = _outline(values[:, c].astype(np.float64), side)
-        x = margin + x * (width - 2 * margin)
-        y = height - margin - (y - least) * scale if scale else np.where(np.isnan(y), np.nan, height / 2)
-        colour = COLOURS[c % len(COLOURS)]
-        breaks = np.flatnonzero(np.isnan(y))
-        for run in np.split(np.stack([x, y], 1), breaks):
-            points = [(float(a), float(b)) for a, b in run if not math.isnan(b)]
-            if len(points) > 1:
-                pen.line(points, colour, thick, joint="curve")
-            elif points:
-                pen.circle(points[0], thick, colour)
-    return picture.reduce(OVERSAMPLE)
-
-
-def _outline(values: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Points of a line, x on 0..1; of more than two values a pixel the least and the largest of each pixel."""
-    count = len(values)
-    if count <= 2 * side:
-        return np.arange(count) / max(count - 1, 1), values
-    starts = np.arange(side) * count // side
-    ends = np.stack([np.fmin.reduceat(values, starts), np.fmax.reduceat(values, starts)], 1)
-    return np.repeat((np.arange(side) + 0.5) / side, 2), ends.reshape(-1)
 
 
 def describe(facts: pa.Table) -> str:

@@ -15,6 +15,7 @@ from tasks.errors import DeepmineError, nearest
 from tasks.safe import dumps, loads, without_torch
 
 if TYPE_CHECKING:
+    import pandas as pd
     from sklearn.pipeline import Pipeline
 
     from tasks.config import Step
@@ -81,8 +82,6 @@ SHORT: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
 #: Words that no transformer stands for.
 WORDS: dict[str, dict[str, Any]] = {"drop_missing": {}, "rare": {"min_frequency": 10, "max_categories": 250}}
 FOLDS_RARE = ("OneHotEncoder", "OrdinalEncoder")
-#: Transformers that look at one column alone, so that each column is given its own.
-ONE_COLUMN = ("FeatureHasher",)
 #: Types that a saved step may hold beyond those that skops trusts by itself.
 ALLOWED = (
     *(f"{function.__module__}.{function.__name__}" for function in (signed_log, date_parts, date_names)),
@@ -110,16 +109,16 @@ def name_of(step: "Step", where: str) -> str:
     return name
 
 
-def drops_missing(steps: "Sequence[Step]", where: str) -> bool:
-    """Whether rows with a missing value are to be set aside."""
-    return "drop_missing" in [name_of(step, where) for step in steps]
+def _own(step: "Step") -> dict[str, Any]:
+    """The parameters that a person wrote."""
+    return {} if isinstance(step, str) else {key: value for key, value in step.items() if key != "name"}
 
 
 def rare(steps: "Sequence[Step]", where: str) -> dict[str, Any] | None:
     """How rare levels are folded (`min_frequency`, `max_categories`), or None where they are not."""
     for step in steps:
         if name_of(step, where) == "rare":
-            own = {k: v for k, v in step.items() if k != "name"} if isinstance(step, dict) else {}
+            own = _own(step)
             for key in own:
                 if key not in WORDS["rare"]:
                     raise DeepmineError(f"{where}: rare has no parameter '{key}'.{nearest(key, WORDS['rare'])}")
@@ -146,7 +145,7 @@ def pipeline(steps: "Sequence[Step]", kind: str, where: str, seed: int) -> "Pipe
         if name == "rare":
             waiting = rare([step], where) or {}
         elif name != "drop_missing":
-            own = {k: v for k, v in step.items() if k != "name"} if isinstance(step, dict) else {}
+            own = _own(step)
             parts = SHORT.get(name) or ((name, {}),)
             for at, (class_name, fixed) in enumerate(parts):
                 folded = waiting if class_name in FOLDS_RARE else {}
@@ -197,8 +196,8 @@ def classes() -> dict[str, Any]:
         return dict(all_estimators(type_filter="transformer"))
 
 
-def fit(made: "Pipeline", X: Any, where: str) -> None:
-    """Fit on the train rows ``X``, a frame.
+def fit(made: "Pipeline", X: "pd.DataFrame", where: str) -> Any:
+    """Fit on the train rows ``X``; what is made of the first of them.
 
     Raises:
         DeepmineError: scikit-learn refuses a parameter or the values.
@@ -206,7 +205,7 @@ def fit(made: "Pipeline", X: Any, where: str) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of convergence, of fewer rows than quantiles: the steps work all the same
-            made.fit(X)
+            return made.fit(X).transform(X.head(1))
     except (ValueError, TypeError, AttributeError) as error:
         text = " ".join(str(error).split())
         if "Input X contains NaN" in text:

@@ -77,7 +77,6 @@ def admit_columns(table: pa.Table, spec: "Input", params: "Ingest") -> Admitted:
     values: dict[str, pa.Array] = {}
     for name, kind in kinds(spec).items():
         cells = table[name].combine_chunks()
-        cells = cells if isinstance(cells, pa.Array) else pa.concat_arrays(cells.chunks)
         values[name], bad = read(cells, kind, params.max_characters)
         for reason, mask in bad.items():
             for row in np.flatnonzero(mask):
@@ -118,8 +117,7 @@ def _frame(table: pa.Table, spec: "Input") -> "pd.DataFrame":
 
     made = {}
     for name, kind in kinds(spec).items():
-        column = pa.chunked_array(table[name]).combine_chunks()
-        column = column if isinstance(column, pa.Array) else pa.concat_arrays(column.chunks)
+        column = table[name].combine_chunks()
         if kind == "categorical":  # every level is one object, however many rows have it
             encoded = column.dictionary_encode()
             level = np.array([*encoded.dictionary.to_pylist(), None], object)
@@ -242,16 +240,6 @@ def array(column: pa.ChunkedArray, state: dict[str, Any]) -> np.ndarray:
             values = np.where(chunk.is_valid().to_numpy(zero_copy_only=False)[:, None], values, np.float32(0))
         parts.append(values)
     return parts[0] if len(parts) == 1 else np.concatenate([np.empty((0, width), np.float32), *parts])
-
-
-def statistics(items: np.ndarray, state: dict[str, Any]) -> dict[str, Any]:
-    """Nothing: the steps have scaled what was to be scaled."""
-    return {}
-
-
-def normalisation(parts: list[dict[str, Any]]) -> dict[str, Any]:
-    """Nothing."""
-    return {}
 
 
 def form(state: dict[str, Any]) -> dict[str, Any]:

@@ -3,10 +3,8 @@
 import codecs
 import hashlib
 import re
-import unicodedata
 from collections import Counter
-from functools import cache
-from itertools import chain, islice
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,11 +13,14 @@ import pyarrow.compute as pc
 
 from tasks.errors import DeepmineError
 from tasks.modalities import Admitted, Shown
+from tasks.modalities.tfidf import MAX_ALPHABET
+from tasks.modalities.tfidf import fit_raw as fit_raw
+from tasks.modalities.tfidf import raw as raw
+from tasks.modalities.tokens import PADDING, UNKNOWN, size, split
 from tasks.sources.base import Unreadable
 
 if TYPE_CHECKING:
     import torch
-    from scipy.sparse import csr_array
 
     from tasks.config import AugmentText, Clean, Ingest, Input, ValidText
 
@@ -28,16 +29,9 @@ GUARDED = False
 #: The raw view is `raw`, sparse.
 RAW = "sparse"
 DTYPE = np.int32
-#: Ids of what is not there and of what the vocabulary does not hold.
-PADDING, UNKNOWN = 0, 1
 #: What every text tells of itself: `nul` NUL characters were removed, and it was `cut` at the largest length.
 FACTS = {"characters": pa.int64(), "words": pa.int64(), "nul": pa.int64(), "cut": pa.bool_()}
-#: Lengths of the n-grams of the raw view, and how many of them it has at most.
-NGRAMS = {"word": (1, 2), "character": (2, 3, 4)}
-MAX_FEATURES = 50_000
-#: Characters in a vocabulary of characters at most, so that four of them fit a 64-bit number.
-MAX_ALPHABET = 50_000
-#: Rows of which n-grams are made at once.
+#: Texts that are split at once.
 BLOCK = 4096
 #: UTF-32 before UTF-16, as the mark of the one begins with that of the other.
 MARKS = {
@@ -49,9 +43,6 @@ SEEN = r"[^\s\p{Z}\p{Cc}\p{Cf}]"
 SPACE = r"[\s\p{Z}\p{Cc}]+"
 #: Characters that turn the direction of what follows them.
 DIRECTIONS = re.compile("[\u202a-\u202e\u2066-\u2069]")
-#: Tokens of texts that hold nothing from here on: letters of Latin and what goes with them (`_words` for the others).
-LATIN_WORDS = re.compile(r"\w+|[^\w\s]")
-BEYOND_LATIN = re.compile("[^\0-\u02ff]")
 
 
 def raw_fields(spec: "Input") -> dict[str, pa.DataType]:
@@ -188,10 +179,10 @@ def settle(train: pa.Table, spec: "Input", params: "Clean") -> dict[str, Any]:
     counts = []
     for batch in train[""].chunks:
         for text in _clean(batch, state).drop_null().to_pylist():
-            found = _split(text, wanted.tokens)
+            found = split(text, wanted.tokens)
             rows.update(set(found))
             counts.append(len(found))
-    size = min(wanted.vocabulary, MAX_ALPHABET) if wanted.tokens == "character" else wanted.vocabulary
+    most = min(wanted.vocabulary, MAX_ALPHABET) if wanted.tokens == "character" else wanted.vocabulary
     often = sorted((-n, token) for token, n in rows.items() if n >= wanted.min_count)
     if not often:
         raise DeepmineError(
@@ -201,7 +192,7 @@ def settle(train: pa.Table, spec: "Input", params: "Clean") -> dict[str, Any]:
     length = wanted.length
     if length == "auto":
         length = max(1, min(int(np.percentile(counts, 99, method="inverted_cdf")), wanted.max_auto_length))
-    return state | {"length": length, "vocabulary": [token for _, token in often[:size]]}
+    return state | {"length": length, "vocabulary": [token for _, token in often[:most]]}
 
 
 def repair_columns(table: pa.Table, spec: "Input", state: dict[str, Any]) -> tuple[pa.Array, list[str | None]]:
@@ -232,51 +223,16 @@ def array(column: pa.ChunkedArray, state: dict[str, Any]) -> np.ndarray:
     items = np.full((len(column), length), PADDING, DTYPE)
     texts = [text or "" for text in column.to_pylist()]
     for start in range(0, len(texts), BLOCK):
-        rows = [_split(text, state["tokens"], length) for text in texts[start : start + BLOCK]]
+        rows = [split(text, state["tokens"], length) for text in texts[start : start + BLOCK]]
         sizes = np.fromiter(map(len, rows), np.int64, len(rows))
         flat = np.fromiter((ids.get(token, UNKNOWN) for token in chain.from_iterable(rows)), DTYPE, int(sizes.sum()))
         items[start : start + len(rows)][np.arange(length) < sizes[:, None]] = flat
     return items
 
 
-def _split(text: str, tokens: str, length: int | None = None) -> list[str]:
-    """The tokens of a cleaned text, the first ``length`` of them: its characters, or its words and signs."""
-    if tokens == "character":
-        return list(text[:length])
-    words = LATIN_WORDS if text.isascii() or not BEYOND_LATIN.search(text) else _words()
-    if length is None or len(text) <= 16 * length:
-        return words.findall(text)[:length]
-    return [match.group() for match in islice(words.finditer(text), length)]
-
-
-@cache
-def _words() -> re.Pattern[str]:
-    r"""`LATIN_WORDS` for all scripts: marks belong to their letter, which `\w` of `re` does not know, and each sign of
-    Chinese and Japanese is a token, as no spaces stand between their words."""
-    apart = [
-        chr(i) for i in range(0x323B0)
-        if (unicodedata.category(chr(i))[0] in "PSZC" and chr(i) != "_")
-        or 0x3040 <= i <= 0x30FF or 0x3400 <= i <= 0x9FFF or i >= 0x20000
-    ]  # fmt: skip
-    starts = [c for c, before in zip(apart, ["", *apart], strict=False) if not before or ord(c) != ord(before) + 1]
-    ends = [c for c, after in zip(apart, [*apart[1:], ""], strict=True) if not after or ord(after) != ord(c) + 1]
-    ranges = "".join(f"{re.escape(a)}-{re.escape(b)}" for a, b in zip(starts, ends, strict=True))
-    return re.compile(rf"[^{ranges}]+|\S")
-
-
-def statistics(items: np.ndarray, state: dict[str, Any]) -> dict[str, Any]:
-    """Nothing: token ids are not scaled."""
-    return {}
-
-
-def normalisation(parts: list[dict[str, Any]]) -> dict[str, Any]:
-    """Nothing: token ids are not scaled."""
-    return {}
-
-
 def form(state: dict[str, Any]) -> dict[str, Any]:
     """What `tensor` gives."""
-    return {"kind": "tokens", "shape": shape(state), "size": len(state["vocabulary"]) + 2}
+    return {"kind": "tokens", "shape": shape(state), "size": size(state)}
 
 
 def tensor(items: "torch.Tensor", state: dict[str, Any]) -> "torch.Tensor":
@@ -297,78 +253,6 @@ def augment(
         return items
     dropped = torch.rand(items.shape, generator=generator) < params.word_dropout
     return items.masked_fill(dropped.to(items.device) & (items != PADDING), UNKNOWN)
-
-
-def fit_raw(items: np.ndarray, state: dict[str, Any]) -> dict[str, np.ndarray]:
-    """What TF-IDF takes from (N, L) ids of train rows: the n-grams that most rows hold, and their weights.
-
-    Returns:
-        `codes` (D,) int64, sorted (`_ngrams`), and `idf` (D,) float32, smoothed as scikit-learn does it.
-
-    Raises:
-        DeepmineError: no row has a known n-gram.
-    """
-    parts = []
-    for start in range(0, len(items), BLOCK):
-        _, codes, _ = _ngrams(items[start : start + BLOCK], state)
-        parts.append(np.unique(codes, return_counts=True))
-    codes, places = np.unique(np.concatenate([c for c, _ in parts] or [np.empty(0, np.int64)]), return_inverse=True)
-    if not len(codes):
-        raise DeepmineError(
-            "the raw view: no train text has a run of known tokens. Lower clean.text.min_count or raise "
-            "clean.text.vocabulary."
-        )
-    rows = np.bincount(places, np.concatenate([n for _, n in parts]), len(codes))
-    kept = np.sort(np.lexsort((codes, -rows))[:MAX_FEATURES])
-    return {
-        "codes": codes[kept],
-        "idf": (np.log((1 + len(items)) / (1 + rows[kept])) + 1).astype(np.float32),
-    }
-
-
-def raw(items: np.ndarray, fitted: dict[str, np.ndarray], state: dict[str, Any]) -> "csr_array":
-    """TF-IDF of (N, L) ids, (N, D) float32: 1 + log(count), times idf, each row of length 1 (or empty)."""
-    from scipy.sparse import csr_array
-
-    codes, idf = fitted["codes"], fitted["idf"]
-    parts = [(np.empty(0, np.float32), np.empty(0, np.int32), np.zeros(1, np.int64))]
-    for start in range(0, len(items), BLOCK):
-        block = items[start : start + BLOCK]
-        rows, found, counts = _ngrams(block, state)
-        columns = np.minimum(np.searchsorted(codes, found), len(codes) - 1)
-        known = codes[columns] == found
-        rows, columns = rows[known], columns[known]
-        weights = (1 + np.log(counts[known])) * idf[columns]
-        norms = np.sqrt(np.bincount(rows, weights**2, len(block)))
-        ends = np.cumsum(np.bincount(rows, minlength=len(block)))
-        parts.append(((weights / norms[rows]).astype(np.float32), columns.astype(np.int32), ends + parts[-1][2][-1]))
-    values, columns, ends = (np.concatenate(column) for column in zip(*parts, strict=True))
-    if ends[-1] <= np.iinfo(np.int32).max:  # which is all that scikit-learn takes
-        ends = ends.astype(np.int32)
-    return csr_array((values, columns, ends), shape=(len(items), len(codes)))
-
-
-def _ngrams(items: np.ndarray, state: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which runs of known tokens the rows of (N, L) ids hold: row, code and count of each, by row and code.
-
-    The code of a run is its ids as the digits of one number, so that runs of other lengths have other codes.
-    """
-    size = form(state)["size"]
-    rows, codes = [], []
-    for n in NGRAMS[state["tokens"]]:
-        if n > items.shape[1]:
-            break
-        windows = np.lib.stride_tricks.sliding_window_view(items, n, axis=1)  # (N, L - n + 1, n)
-        whole = (windows > UNKNOWN).all(2)
-        rows.append(np.nonzero(whole)[0])
-        codes.append(windows[whole].astype(np.int64) @ (size ** np.arange(n - 1, -1, -1)))
-    row, code = np.concatenate([[], *rows]).astype(np.int64), np.concatenate([np.empty(0, np.int64), *codes])
-    order = np.lexsort((code, row))
-    row, code = row[order], code[order]
-    first = np.ones(len(row), bool)
-    first[1:] = (row[1:] != row[:-1]) | (code[1:] != code[:-1])
-    starts = np.flatnonzero(first)
-    return row[starts], code[starts], np.diff(starts, append=len(row))
 
 
 def show(item: str | None, row: dict[str, Any], state: dict[str, Any], side: int) -> Shown:

@@ -5,7 +5,6 @@ import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
 from markupsafe import Markup, escape
 
 from tasks.page.words import NONE, significant
@@ -44,14 +43,9 @@ def joints(text: Any) -> Markup:
     return Markup("<bdi>{}</bdi>").format(Markup("<wbr>").join(escape(part) for part in JOINTS.split(whole)))
 
 
-def value(number: float) -> str:
-    """A number with four significant digits, NONE where it is none."""
-    return significant(number) if np.isfinite(number) else NONE
-
-
 def values(numbers: Iterable[float]) -> str:
     """Several numbers, those after the first few as "…"."""
-    every = [value(float(n)) for n in numbers]
+    every = [significant(float(n)) for n in numbers]
     return ", ".join(every[:MOST_NUMBERS]) + (", …" if len(every) > MOST_NUMBERS else "")
 
 

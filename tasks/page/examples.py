@@ -4,9 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from tasks.page.captions import value
-from tasks.page.judged import Judged
-from tasks.page.words import cut, isolated, percent
+from tasks.page.judged import RMS, Judged
+from tasks.page.words import cut, isolated, percent, significant
 
 #: Rows of examples in one gallery at most; with more classes or clusters the least pure are shown.
 MOST_ROWS = 30
@@ -14,7 +13,6 @@ MOST_ROWS = 30
 PARTS = 5
 #: Characters of a label in a sentence.
 LABEL = 40
-RMS = "error (RMS)"
 Group = dict[str, Any]
 
 
@@ -67,8 +65,8 @@ def nearest(rows: Judged, count: int) -> dict[str, Any]:
         members = np.flatnonzero(part == k)
         order = members[np.argsort(rows.score[members], kind="stable")][:count]
         items = [rows.caption(i, "true", "predicted") for i in order]
-        told = f"mean error {value(rows.score[members].mean())}, {len(members):,} rows"
-        found.append(_group(f"{value(truth[members].min())} to {value(truth[members].max())}", told, items))
+        told = f"mean error {significant(rows.score[members].mean())}, {len(members):,} rows"
+        found.append(_group(f"{significant(truth[members].min())} to {significant(truth[members].max())}", told, items))
     note = "The test rows in five parts by their true value; of each part those that are predicted best."
     return _gallery("Closest to the truth", note, found, "")
 
@@ -95,7 +93,7 @@ def unlike(rows: Judged, count: int) -> dict[str, Any]:
     """The rows that an autoencoder rebuilds worst."""
     order = np.argsort(-rows.score, kind="stable")[: count if np.ptp(rows.score) > 0 else 0]
     items = [rows.caption(i, "reconstruction error") for i in order]
-    usual = f" The median over all test rows is {value(float(np.median(rows.score)))}." if items else ""
+    usual = f" The median over all test rows is {significant(float(np.median(rows.score)))}." if items else ""
     note = "The test rows that the network rebuilds worst from their features: outliers, or damaged." + usual
     return _gallery("Unlike the rest", note, [_group("", "", items)] if items else [], "No reconstruction errors.")
 
@@ -121,7 +119,9 @@ def _holds(rows: Judged, members: np.ndarray) -> tuple[float, str]:
     """How pure a cluster is (of rows without labels: how large), and its commonest label or mean number."""
     if rows.numbers is not None:
         numbers = rows.numbers[members, 0]
-        return -float(numbers.std()), f"mean {value(float(numbers.mean()))} ± {value(float(numbers.std()))}, "
+        return -float(
+            numbers.std()
+        ), f"mean {significant(float(numbers.mean()))} ± {significant(float(numbers.std()))}, "
     if not rows.labelled:
         return -float(len(members)), ""
     names, counts = np.unique(rows.truth[members], return_counts=True)

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from tasks.page.captions import value, values
-from tasks.page.words import percent
+from tasks.page.captions import values
+from tasks.page.words import percent, significant
 
+RMS = "error (RMS)"
 #: Names of facts below an example, where those of the map would be too long.
-SHORT = {"probability": "", "reconstruction error": "error", "error (RMS)": "RMSE", "true class": "true"}
-
+SHORT = {"probability": "", "reconstruction error": "error", RMS: "RMSE", "true class": "true"}
 #: Labels that are always few enough to tell rows apart by.
 MOST_NAMES = 30
 
@@ -68,11 +68,11 @@ class Judged:
         if len(self.classes):
             return [("true class", truth), ("predicted", str(self.predicted[i])), ("probability", percent(score))]
         if self.numbers is None:
-            told = [("reconstruction error", value(score))]
+            told = [("reconstruction error", significant(score))]
             return [("label", truth), *told] if truth else told
-        error = value(self.said[i, 0] - self.numbers[i, 0]) if self.said.shape[1] == 1 else value(score)
-        return [("true", values(self.numbers[i])), ("predicted", values(self.said[i])),
-                ("error" if self.said.shape[1] == 1 else "error (RMS)", error)]  # fmt: skip
+        off = self.said[i] - self.numbers[i]
+        error = ("error", significant(off[0])) if len(off) == 1 else (RMS, significant(score))
+        return [("true", values(self.numbers[i])), ("predicted", values(self.said[i])), error]
 
     def caption(self, i: int, *told: str, pair: bool = False) -> dict[str, Any]:
         """Row ``i`` as an example: its facts of the names ``told``; with ``pair`` also what it was taken for."""

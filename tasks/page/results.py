@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from tasks.page.words import bounds, percent, significant
+from tasks.page.words import NONE, bounds, percent, significant
 
 #: Above this many classes a matrix is no longer read; the most confused pairs are listed in its place.
 MATRIX_CLASSES = 30
@@ -85,14 +85,14 @@ def errors(verdict: dict[str, Any], titles: dict[str, str]) -> dict[str, Any] | 
     dots = [
         [round((v - low) / (high - low) * 100, 2) for v in pair] for pair in zip(truth, said, strict=True)
     ]  # from left to right the truth, upwards what was predicted
-    steps = [(titles[way], way, values) for way, values in verdict["steps"].items() if way in titles]
+    steps = [(titles[way], values) for way, values in verdict["steps"].items() if way in titles]
     outputs = [
-        {"output": i + 1, "errors": [values[i] for _, _, values in steps]}
+        {"output": i + 1, "errors": [values[i] for _, values in steps]}
         for i in range(min(verdict["outputs"], MOST_OUTPUTS))
     ]
     return {
         "dots": [[x, 100 - y] for x, y in dots], "ends": [low, high], "bands": verdict["bands"],
-        "ways": [title for title, _, _ in steps], "outputs": outputs if verdict["outputs"] > 1 else [],
+        "ways": [title for title, _ in steps], "outputs": outputs if verdict["outputs"] > 1 else [],
         "more": max(verdict["outputs"] - MOST_OUTPUTS, 0),
     }  # fmt: skip
 
@@ -137,9 +137,8 @@ def _columns(rows: list[dict[str, Any]], positive: str | None) -> list[tuple[str
 def _plain(key: str) -> Cell:
     def cell(row: dict[str, Any]) -> tuple[str, str]:
         value, interval = row.get(key), row.get(f"{key}_interval")
-        return "–" if value is None else _three(
-            value
-        ), f"{_three(interval[0])} to {_three(interval[1])}" if interval else ""
+        under = f"{_three(interval[0])} to {_three(interval[1])}" if interval else ""
+        return NONE if value is None else _three(value), under
 
     return cell
 

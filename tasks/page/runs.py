@@ -6,8 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tasks.page.captions import value
-from tasks.page.words import percent
+from tasks.page.words import percent, significant
 
 #: Characters of a fact at most; longer ones are sentences, which stand elsewhere on the page.
 LONGEST = 60
@@ -87,7 +86,7 @@ def curves(history: list[dict[str, Any]]) -> dict[str, Any]:
     val = [e for e in history if e.get("val_loss") is not None]
     best = min(val, key=lambda e: e["val_loss"]) if val else None
     told = [
-        (_words(name), percent(best[f"val_{name}"]) if name in SHARES else value(best[f"val_{name}"]))
+        (_words(name), percent(best[f"val_{name}"]) if name in SHARES else significant(best[f"val_{name}"]))
         for name in names if best and best.get(f"val_{name}") is not None
     ]  # fmt: skip
     return {

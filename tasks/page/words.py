@@ -1,5 +1,6 @@
 """Numbers and names as a person reads them; the filters of the templates."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -54,9 +55,7 @@ def number(value: float | None) -> str:
 
 def figure(value: float | None, unit: str) -> str:
     """A share as `percent`; another number with four significant digits."""
-    if value is None or unit == "share":
-        return percent(value)
-    return significant(value)
+    return percent(value) if unit == "share" else significant(value)
 
 
 def bounds(ends: Sequence[float] | None, unit: str) -> str:
@@ -71,11 +70,13 @@ def change(difference: float | None, unit: str) -> str:
     if difference is None or unit == "share":
         return points(difference)
     text = significant(difference, 3)
-    return text if difference <= 0 else f"+{text}"
+    return f"+{text}" if difference > 0 else text
 
 
-def significant(value: float, digits: int = 4) -> str:
-    """1461.49 -> "1,461", 0.43174 -> "0.4317", 1.2e-07 -> "1.2e−07"."""
+def significant(value: float | None, digits: int = 4) -> str:
+    """1461.49 -> "1,461", 0.43174 -> "0.4317", 1.2e-07 -> "1.2e−07"; NONE where it is none."""
+    if value is None or not math.isfinite(value):
+        return NONE
     rounded = float(f"{value:.{digits}g}")
     whole = abs(rounded) >= 10 ** (digits - 1)
     text = f"{rounded:,.0f}" if whole and abs(rounded) < 1e12 else f"{rounded:.{digits}g}"
@@ -128,8 +129,7 @@ def _plain(value: Any) -> str:
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
-    "percent": percent, "confidence": confidence, "interval": interval, "points": points, "count": count,
-    "number": number, "seconds": seconds, "rate": rate,
-    "figure": figure, "bounds": bounds, "change": change, "significant": significant,
-    "bdi": bdi, "isolated": isolated, "cut": cut, "flatten": flatten,
+    "percent": percent, "confidence": confidence, "interval": interval, "count": count, "number": number,
+    "seconds": seconds, "rate": rate, "figure": figure, "bounds": bounds, "change": change,
+    "significant": significant, "bdi": bdi, "isolated": isolated, "cut": cut, "flatten": flatten,
 }  # fmt: skip

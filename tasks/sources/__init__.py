@@ -25,19 +25,22 @@ from tasks.sources.base import (
     exists,
     is_table,
     listed,
+    paths_of,
     root_of,
     size_of,
     uses_files,
 )
 from tasks.sources.files import embedded, read_bytes, unusable
-from tasks.sources.shards import Batch
+from tasks.sources.folders import compiled, folder, said
+from tasks.sources.rows import layout, rows
+from tasks.sources.shards import Batch, shards
 
 if TYPE_CHECKING:
     from tasks.config import Input, Source
 
 __all__ = [
     "EMBEDDED", "LISTING", "SPLITS", "Batch", "Unreadable", "by_item", "column", "exists", "is_table", "listing",
-    "official", "read_bytes", "read_table", "root_of", "tables", "uses_files", "values",
+    "official", "read_bytes", "root_of", "tables", "uses_files", "values",
 ]  # fmt: skip
 
 
@@ -57,21 +60,19 @@ def listing(
     """
     path = Path(source.path)
     if source.path.startswith(EMBEDDED):
-        rows = embedded(source.path)
+        found = embedded(source.path)
     elif path.is_dir():
-        from tasks.sources.folders import folder
-
         _check_folder(source, inputs)
-        rows = folder(source)
+        found = folder(source)
     elif not path.is_file():
         raise DeepmineError(f"{path}: no such file or folder. Check 'source' in params.yaml.")
     elif by_item(source, inputs):
-        rows = _items(source, inputs, shares, warn)
+        found = _items(source, inputs, shares, warn)
     else:
-        rows = [(p.name, p.name, *size_of(p), None, None, None) for p in _files(source)]
-    if not rows:
+        found = [(p.name, p.name, *size_of(p), None, None, None) for p in paths_of(source)]
+    if not found:
         raise DeepmineError(f"{path}: holds no items. Expected one folder per class with files inside.")
-    return listed(rows)
+    return listed(found)
 
 
 def values(source: "Source", inputs: "dict[str, Input]", warn: Warn | None = None) -> pa.Table | None:
@@ -81,8 +82,6 @@ def values(source: "Source", inputs: "dict[str, Input]", warn: Warn | None = Non
     """
     if not is_table(source) or len(inputs) == 1:
         return None
-    from tasks.sources.rows import layout, rows
-
     made = layout(source, inputs, warn)
     parts = [part.table.select(["id", *made.columns]) for part in rows(made, SHARES)]
     return pa.concat_tables(parts).combine_chunks()
@@ -104,9 +103,7 @@ def tables(
     Raises:
         DeepmineError: see `open_table`, `layout`, `rows`, `long` and `windows`.
     """
-    from tasks.sources.rows import layout, rows
     from tasks.sources.series import check_series, long
-    from tasks.sources.shards import shards
     from tasks.sources.windows import windows
 
     if source.window or source.layout == "long":
@@ -137,29 +134,11 @@ def official(source: "Source", inputs: "dict[str, Input]", listing: pa.Table) ->
         return {s for s in pc.unique(listing["split"]).to_pylist() if s}
     if not source.split:
         return set()
-    from tasks.sources.rows import layout
-
     made = layout(source, inputs)
     found: set[Any] = set()
     for block, _ in made.read([source.split]):
         found |= set(pc.unique(block.table[source.split]).to_pylist())
     return {SPLITS[word.lower()] for word in found if word and word.lower() in SPLITS}
-
-
-def read_table(path: Path, source: "Source | None" = None) -> pa.Table:
-    """A table whole, every CSV column as text (so that 00123 and NA stay what they are).
-
-    Raises:
-        DeepmineError: it cannot be read as such, or a row of it is broken.
-    """
-    from tasks.sources.joins import read_whole
-    from tasks.sources.tablefile import open_table
-
-    return read_whole(open_table(path, source))
-
-
-def _files(source: "Source") -> list[Path]:
-    return [Path(source.path), *([Path(source.join.path)] if source.join else [])]
 
 
 def _check_folder(source: "Source", inputs: "dict[str, Input]") -> None:
@@ -177,15 +156,12 @@ def _items(
     source: "Source", inputs: "dict[str, Input]", shares: tuple[float, float], warn: Warn | None
 ) -> list[tuple[Any, ...]]:
     """Rows of the listing from a table of paths. A row that cannot be used is told by its path (`unusable`)."""
-    from tasks.sources.folders import compiled, said
-    from tasks.sources.rows import layout, rows
-
     made = layout(source, inputs, warn)
     root = Path(root_of(source))
     pattern = compiled(source.pattern) if source.pattern else None
     files = [spec.columns[0] for spec in inputs.values() if uses_files(source, spec)]
     # a row is read anew when a value of its table may have changed
-    tables = max(size_of(p)[1] for p in _files(source)) if len(inputs) > 1 else 0
+    newest = max(size_of(p)[1] for p in paths_of(source)) if len(inputs) > 1 else 0
     found: list[tuple[Any, ...]] = []
     for part in rows(made, shares, warn, alone=len(inputs) == 1):
         columns = ["id", "label", "split", "group", *files]
@@ -195,7 +171,7 @@ def _items(
                 own |= {key: value for key, value in said(pattern, row[files[0]]).items() if value}
             sizes = [size_of(root / str(row[name])) for name in files if row[name]]
             size = -1 if any(s < 0 for s, _ in sizes) else sum(s for s, _ in sizes)
-            changed = max([tables, *(t for _, t in sizes)])
+            changed = max([newest, *(t for _, t in sizes)])
             found.append((row["id"], row[files[0]] or None, size, changed, own["label"], own["split"], own["group"]))
         for row in part.bad.to_pylist():
             path = unusable(row["source"], row["reason"], row["detail"])

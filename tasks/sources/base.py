@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tasks.errors import DeepmineError
 
@@ -45,9 +46,12 @@ class Unreadable(Exception):
 
 def exists(source: "Source") -> bool:
     """Whether the source can be reached at this moment (a share may be unmounted)."""
-    return source.path.startswith(EMBEDDED) or all(
-        Path(p).exists() for p in (source.path, source.join.path if source.join else source.path)
-    )
+    return source.path.startswith(EMBEDDED) or all(path.exists() for path in paths_of(source))
+
+
+def paths_of(source: "Source") -> list[Path]:
+    """The folder or table, and the table that is joined to it."""
+    return [Path(source.path), *([Path(source.join.path)] if source.join else [])]
 
 
 def is_table(source: "Source") -> bool:
@@ -109,14 +113,21 @@ def listed(rows: list[tuple[Any, ...]]) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=LISTING).sort_by("id")
 
 
-def split_named(text: str | None, where: str) -> str | None:
-    """`train`, `val` or `test` for any of their names; None for none.
+def named_splits(words: pa.Array | pa.ChunkedArray, where: pa.Array | str) -> pa.Array | pa.ChunkedArray:
+    """`train`, `val` or `test` for any of their names; null for none.
+
+    Args:
+        where: the place of each row, or of all, for the error.
 
     Raises:
-        DeepmineError: ``text`` is another word.
+        DeepmineError: a row has another word.
     """
-    if not text:
-        return None
-    if text.lower() not in SPLITS:
-        raise DeepmineError(f"{where}: '{text}' is no split. Use train, val or test.")
-    return SPLITS[text.lower()]
+    known = {word: SPLITS.get(word.lower()) for word in pc.unique(words).to_pylist() if word}
+    for word, name in known.items():
+        if name is None:
+            place = where if isinstance(where, str) else where[pc.index(words, word).as_py()]
+            raise DeepmineError(f"{place}: '{word}' is no split. Use train, val or test.")
+    if not known:
+        return pa.nulls(len(words), pa.string())
+    names = pa.array(list(known.values()), pa.string())
+    return names.take(pc.index_in(words, value_set=pa.array(list(known), pa.string())))

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,6 @@ class _Reader:
         self.path, self.dialect = path, dialect
         self.row, self.line = dialect.skip, dialect.line  # rows before, and the line that the next one stands on
         self.waiting: list[Any] = []  # bad rows, which come before the block that they stand in
-        self.blank: set[int] | None = None  # numbers of the lines that hold nothing
         self.spans = False  # the last row takes in more than one line
 
     def read(self, columns: Sequence[str]) -> Iterator[Block]:
@@ -151,17 +151,23 @@ class _Reader:
         where = places(f"{self.path.name}:", lines[good])
         return Block(table, numbers[good], where, faulty, min(done, total), total)
 
+    @cached_property
+    def blank(self) -> set[int]:
+        """Numbers of the lines that hold nothing, from a pass of its own."""
+        raw, stream = packed_stream(self.path)
+        with raw:
+            text = io.TextIOWrapper(stream, self.dialect.encoding, "replace")
+            return {i + 1 for i, line in enumerate(text) if line in ("", "\n")}
+
     def _texts(
         self, table: pa.Table, columns: Sequence[str], numbers: np.ndarray, lines: np.ndarray
     ) -> tuple[pa.Table, np.ndarray, list[BadRow]]:
         """The columns asked for as text, less blank rows and those that are no UTF-8: which rows stay, which not."""
         keep = np.ones(table.num_rows, bool)
         if all(c.null_count for c in table.columns):
-            if self.blank is None:
-                self.blank = _blank_lines(self.path, self.dialect.encoding)
-            empty = np.logical_and.reduce([c.is_null().to_numpy() for c in table.columns])
-            # a row of delimiters alone is one all the same
-            keep[[i for i in np.flatnonzero(empty) if lines[i] in self.blank]] = False
+            empty = np.flatnonzero(np.logical_and.reduce([c.is_null().to_numpy() for c in table.columns]))
+            for row in empty:  # a row of delimiters alone is one all the same
+                keep[row] = lines[row] not in self.blank
         invalid: list[BadRow] = []
         texts = []
         for name in columns:
@@ -170,22 +176,12 @@ class _Reader:
             except pa.ArrowInvalid:
                 found, text = _decoded(table[name])
                 texts.append(text)
-                for i in np.flatnonzero(keep):
-                    if i in found:
-                        place = f"{self.path.name}:{lines[i]}"
-                        invalid.append(
-                            BadRow(int(numbers[i]), place, "invalid UTF-8", f"column '{name}', byte {found[int(i)]}")
-                        )
-                        keep[i] = False
+                for i in (i for i in found if keep[i]):
+                    place = f"{self.path.name}:{lines[i]}"
+                    invalid.append(BadRow(int(numbers[i]), place, "invalid UTF-8", f"column '{name}', byte {found[i]}"))
+                    keep[i] = False
         result = pa.table(texts, names=list(columns)) if columns else table.select([])
         return result if keep.all() else result.filter(pa.array(keep)), keep, invalid
-
-
-def _blank_lines(path: Path, encoding: str) -> set[int]:
-    raw, stream = packed_stream(path)
-    with raw:
-        text = io.TextIOWrapper(stream, encoding, "replace")
-        return {i + 1 for i, line in enumerate(text) if line in ("", "\n")}
 
 
 def _breaks(text: str) -> int:

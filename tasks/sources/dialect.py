@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from tasks.errors import DeepmineError
@@ -57,9 +58,10 @@ def detect(
         DeepmineError: header only, two columns of one name, rows of another width than the header, an unknown
             encoding, or a delimiter that does not part the rows where another would.
     """
-    settled, odd, notes = scan(path, encoding)
-    text, more = _start(path, settled)
-    rows, delimiter = _part(path, text, delimiter)
+    status = path.stat()
+    seen = _scan(path, status.st_size, status.st_mtime_ns)
+    settled, notes = _encoding(seen, encoding)
+    rows, delimiter = _part(path, _start(seen, settled), delimiter)
     filled = [(i, row) for i, row in enumerate(rows) if row.cells]
     if not filled:
         raise DeepmineError(f"{path}: holds no rows, only blank lines.")
@@ -67,28 +69,41 @@ def detect(
     own = [name.strip() or f"c{i + 1}" for i, name in enumerate(first)]
     header = list(names) == own if names else has_header(first, rest, wanted)
     found = tuple(names) or (unique(path, own) if header else tuple(f"c{i + 1}" for i in range(len(first))))
-    if header and not rest and not more:
+    if header and not rest and not seen.more:
         raise DeepmineError(f"{path}: holds a header and no rows ({', '.join(own)}).")
     if not header and not names:
         notes.append(f"no header: its columns are called {', '.join(found[:3])}" + (" ..." if len(found) > 3 else ""))
     _check_width(path, found, rest if header else [first, *rest], delimiter, bool(names))
     skip, line = (filled[0][0] + 1, filled[0][1].end + 1) if header else (0, 1)
-    return Dialect(settled, delimiter, found, skip, line, odd, tuple(notes))
+    return Dialect(settled, delimiter, found, skip, line, seen.odd, tuple(notes))
 
 
-def scan(path: Path, given: str | None) -> tuple[str, bool, list[str]]:
-    """Encoding, whether the quotes are odd in number, and notes, from all bytes of a file.
+@dataclass(frozen=True)
+class _Seen:
+    """What all bytes of a file say.
 
-    A file is UTF-8 if most of its non-ASCII characters are; those of its rows that are not are set aside later.
+    Attributes:
+        head: the first of them; ``more`` follow.
+        odd: the quotes are odd in number.
+        foreign: of the characters beyond ASCII at least half are no UTF-8.
+        undefined: some bytes are no cp1252.
+    """
+
+    head: bytes
+    more: bool
+    odd: bool
+    foreign: bool
+    undefined: bool
+
+
+@lru_cache(8)
+def _scan(path: Path, size: int, changed: int) -> _Seen:
+    """Read once for each state of the file, however often it is opened.
 
     Raises:
-        DeepmineError: ``given`` is no encoding, or the file cannot be unpacked.
+        DeepmineError: it cannot be unpacked.
     """
-    try:
-        given = codecs.lookup(given).name if given else None
-    except LookupError:
-        raise DeepmineError(f"source.encoding: '{given}' is no encoding. Known: utf-8, cp1252, utf-16, ...") from None
-    quotes = broken = whole = 0
+    quotes = broken = whole = length = 0
     undefined = False
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     raw, stream = packed_stream(path)
@@ -96,6 +111,7 @@ def scan(path: Path, given: str | None) -> tuple[str, bool, list[str]]:
         with raw:
             head = chunk = stream.read(SAMPLE_BYTES)
             while chunk:
+                length += len(chunk)
                 quotes += chunk.count(b'"')
                 text = decoder.decode(chunk)
                 if not chunk.isascii():
@@ -106,13 +122,26 @@ def scan(path: Path, given: str | None) -> tuple[str, bool, list[str]]:
                 chunk = stream.read(SAMPLE_BYTES)
     except OSError as error:
         raise DeepmineError(f"{path}: cannot be unpacked: {error}.") from None
-    encoding = given or _marked(head)
-    if encoding is None and broken and broken >= whole:
-        encoding = "latin-1" if undefined else "cp1252"
-        return encoding, bool(quotes % 2), [f"not UTF-8: read as {encoding} (source.encoding says otherwise)"]
+    return _Seen(head, length > len(head), bool(quotes % 2), broken > 0 and broken >= whole, undefined)
+
+
+def _encoding(seen: _Seen, given: str | None) -> tuple[str, list[str]]:
+    """Encoding and notes. A file is UTF-8 if most of its non-ASCII characters are; rows that are not go later.
+
+    Raises:
+        DeepmineError: ``given`` is no encoding.
+    """
+    try:
+        given = codecs.lookup(given).name if given else None
+    except LookupError:
+        raise DeepmineError(f"source.encoding: '{given}' is no encoding. Known: utf-8, cp1252, utf-16, ...") from None
+    encoding = given or _marked(seen.head)
+    if encoding is None and seen.foreign:
+        encoding = "latin-1" if seen.undefined else "cp1252"
+        return encoding, [f"not UTF-8: read as {encoding} (source.encoding says otherwise)"]
     if encoding is None or encoding in ("utf-8", "utf-8-sig", "utf_8_sig"):
-        return "utf-8", bool(quotes % 2), []
-    return encoding, bool(quotes % 2), [] if given else [f"read as {encoding}"]
+        return "utf-8", []
+    return encoding, [] if given else [f"read as {encoding}"]
 
 
 def _marked(head: bytes) -> str | None:
@@ -133,15 +162,12 @@ class _Row:
     end: int  # the line that it ends on
 
 
-def _start(path: Path, encoding: str) -> tuple[str, bool]:
-    """The first lines, and whether there is more."""
-    raw, stream = packed_stream(path)
-    with raw:
-        data = stream.read(SAMPLE_BYTES)
-        more = bool(stream.read(1))
-    text: str = codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)("replace").decode(data)
+def _start(seen: _Seen, encoding: str) -> str:
+    """The first lines."""
+    decoder = codecs.getincrementaldecoder("utf-8-sig" if encoding == "utf-8" else encoding)("replace")
+    text: str = decoder.decode(seen.head)
     # less the last line, which is cut somewhere
-    return (text[: text.rfind("\n") + 1] or text if more else text), more
+    return text[: text.rfind("\n") + 1] or text if seen.more else text
 
 
 def _rows(text: str, delimiter: str) -> list[_Row]:

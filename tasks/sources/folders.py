@@ -39,7 +39,7 @@ def folder(source: "Source") -> list[tuple[Any, ...]]:
     homes: list[tuple[str | None, str]] = [(SPLITS[name.lower()], str(root / name)) for name in named]
     rows = []
     for split, home in homes or [(None, str(root))]:
-        rows += [row for label, entry in _labelled(home, pattern) for row in [_row(entry, root, label, split, pattern)]]
+        rows += [_row(entry, root, label, split, pattern) for label, entry in _labelled(home, pattern)]
     return rows
 
 
@@ -76,10 +76,7 @@ def said(pattern: re.Pattern[str], path: str) -> dict[str, str | None]:
 
 def _labelled(home: str, pattern: re.Pattern[str] | None) -> Iterator[tuple[str | None, os.DirEntry[str]]]:
     """Files below ``home`` with the class folder that they are in."""
-    labels = _folders(home)
-    if pattern and "label" in pattern.groupindex:
-        yield from ((None, entry) for entry in _files(home))
-        return
+    labels = [] if pattern and "label" in pattern.groupindex else _folders(home)
     for label in labels:
         empty = True
         for entry in _files(os.path.join(home, label)):

@@ -1,7 +1,7 @@
 """Data integration: a second table whose columns are added to the rows of the first by a key."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,7 @@ class Joined:
     join: "Join"
     table: pa.Table
     keys: pa.Array
-    used: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    used: np.ndarray
 
     def add(self, rows: pa.Table, columns: Sequence[str]) -> tuple[pa.Table, Faults]:
         """``rows`` with ``columns`` of the second table (null where nothing matches), and which do not match."""

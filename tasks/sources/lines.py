@@ -56,6 +56,7 @@ def open_lines(path: Path) -> TableFile:
 def _blocks(path: Path, columns: dict[str, bool]) -> Iterator[Block]:
     total = path.stat().st_size
     raw, stream = packed_stream(path)
+    of_lists = [name for name, lists in columns.items() if lists]
     line = number = 0
     with raw:
         while lines := _some(stream):
@@ -67,7 +68,7 @@ def _blocks(path: Path, columns: dict[str, bool]) -> Iterator[Block]:
                     row = _object(text)
                     if row is None:
                         continue
-                    _check_lists(row, columns)
+                    _check_lists(row, of_lists)
                     found.append((number, line, row))
                 except _Broken as error:
                     bad.append(BadRow(number, f"{path.name}:{line}", *error.args))
@@ -105,8 +106,8 @@ def _object(line: bytes) -> dict[str, Any] | None:
     return found
 
 
-def _check_lists(row: dict[str, Any], columns: dict[str, bool]) -> None:
-    for name in (name for name, lists in columns.items() if lists and row.get(name) is not None):
+def _check_lists(row: dict[str, Any], names: list[str]) -> None:
+    for name in (name for name in names if row.get(name) is not None):
         value = row[name]
         try:
             row[name] = [float("nan") if v is None else float(v) for v in value]

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.errors import DeepmineError, nearest
-from tasks.sources.base import SPLITS, Warn, split_named, uses_files
+from tasks.sources.base import Warn, named_splits, uses_files
 from tasks.sources.folders import compiled
 from tasks.sources.joins import Faults, Joined, open_join, text
 from tasks.sources.tablefile import Block, TableFile, open_table
@@ -140,7 +140,7 @@ def rows(made: Layout, shares: tuple[float, float], warn: Warn | None = None, al
         again = {int(i) for i in seen.again(ids)} if made.path is not None or "id" in own else set()
         for i in again:
             faults.setdefault(i, ("duplicate id", f"{ids[i].as_py()!r} stands above too"))
-        split = _splits(own["split"], block) if "split" in own else none
+        split = named_splits(own["split"], block.places) if "split" in own else none
         if clock is not None:
             times = clock(table[keys["time"]])
             for row in np.flatnonzero(np.isnan(times)).tolist():
@@ -164,8 +164,7 @@ def _ids(
                 faults[int(i)] = ("path missing", f"column '{made.path}'")
         if "id" not in own:
             names = [unicodedata.normalize("NFC", os.path.normpath(p)) if p else None for p in paths.to_pylist()]
-            where = block.places.to_pylist()
-            return pa.array([n or p for n, p in zip(names, where, strict=True)], pa.string())
+            return pc.coalesce(pa.array(names, pa.string()), block.places)
     if "id" in own:
         for i in np.flatnonzero(_empty(own["id"])):
             faults[int(i)] = ("id missing", f"column '{made.keys['id']}'")
@@ -180,18 +179,6 @@ def numbered(numbers: np.ndarray) -> pa.Array:
 
 def _empty(texts: pa.ChunkedArray) -> np.ndarray:
     return pc.fill_null(pc.equal(texts, ""), True).to_numpy(zero_copy_only=False)
-
-
-def _splits(texts: pa.ChunkedArray, block: Block) -> pa.ChunkedArray:
-    known = {value: SPLITS.get(value.lower()) for value in pc.unique(texts).to_pylist() if value}
-    for value, name in known.items():
-        if name is None:
-            row = pc.index(texts, value).as_py()
-            split_named(value, f"{block.places[row].as_py()}")
-    if not known:
-        return pa.nulls(len(texts), pa.string())
-    names = pa.array(list(known.values()), pa.string())
-    return names.take(pc.index_in(texts, value_set=pa.array(list(known), pa.string())).combine_chunks())
 
 
 def _cut(made: Layout, shares: tuple[float, float]) -> tuple[tuple[float, float], Clock]:

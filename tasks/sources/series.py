@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.errors import DeepmineError
-from tasks.sources.base import Warn, split_named
+from tasks.sources.base import Warn, named_splits
 from tasks.sources.rows import COMMON, Layout, Part
 from tasks.sources.steps import PIECE, gather, in_order, lists, parts_of, with_lists
 from tasks.sources.tablefile import BadRow
@@ -62,7 +62,7 @@ def long(made: Layout, shares: tuple[float, float], warn: Warn | None = None) ->
     first = np.minimum.reduceat(order, starts)
     where = steps.places.take(pa.array(first))
     if "split" in steps.texts:
-        found["split"] = _known_splits(found["split"], where)
+        found["split"] = named_splits(found["split"], where)
     if made.source.split_by == "time":
         last = np.maximum.reduceat(np.nan_to_num(steps.times[order], nan=-np.inf), starts)
         found["split"] = pa.array(splits(last, cuts(last, shares)), pa.string())
@@ -100,8 +100,3 @@ def _constant(texts: pa.Array | None, order: np.ndarray, starts: np.ndarray) -> 
     low = np.minimum.reduceat(np.where(codes < 0, np.iinfo(codes.dtype).max, codes), starts)
     values = encoded.dictionary.take(pa.array(high, mask=high < 0))
     return values.cast(pa.string()), np.flatnonzero((high >= 0) & (high != low))
-
-
-def _known_splits(texts: pa.Array, places: pa.Array) -> pa.Array:
-    found = [split_named(t, places[i].as_py()) for i, t in enumerate(texts.to_pylist())]
-    return pa.array(found, pa.string())

@@ -82,8 +82,9 @@ def open_table(
         raise DeepmineError(f"{path}: {error.strerror}. Check 'source' in params.yaml.") from None
     given = (source.delimiter, source.encoding, source.names) if source else (None, None, ())
     found = _open(path, status.st_size, status.st_mtime_ns, given, tuple(wanted))
-    for note in found.notes if warn else ():
-        warn(f"{path}: {note}")  # type: ignore[misc]
+    if warn:
+        for note in found.notes:
+            warn(f"{path}: {note}")
     return found
 
 
@@ -100,11 +101,11 @@ def unique(path: Path, names: Sequence[str]) -> tuple[str, ...]:
     Raises:
         DeepmineError: two are equal.
     """
+    first: dict[str, int] = {}
     for i, name in enumerate(names):
-        if name in names[:i]:
+        if first.setdefault(name, i) != i:
             raise DeepmineError(
-                f"{path}: two columns are named '{name}' (the {names.index(name) + 1}. and the {i + 1}.). "
-                "Rename one of them."
+                f"{path}: two columns are named '{name}' (the {first[name] + 1}. and the {i + 1}.). Rename one of them."
             )
     return tuple(names)
 

@@ -6,10 +6,11 @@ from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tasks.errors import DeepmineError
-from tasks.sources.base import SPLITS, Warn, split_named
-from tasks.sources.rows import COMMON, Layout, Part
+from tasks.sources.base import Warn, named_splits
+from tasks.sources.rows import COMMON, Layout, Part, numbered
 from tasks.sources.steps import PIECE, Steps, gather, in_order, lists, parts_of, with_lists
 
 
@@ -51,9 +52,14 @@ def windows(made: Layout, shares: tuple[float, float], warn: Warn | None = None)
                 label = pa.array([_written(v) for v in ahead.reshape(len(at), -1)], pa.string())
             else:
                 label = _commonest(labels, inside)
-            ids = pa.array([f"{i:09d}" for i in at], pa.string())
-            split = pa.array([names[b] for b in block[at]], pa.string())
-            common = [ids, steps.places.take(pa.array(order[at])), label, split, pa.nulls(len(at), pa.string())]
+            split = pa.array(names).take(pa.array(block[at]))
+            common = [
+                numbered(at),
+                steps.places.take(pa.array(order[at])),
+                label,
+                split,
+                pa.nulls(len(at), pa.string()),
+            ]
             offsets = np.arange(len(at) + 1) * window.length
             columns = [lists(offsets, values[inside, c].ravel()) for c in range(values.shape[1])]
             yield with_lists(pa.table(common, names=list(COMMON)), made.columns, columns), at
@@ -66,14 +72,14 @@ def _with_lost(steps: Steps) -> Steps:
     if not steps.lost:
         return steps
     n, more = len(steps.numbers), len(steps.lost)
-    order = np.argsort(np.concatenate([steps.numbers, [row.number for row in steps.lost]]), kind="stable")
+    numbers = np.concatenate([steps.numbers, [row.number for row in steps.lost]])
+    order = np.argsort(numbers, kind="stable")
     spoilt = steps.spoilt | {n + i: (r.reason, f"{r.place}: {r.detail}") for i, r in enumerate(steps.lost)}
     back = np.argsort(order)
-    times = np.concatenate([steps.times, np.full(more, np.nan)])[order]
     return replace(
         steps,
         values=np.concatenate([steps.values, np.full((more, steps.values.shape[1]), np.nan)])[order],
-        times=times, numbers=np.concatenate([steps.numbers, [row.number for row in steps.lost]])[order],
+        times=np.concatenate([steps.times, np.full(more, np.nan)])[order], numbers=numbers[order],
         places=pa.concat_arrays([steps.places, pa.array([r.place for r in steps.lost])]).take(pa.array(order)),
         texts={k: pa.concat_arrays([v, pa.nulls(more, pa.string())]).take(pa.array(order))
                for k, v in steps.texts.items()},
@@ -85,12 +91,8 @@ def _blocks(made: Layout, steps: Steps, order: np.ndarray, shares: tuple[float, 
     """The stretch of one split that each step is in, (N,), and the split of each stretch."""
     n = len(order)
     if "split" in steps.texts:
-        texts = steps.texts["split"].take(pa.array(order))
-        for value in texts.unique().to_pylist():
-            split_named(value, str(made.file.path))
-        named = np.array([SPLITS[t.lower()] if t else "" for t in texts.to_pylist()], object)
-        for i in np.flatnonzero(named == ""):
-            named[i] = named[i - 1] if i else "train"
+        splits = named_splits(steps.texts["split"].take(pa.array(order)), str(made.file.path))
+        named = pc.fill_null(pc.fill_null_forward(splits), "train").to_numpy(zero_copy_only=False)
     else:
         test, val = round(n * shares[1]), round(n * shares[0])
         named = np.array(["train"] * (n - val - test) + ["val"] * val + ["test"] * test, object)

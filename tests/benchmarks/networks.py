@@ -19,12 +19,15 @@ from tasks.cores import cores
 from tasks.encoders.device import autocast, fix_arithmetic, pick_device, pick_dtype, place
 from tasks.encoders.folding import fold
 from tasks.encoders.network import Card, Network, save_network
-from tasks.encoders.rows import Rows, Tensors
+from tasks.encoders.rows import Rows
 from tasks.encoders.training import fit
-from tasks.extract import IN_FLIGHT, Forward, Group, batch_rows, extract, write_views
+from tasks.extract import IN_FLIGHT, extract
+from tasks.forward import Forward, batch_rows
+from tasks.making import Group, write_views
 from tasks.modalities import image
 from tasks.progress import Progress
 from tasks.store import STATE, Writer, write_json
+from tasks.train import Feed
 from tasks.views import view_schema
 from tests.benchmarks.measure import Result, compare, turns
 
@@ -33,7 +36,7 @@ CIFAR = {
     "mean": [125.0, 123.0, 114.0], "std": [63.0, 62.0, 67.0],
 }  # fmt: skip
 CLASSES = [f"class {i}" for i in range(10)]
-AUGMENT = config.AugmentImage(flip=True)
+AUGMENT = config.Augment(image=config.AugmentImage(flip=True))
 QUIET = Progress(quiet=True)
 
 
@@ -60,20 +63,15 @@ def training(device_name: str, rows: int = 4096, repeats: int = 5) -> list[Resul
     device = pick_device(device_name)
     dtype = pick_dtype("auto", device)
     encoder = config.VGG()
-    params = config.Train(epochs=1, batch=min(512, rows))
+    params = config.Train(epochs=1, batch=min(512, rows), augment=AUGMENT)
     items = {"image": torch.from_numpy(pictures(rows)).to(device)}
     whole = Rows(items, torch.arange(rows, device=device) % len(CLASSES))
+    feed = Feed({"image": CIFAR}, params, whole)
     network = place(card(encoder).build(), device)
-
-    def prepare(batch: Tensors) -> Tensors:
-        return {"image": image.tensor(batch["image"], CIFAR)}
-
-    def augment(batch: Tensors, turn: torch.Tensor, generator: torch.Generator) -> Tensors:
-        return prepare({"image": image.augment(batch["image"], AUGMENT, turn, generator)})
 
     counter = FlopCounterMode(display=False)
     with counter, autocast(device, dtype):
-        network.train()(prepare(whole.take(slice(16)).inputs))[1].float().logsumexp(1).sum().backward()
+        network.train()(feed.prepare(whole.take(slice(16)).inputs))[1].float().logsumexp(1).sum().backward()
     work = counter.get_total_flops() / 16 * rows
 
     side = 4096 if device.type == "cuda" else 1024
@@ -92,8 +90,8 @@ def training(device_name: str, rows: int = 4096, repeats: int = 5) -> list[Resul
         def epoch() -> None:
             checkpoint.unlink(missing_ok=True)
             fit(
-                network, whole, whole.take(slice(0)), params=params, prepare=prepare, augment=augment, dtype=dtype,
-                checkpoint=checkpoint, key="", progress=QUIET,
+                network, whole, whole.take(slice(0)), params=params, prepare=feed.prepare, augment=feed.augment,
+                dtype=dtype, checkpoint=checkpoint, key="", progress=QUIET,
             )  # fmt: skip
 
         seconds = turns({"ours": epoch, "product": multiply}, repeats)

@@ -1,6 +1,7 @@
 """What every encoder of the registry promises over every form that it takes, whatever is inside it."""
 
 import json
+import tomllib
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from functools import cache
@@ -14,8 +15,9 @@ from safetensors.torch import save_file
 from torch.nn import functional as F
 
 from tasks import config
-from tasks.encoders import CELLS, ENCODERS, build
+from tasks.encoders import ENCODERS, build
 from tasks.encoders.cnn import POOLING
+from tasks.encoders.folding import fold, quicken
 from tasks.encoders.layers import ACTIVATIONS, Pool, Steps, positions
 from tasks.encoders.network import (
     CARD,
@@ -24,15 +26,14 @@ from tasks.encoders.network import (
     Card,
     Network,
     encoder_fingerprint,
-    fold,
     load_network,
-    quicken,
     save_network,
 )
 from tasks.errors import DeepmineError
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
+PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 FORMS: dict[str, dict[str, Any]] = {
     "maps": {"kind": "maps", "shape": (3, 20, 11)},
     "frames": {"kind": "maps", "shape": (1, 12, 17), "steps": "width"},
@@ -42,6 +43,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "vector": {"kind": "vector", "shape": (9,)},
 }
 STEPPED = ("maps", "frames", "sequence", "tokens")
+CELLS = get_args(get_type_hints(config.RNN)["name"])
 TAKES = {
     "ffn": (*STEPPED, "vector"), "cnn": STEPPED, "vgg": ("maps", "frames"), "attention": STEPPED,
     **dict.fromkeys(CELLS, STEPPED), "timm": ("maps", "frames"), "sentence_transformer": ("bytes",),
@@ -267,6 +269,33 @@ def test_a_pooling_before_a_scale_that_may_be_negative_is_not_folded() -> None:
         folded = fold(made)
         assert sum(isinstance(m, torch.nn.BatchNorm2d) for m in folded.modules()) == kept
         assert torch.allclose(made(x)[0], folded(x)[0], atol=1e-5)
+
+
+class Activated(torch.nn.BatchNorm2d):
+    """Does more than its class, as timm's `BatchNormAct2d` does."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x).relu()
+
+
+class Standardised(torch.nn.Conv2d):
+    """Changes its weights as it goes, as timm's `StdConv2d` does."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self._conv_forward(x, self.weight / self.weight.std(), self.bias)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [(torch.nn.Conv2d(3, 4, 3), Activated(4)), (Standardised(3, 4, 3), torch.nn.BatchNorm2d(4))],
+)
+def test_layers_that_do_more_than_their_class_are_not_folded(layers: tuple[torch.nn.Module, ...]) -> None:
+    encoder = torch.nn.Sequential(*layers, torch.nn.Flatten())
+    encoder.width = 4 * 18 * 9  # type: ignore[assignment]
+    network = Network({"one": encoder}, 2).eval()
+    layers[1].running_var.copy_(torch.arange(1, 5))  # type: ignore[operator, union-attr]
+    x = {"one": rows(5, FORMS["maps"])}
+    assert torch.allclose(network(x)[0], fold(network)(x)[0], atol=1e-5)
 
 
 def test_mirrored_features_do_not_know_left_from_right() -> None:
@@ -595,7 +624,8 @@ def test_an_unknown_encoder_is_a_key_error() -> None:
 def test_an_absent_package_is_named_with_its_cure(name: str) -> None:
     if find_spec(NEEDS[name]) is not None:
         pytest.skip(f"{NEEDS[name]} is here")
-    extra = {"timm": "timm", "sentence_transformer": "text"}[name]
+    extra = {"timm": "timm", "sentence_transformer": "sentences"}[name]
+    assert extra in tomllib.loads(PROJECT.read_text())["project"]["optional-dependencies"]
     with pytest.raises(DeepmineError, match=rf"pip install -e '\.\[{extra}\]'"):
         seeded(name, FORMS[TAKES[name][0]])
 

@@ -22,7 +22,7 @@ COMMON = {
     for name, arguments in {
         "raw_fields": "spec", "settled_by": "spec", "checked": "spec", "checks": "spec params",
         "settle": "train spec params", "column_type": "state", "array": "column state", "shape": "state",
-        "statistics": "items state", "normalisation": "parts", "form": "state", "tensor": "items state",
+        "form": "state", "tensor": "items state",
         "augment": "items params mirrored generator", "show": "item row state side", "describe": "facts",
     }.items()
 }  # fmt: skip
@@ -33,6 +33,8 @@ FILES = {
     "memory": ("facts", "state"),
 }
 COLUMNS = {"admit_columns": ("table", "spec", "params"), "repair_columns": ("table", "spec", "state")}
+#: What has values to scale has both of these.
+SCALED = {"statistics": ("items", "state"), "normalisation": ("parts",)}
 #: What the raw view asks for, by how it is made.
 RAW = {
     "components": {"flat": ("items", "state")},
@@ -44,7 +46,8 @@ RAW = {
 @pytest.mark.parametrize(("name", "target"), MODALITIES.items())
 def test_every_modality_has_what_the_stages_call(name: str, target: str) -> None:
     made = import_module(target)
-    wanted = COMMON | (FILES if made.GUARDED else COLUMNS) | RAW[made.RAW]
+    scaled = SCALED if any(hasattr(made, function) for function in SCALED) else {}
+    wanted = COMMON | (FILES if made.GUARDED else COLUMNS) | RAW[made.RAW] | scaled
     for function, parameters in wanted.items():
         found = inspect.signature(getattr(made, function)).parameters.values()
         needed = [p.name for p in found if p.default is p.empty]

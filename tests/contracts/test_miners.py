@@ -346,6 +346,7 @@ def test_a_parameter_is_judged_by_the_objective_where_it_is_known() -> None:
     check("linear_svm", {"loss": "hinge"}, "here")
     check("linear_svm", {"loss": "epsilon_insensitive"}, "here")
     check("linear_svm", {"loss": "epsilon_insensitive"}, "here", "forecasting")
+    check("linear_svm", {"loss": "epsilon_insensitive"}, "here", "autoencoder")  # whose labels say what is learned
     with pytest.raises(DeepmineError, match="'loss'"):
         check("linear_svm", {"loss": "hinge"}, "here", "regression")
     with pytest.raises(DeepmineError, match="'loss'"):

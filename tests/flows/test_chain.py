@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from tasks import STAGES, config
+from tasks.params import merge, read_yaml
 from tasks.progress import Progress
 from tasks.store import read, read_manifest
+from tasks.typed import parse
 from tasks.views import load_view
 from tests import images, sounds
 
@@ -33,8 +35,8 @@ WORDS = ["red", "green", "blue", "small", "large", "round", "old", "new"]
 
 def run(home: Path, entry: dict[str, Any]) -> tuple[dict[str, Path], list[str]]:
     """plan to report of one entry of params.yaml; where everything is, and what was warned of."""
-    defaults = config.read_yaml(ROOT / "params.yaml")["defaults"]
-    dataset = config.parse(config.Dataset, config.merge(config.merge(defaults, QUICK), entry), "test")
+    defaults = read_yaml(ROOT / "params.yaml")["defaults"]
+    dataset = parse(config.Dataset, merge(merge(defaults, QUICK), entry), "test")
     at: dict[str, Path] = {}
     said: list[str] = []
     (home / "records").mkdir()

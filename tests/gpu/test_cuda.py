@@ -22,6 +22,7 @@ from tasks.encoders.rows import Rows  # noqa: E402
 from tasks.encoders.training import fit  # noqa: E402
 from tasks.modalities import image  # noqa: E402
 from tasks.progress import Progress  # noqa: E402
+from tasks.train import Feed  # noqa: E402
 
 pytestmark = pytest.mark.gpu
 STATE = {"mean": [110.0], "std": [50.0], "height": 20, "width": 20, "mode": "L", "input": "image", "modality": "image"}
@@ -48,7 +49,8 @@ def train(
 ) -> tuple[Path, float]:
     """A model folder trained on ``device`` and its last val accuracy (loss of an autoencoder)."""
     items, labels = bars()
-    params = config.Train(epochs=6, batch=64, seed=3, device=device)
+    augment = config.Augment(image=config.AugmentImage(flip=False))
+    params = config.Train(epochs=6, batch=64, seed=3, device=device, augment=augment)
     part = {"encoder": vars(encoder), "form": image.form(STATE), "state": STATE}
     card = Card({"image": part}, objective, ["a", "b", "c"] if objective == "classification" else [])
     torch.manual_seed(params.seed)
@@ -59,13 +61,9 @@ def train(
         for s in (slice(450), slice(450, None))
     ]
 
-    def prepare(x: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        return {"image": image.tensor(x["image"], STATE)}
-
-    change = config.AugmentImage(flip=False)
+    feed = Feed({"image": STATE}, params, halves[0])
     history, _ = fit(
-        network, *halves, params=params, prepare=prepare, dtype=dtype,
-        augment=lambda x, m, g: prepare({"image": image.augment(x["image"], change, m, g)}),
+        network, *halves, params=params, prepare=feed.prepare, augment=feed.augment, dtype=dtype,
         checkpoint=folder / "scratch" / "c.safetensors", key=device, progress=Progress(quiet=True),
     )  # fmt: skip
     save_network(folder / "model", network, card)

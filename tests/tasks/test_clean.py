@@ -16,9 +16,9 @@ from PIL import Image
 from tasks import config
 from tasks.clean import clean, fit_rows
 from tasks.errors import DeepmineError
-from tasks.ingest import raw_schema
 from tasks.modalities import image, modality
 from tasks.progress import Progress
+from tasks.raw import raw_schema
 from tasks.store import MANIFEST, QUARANTINE, STATE, Writer, read, read_manifest
 from tests.images import encode, noise
 from tests.tasks.test_validate import IMAGE, RAW, TABLE
@@ -460,3 +460,14 @@ def test_tables_alone_need_no_child(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     there = rows.filter(rows["table.age"].is_valid())
     write_raw(tmp_path, pa.table(there.columns, schema=raw_schema(TABLE)), [30, there.num_rows])
     assert again(tmp_path, TABLE, config.Clean())["rows"] == there.num_rows
+
+
+def test_what_has_nothing_to_scale_is_not_read_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = several()
+    write_raw(tmp_path, rows, [N])
+    unscaled = [made for spec in BOTH.values() if not hasattr(made := modality(spec.modality), "statistics")]
+    assert modality("tabular") in unscaled
+    for made in unscaled:
+        monkeypatch.setattr(made, "array", lambda *_: pytest.fail("made an array for nothing"))
+    again(tmp_path, BOTH, config.Clean())
+    assert "mean" in state(tmp_path)

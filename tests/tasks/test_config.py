@@ -6,30 +6,12 @@ from typing import Any
 
 import pytest
 
-from tasks import STAGES, config
-from tasks.errors import DeepmineError
+from tasks import STAGES, config, params
+from tasks.params import read_yaml
+from tasks.typed import parse, plain
+from tests.tasks.test_params import ONE, refused
 
 SHIPPED = Path(__file__).parents[2] / "params.yaml"
-ONE = "datasets:\n  d:\n    source: pictures\n"
-
-
-def load(tmp_path: Path, text: str) -> dict[str, config.Dataset]:
-    path = tmp_path / "params.yaml"
-    path.write_text(text, encoding="utf-8")
-    return config.load(path)
-
-
-def refused(tmp_path: Path, text: str) -> str:
-    """What is said of a params.yaml; the file is always named first."""
-    with pytest.raises(DeepmineError) as caught:
-        load(tmp_path, text)
-    said = str(caught.value)
-    assert said.startswith(f"{tmp_path / 'params.yaml'}: ")
-    return said.removeprefix(f"{tmp_path / 'params.yaml'}: ")
-
-
-def test_the_least_that_is_needed(tmp_path: Path) -> None:
-    assert load(tmp_path, ONE) == {"d": config.Dataset(source=config.Source(path="pictures"))}
 
 
 @pytest.mark.parametrize(
@@ -150,119 +132,6 @@ def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
         assert f"datasets.d.{key}: " in said
 
 
-@pytest.mark.parametrize(
-    "name", ["a;b", "$(x)", "../x", "A", "aB", "1a", "-a", "", "a b", "a/b", "ä", "a\\n", "1", "~"]
-)
-def test_a_bad_name(tmp_path: Path, name: str) -> None:
-    key = name if name in ("1", "~") else f'"{name}"'
-    assert "cannot name a dataset" in refused(tmp_path, f"datasets: {{{key}: {{source: x}}}}\n")
-
-
-@pytest.mark.parametrize("name", ["a", "my-images", "a_1"])
-def test_a_good_name(tmp_path: Path, name: str) -> None:
-    assert list(load(tmp_path, f"datasets: {{{name}: {{source: x}}}}\n")) == [name]
-
-
-def test_tags_are_not_executed(tmp_path: Path) -> None:
-    mark = tmp_path / "executed"
-    said = refused(tmp_path, f"datasets: !!python/object/apply:os.system ['touch {mark}']\n")
-    assert said.startswith("not valid YAML")
-    assert not mark.exists()
-
-
-def test_an_alias_bomb(tmp_path: Path) -> None:
-    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
-    lines += [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)]
-    said = refused(tmp_path, "".join(f"{line}\n" for line in ["defaults:", *(f"  {line}" for line in lines), ONE]))
-    assert said == "over 100,000 values once its aliases are expanded; refused."
-
-
-@pytest.mark.parametrize("text", ["defaults: &a {train: *a}\n", "defaults: &a [*a, *a]\n"])
-def test_an_alias_inside_what_it_names(tmp_path: Path, text: str) -> None:
-    assert "once its aliases are expanded; refused" in refused(tmp_path, text + ONE)
-
-
-def test_nesting_without_end(tmp_path: Path) -> None:
-    assert "nested too deeply" in refused(tmp_path, f"defaults: {'[' * 3000}{']' * 3000}\n")
-
-
-def test_aliases_are_fine_in_small_numbers(tmp_path: Path) -> None:
-    made = load(tmp_path, "datasets:\n  a: &a {source: x, train: {epochs: 3}}\n  b: *a\n")
-    assert made["a"] == made["b"]
-
-
-@pytest.mark.parametrize(
-    ("text", "says"),
-    [
-        ("datasets: {}\ndatasets: {}\n", "not valid YAML: while constructing a mapping"),
-        ("datasets: {d: {source: x, train: {seed: 1, seed: 2}}}\n", "duplicate key"),
-        ("datasets: [\n", "not valid YAML"),
-        ("- a\n- b\n", "expected a mapping"),
-        ("just text\n", "expected a mapping"),
-        ("", "expected a mapping"),
-        ("datasets: [a]\n", "must be mappings"),
-        (f"defaults: 3\n{ONE}", "must be mappings"),
-        ("datasets: {}\n", "no datasets. Add one: deepmine add NAME PATH"),
-        ("datasets: {d: x}\n", "datasets.d: expected a mapping with at least 'source"),
-        ("datasets: {d: {}}\n", "datasets.d.source: this key is needed"),
-    ],
-)
-def test_other_shapes(tmp_path: Path, text: str, says: str) -> None:
-    assert says in refused(tmp_path, text)
-
-
-def test_a_missing_file_and_other_bytes(tmp_path: Path) -> None:
-    with pytest.raises(DeepmineError, match=r"params.yaml: no such file"):
-        config.load(tmp_path / "params.yaml")
-    (tmp_path / "params.yaml").write_bytes("datasets: {d: {source: ü}}\n".encode("latin-1"))
-    with pytest.raises(DeepmineError, match=r"not UTF-8 at byte 23"):
-        config.load(tmp_path / "params.yaml")
-
-
-def test_yaml_1_2_keeps_text_as_text(tmp_path: Path) -> None:
-    made = load(tmp_path, f"{ONE}    validate: {{labels: [no, yes, on, off, y, 12:30:00]}}\n")["d"]
-    assert made.validate.labels == ("no", "yes", "on", "off", "y", "12:30:00")
-
-
-def test_defaults_are_merged_key_by_key(tmp_path: Path) -> None:
-    text = """
-    defaults:
-      train: {epochs: 3, batch: 8, optimizer: {name: sgd, lr: 0.7},
-        encoders: {image: {name: vgg, channels: [4], dropout: 0.5}, text: {name: rnn, hidden: 4}}}
-      mine: {miners: {svm: {miner: rbf_svm, views: [raw], params: {C: 2.0, gamma: scale}}}}
-    datasets:
-      a: {source: x}
-      b:
-        source: {path: y, label: kind}
-        train: {epochs: 5, encoders: {image: {channels: [8]}}}
-        mine: {miners: {svm: {params: {C: 9.0}}, km: {miner: kmeans, views: [deep]}}}
-      c: {source: z, train: {encoders: {image: {name: cnn}}, optimizer: {name: adam}}}
-    """
-    made = load(tmp_path, text)
-    assert made["a"].train.epochs == 3
-    assert made["a"].train.encoders.image == config.VGG(channels=(4,), dropout=0.5)
-    b = made["b"]
-    assert (b.train.epochs, b.train.batch, b.train.encoders.image) == (5, 8, config.VGG(channels=(8,), dropout=0.5))
-    assert [made[name].train.encoders.text for name in "abc"] == [config.RNN(name="rnn", hidden=4)] * 3
-    assert b.source == config.Source(path="y", label="kind")
-    assert b.mine.miners["svm"].params == {"C": 9.0, "gamma": "scale"}
-    assert list(b.mine.miners) == ["svm", "km"]
-    # another name: nothing of the old mapping is left, neither channels and dropout nor lr
-    assert made["c"].train.encoders.image == config.CNN()
-    assert made["c"].train.optimizer == config.Adam(name="adam")
-
-
-def test_a_list_replaces_a_list(tmp_path: Path) -> None:
-    text = "defaults: {validate: {labels: [a, b]}}\ndatasets: {d: {source: x, validate: {labels: [c]}}}\n"
-    assert load(tmp_path, text)["d"].validate.labels == ("c",)
-
-
-@pytest.mark.parametrize("bad", ["epochs: 0", 'epochs: "3"', "epoch: 3"])
-def test_a_bad_default_is_refused_though_every_dataset_overrides_it(tmp_path: Path, bad: str) -> None:
-    text = f"defaults: {{train: {{{bad}}}}}\ndatasets: {{d: {{source: x, train: {{epochs: 3}}}}}}\n"
-    assert refused(tmp_path, text).startswith("defaults.train.epoch")
-
-
 def rich() -> config.Dataset:
     """A dataset with something in every kind of field."""
     return config.Dataset(
@@ -294,9 +163,9 @@ def rich() -> config.Dataset:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("value", [rich(), *config.load(SHIPPED).values()], ids=["rich", "shipped"])
+@pytest.mark.parametrize("value", [rich(), *params.load(SHIPPED).values()], ids=["rich", "shipped"])
 def test_plain_and_back(value: config.Dataset) -> None:
-    back = config.parse(config.Dataset, config.plain(value), "here")
+    back = parse(config.Dataset, plain(value), "here")
     assert back == value
     assert hash(back.train.encoders) == hash(value.train.encoders)  # tuples came back as tuples
 
@@ -313,8 +182,8 @@ def missing_keys(kind: Any, mapping: dict[str, Any], where: str) -> list[str]:
 
 
 def test_the_shipped_defaults_show_every_key() -> None:
-    defaults = config.read_yaml(SHIPPED)["defaults"]
-    dataset = config.parse(config.Dataset, {"source": {"path": "."}, **defaults}, "shipped")
+    defaults = read_yaml(SHIPPED)["defaults"]
+    dataset = parse(config.Dataset, {"source": {"path": "."}, **defaults}, "shipped")
     assert set(defaults) == set(STAGES) == {f.name for f in fields(dataset)} - {"source", "inputs", "objective"}
     assert [k for stage in STAGES for k in missing_keys(getattr(dataset, stage), defaults[stage], stage)] == []
     for name, miner in dataset.mine.miners.items():
@@ -328,20 +197,7 @@ def test_the_shipped_defaults_show_every_key() -> None:
 
 def test_the_shipped_defaults_are_those_of_the_code_where_these_say_the_same() -> None:
     """Tests and libraries build from the code; `fit_rows`, bounds and seeds may not drift from what params.yaml shows."""
-    shipped = config.read_yaml(SHIPPED)["defaults"]
-    dataset = config.plain(config.Dataset(source=config.Source(path=".")))
+    shipped = read_yaml(SHIPPED)["defaults"]
+    dataset = plain(config.Dataset(source=config.Source(path=".")))
     for stage in ("ingest", "validate", "clean", "extract", "evaluate", "report"):
         assert {k: v for k, v in dataset[stage].items() if shipped[stage][k] != v} == {}
-
-
-@pytest.mark.parametrize("key", ["2020-01-01", "[a, b]"])
-def test_a_key_that_is_no_text_is_named(tmp_path: Path, key: str) -> None:
-    path = tmp_path / "params.yaml"
-    path.write_text(f"defaults: {{train: {{? {key} : 1}}}}\ndatasets: {{a: {{source: x}}}}\n")
-    with pytest.raises(config.DeepmineError, match="is no text"):
-        config.load(path)
-
-
-def test_a_folder_in_place_of_params_yaml(tmp_path: Path) -> None:
-    with pytest.raises(config.DeepmineError, match="cannot be read"):
-        config.load(tmp_path)

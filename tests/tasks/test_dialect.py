@@ -7,6 +7,7 @@ import pytest
 
 from tasks.config import Source
 from tasks.errors import DeepmineError
+from tasks.sources import delimited, dialect
 from tasks.sources.dialect import has_header
 from tasks.sources.tablefile import TableFile, open_table
 
@@ -114,6 +115,20 @@ def test_an_unclosed_quote_beside_an_even_number_of_them(tmp_path: Path) -> None
     file = opened(tmp_path, 'a,b\n1,5" pipe\n3,"4\n5,6\n')
     with pytest.raises(DeepmineError, match=r"rows.csv:3: a quote is opened"):
         cells(file)
+
+
+def test_a_file_is_scanned_once_and_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes = []
+    for module in (dialect, delimited):
+        original = module.packed_stream
+        monkeypatch.setattr(
+            module, "packed_stream", lambda path, of=module, then=original: passes.append(of) or then(path)
+        )
+    file = opened(tmp_path, "a,b\n1,\n,2\n")
+    assert open_table(file.path, wanted=("a", "b")).names == file.names
+    assert passes == [dialect], "whatever else is asked for"
+    assert cells(file) == [("1", None), (None, "2")]
+    assert passes == [dialect, delimited], "no row is empty, so that none may be a blank line"
 
 
 def test_quotes_that_are_no_fault(tmp_path: Path) -> None:

@@ -12,18 +12,17 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import torch
 
 from tasks import config
 from tasks.encoders.network import Card, load_network, save_network
-from tasks.errors import DeepmineError
-from tasks.extract import FITTED, Group, batch_rows, extract, train_rows, write_views
+from tasks.extract import FITTED, extract
 from tasks.modalities import image, modality
 from tasks.naive import forecast
 from tasks.progress import Progress
-from tasks.store import HISTORY, MANIFEST, STATE, Manifest, Writer, read_manifest, write_json
+from tasks.rawview import train_rows
+from tasks.store import HISTORY, STATE, Manifest, Writer, read_manifest, write_json
 from tasks.train import train
-from tasks.views import load_view, view_schema
+from tasks.views import load_view
 
 N, SIDE = 66, 10
 VIEWS = ("deep", "raw", "network")
@@ -302,33 +301,6 @@ def test_one_percent_more_rows_are_one_percent_of_the_work(
             assert (tmp_path / "home/features" / view / name).stat().st_ino == inode
     run(tmp_path / "full", after, encoder)
     assert contents(tmp_path / "full" / "features") == contents(tmp_path / "home" / "features")
-
-
-def test_what_a_thread_raises_is_raised(clean: Path, encoder: Path, tmp_path: Path) -> None:
-    damaged = shutil.copytree(clean, tmp_path / "clean")
-    (damaged / "00002.parquet").write_bytes(b"no shard")
-    group = Group({"deep": view_schema("deep", 1, "mark")}, lambda rows: [np.zeros((len(rows), 1), np.float32)], "")
-    with pytest.raises(DeepmineError, match=r"00002\.parquet: damaged"):
-        write_views([group], damaged, tmp_path / "features", tmp_path / "scratch", Progress(quiet=True), workers=2)
-    assert not (tmp_path / "features" / "deep" / MANIFEST).exists()
-
-
-def test_large_images_are_encoded_and_fitted_in_smaller_parts(clean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    cpu = torch.device("cpu")
-
-    def card(*sides: int) -> Card:
-        forms = {f"i{n}": {"form": {"kind": "maps", "shape": [3, side, side]}} for n, side in enumerate(sides)}
-        return Card({**forms, "t": {"form": {"kind": "vector", "shape": [5000]}}})
-
-    rows = [batch_rows(config.Extract(), cpu, card(side)) for side in (28, 64, 150, 2000)]
-    assert rows == [128, 128, 23, 1]
-    assert batch_rows(config.Extract(), cpu, card(28, 150)) == 23
-    assert batch_rows(config.Extract(), cpu, card()) == 128
-    assert batch_rows(config.Extract(batch=7), cpu, card(2000)) == 7
-    everything = train_rows(clean, "image", STATE_OF_ROWS, 1000)
-    assert len(everything) == SPLIT.count("train")
-    monkeypatch.setattr("tasks.extract.FIT_VALUES", 5 * SIDE * SIDE)
-    assert np.array_equal(train_rows(clean, "image", STATE_OF_ROWS, 1000), everything[:5])
 
 
 COLOUR = {"height": 48, "width": 48, "mode": "RGB", "mean": [120.0] * 3, "std": [60.0] * 3}

@@ -11,6 +11,7 @@ import pytest
 from tasks import config
 from tasks.modalities import audio
 from tasks.sources import Unreadable
+from tests.hostile import mutated
 from tests.sounds import encode, noise, tone
 
 SPEC = config.Input(modality="audio")
@@ -110,38 +111,13 @@ def test_the_catalogue(name: str) -> None:
     assert verdict(data) == expected
 
 
-def mutated(data: bytes, rng: np.random.Generator) -> bytes:
-    """``data`` with bits flipped, cut short, a piece of it twice or elsewhere, or its head rewritten."""
-    found = bytearray(data)
-    a, b = sorted(int(i) for i in rng.integers(0, len(data), 2))
-    match int(rng.integers(6)):
-        case 0:
-            for place in rng.integers(0, len(data), int(rng.integers(1, 30))):
-                found[place] ^= 1 << int(rng.integers(8))
-        case 1:
-            del found[a:]
-        case 2:
-            found[b:b] = found[a:b]
-        case 3:
-            found[a:a] = rng.bytes(int(rng.integers(1, 64)))
-        case 4:
-            for place in rng.integers(0, min(len(data), 60), int(rng.integers(1, 6))):
-                found[place] = int(rng.integers(256))
-        case _:  # a number in the head becomes as large or small as it can be
-            place = int(rng.integers(min(len(data), 60)))
-            found[place : place + 4] = [b"\xff" * 4, b"\0" * 4, b"\x7f\xff\xff\xff", b"\x80\0\0\0"][
-                int(rng.integers(4))
-            ]
-    return bytes(found)
-
-
 @pytest.mark.parametrize(("form", "coding"), GOOD)
 def test_mutated_bytes_raise_nothing_but_unreadable(form: str, coding: str, capfd: pytest.CaptureFixture[str]) -> None:
     rng = np.random.default_rng(GOOD.index((form, coding)))
     data = encode(noise(0, 1500, channels=2), form=form, coding=coding)
     seen: Counter[str] = Counter()
     for _ in range(120):
-        seen[verdict(mutated(data, rng))] += 1
+        seen[verdict(mutated(data, rng, 60))] += 1
     assert sum(n for reason, n in seen.items() if reason != "accepted") > 30, seen
     assert seen["broken sound"] + seen["cut short"], seen
     assert capfd.readouterr() == ("", "")  # no exception was swallowed on its way through C code

@@ -4,7 +4,6 @@ import os
 import struct
 import zlib
 from collections import Counter
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,8 @@ from tasks.plan import plan
 from tasks.progress import Progress
 from tasks.store import read, read_manifest
 from tasks.validate import validate
-from tests.images import encode, noise
+from tests.hostile import mutated
+from tests.images import camera, encode, noise, png, png_chunk
 
 GOOD = 500
 MUTATED = 2000
@@ -29,32 +29,6 @@ CAP = 1_000_000
 
 def colours(seed: int, side: int = 12) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8))
-
-
-def saved(picture: Image.Image, form: str, **options: Any) -> bytes:
-    buffer = BytesIO()
-    picture.save(buffer, form, **options)
-    return buffer.getvalue()
-
-
-def camera(turn: int = 6) -> Image.Exif:
-    """What a telephone writes: how it was held, and where."""
-    exif = Image.Exif()
-    exif[0x0112] = turn
-    place = exif.get_ifd(0x8825)
-    place[1], place[2] = "N", (52.0, 31.0, 12.0)
-    return exif
-
-
-def png_chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def png(width: int, height: int, *chunks: bytes, rows: bytes = b"") -> bytes:
-    """A grey PNG as it says of itself, with whatever else is in it."""
-    head = png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
-    body = png_chunk(b"IDAT", zlib.compress(rows, 9))
-    return b"\x89PNG\r\n\x1a\n" + head + b"".join(chunks) + body + png_chunk(b"IEND", b"")
 
 
 def tiff(width: int, height: int) -> bytes:
@@ -69,15 +43,15 @@ BOMB = zlib.compress(bytes(200 << 20), 9)  # 200 MB in 200 kB
 
 def catalogue() -> dict[str, tuple[bytes, str | None]]:
     """name -> bytes, and the reason why it cannot be used, None where it can."""
-    whole = saved(colours(9000), "PNG")
+    whole = encode(colours(9000), "PNG")
     deep = np.random.default_rng(1).integers(0, 65_536, (12, 12)).astype(np.uint16)
     frames = [colours(9010 + i) for i in range(3)]
     return {
         "cut.png": (whole[: len(whole) // 2], "broken image"),
-        "cut.jpg": (saved(colours(9001, 64), "JPEG")[:900], "broken image"),
+        "cut.jpg": (encode(colours(9001, 64), "JPEG")[:900], "broken image"),
         "zero.jpg": (b"", "empty file"),
         "page.jpg": (b"<!doctype html><title>404</title>", "not an image"),
-        "icon.ico": (saved(colours(9002, 16), "ICO"), "not an image"),
+        "icon.ico": (encode(colours(9002, 16), "ICO"), "not an image"),
         "huge.png": (png(30_000, 30_000), "too many pixels"),
         "huge.tif": (tiff(30_000, 30_000), "too many pixels"),
         "huge.bmp": (b"BM" + struct.pack("<IIIIiiHHIIIIII", 60, 0, 54, 40, 30_000, 30_000, 1, 24, 0, 4, 1, 1, 0, 0),
@@ -88,17 +62,17 @@ def catalogue() -> dict[str, tuple[bytes, str | None]]:
         "profile-bomb.png": (png(8, 8, png_chunk(b"iCCP", b"a\0\0" + BOMB), rows=bytes(72)), "broken image"),
         "short-rows.png": (png(900, 900, rows=bytes(64)), "broken image"),
         "dot.png": (encode(noise(9003, 1)), "width out of bounds"),
-        "really-a-png.jpg": (saved(colours(9004), "PNG"), None),
-        "cmyk.jpg": (saved(colours(9005).convert("CMYK"), "JPEG"), None),
-        "palette.gif": (saved(colours(9006).convert("P"), "GIF"), None),
-        "alpha.png": (saved(colours(9007).convert("RGBA"), "PNG"), None),
+        "really-a-png.jpg": (encode(colours(9004), "PNG"), None),
+        "cmyk.jpg": (encode(colours(9005).convert("CMYK"), "JPEG"), None),
+        "palette.gif": (encode(colours(9006).convert("P"), "GIF"), None),
+        "alpha.png": (encode(colours(9007).convert("RGBA"), "PNG"), None),
         "deep.png": (encode(deep), None),
-        "turned.jpg": (saved(colours(9008), "JPEG", exif=camera()), None),
-        "moving.gif": (saved(frames[0], "GIF", save_all=True, append_images=frames[1:]), None),
-        "moving.webp": (saved(frames[1], "WEBP", save_all=True, append_images=frames[2:]), None),
-        "zażółć-猫-\u202efdp.png": (saved(colours(9020), "PNG"), None),
-        "two\nlines.png": (saved(colours(9021), "PNG"), None),
-        "<b>&amp;.png": (saved(colours(9022), "PNG"), None),
+        "turned.jpg": (encode(colours(9008), "JPEG", exif=camera()), None),
+        "moving.gif": (encode(frames[0], "GIF", save_all=True, append_images=frames[1:]), None),
+        "moving.webp": (encode(frames[1], "WEBP", save_all=True, append_images=frames[2:]), None),
+        "zażółć-猫-\u202efdp.png": (encode(colours(9020), "PNG"), None),
+        "two\nlines.png": (encode(colours(9021), "PNG"), None),
+        "<b>&amp;.png": (encode(colours(9022), "PNG"), None),
     }  # fmt: skip
 
 
@@ -108,7 +82,7 @@ def good_images(root: Path) -> None:
         form = FORMATS[i % len(FORMATS)]
         path = root / "ab"[i % 2] / f"good-{i:03d}.{forms[form]}"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(saved(colours(i), form))
+        path.write_bytes(encode(colours(i), form))
 
 
 def run(home: Path) -> dict[str, Any]:
@@ -171,7 +145,7 @@ def test_the_catalogue_among_good_images(tmp_path: Path, alone: dict[str, Any]) 
     for name, (data, reason) in catalogue().items():
         (source / "a" / name).write_bytes(data)
         expected |= {f"a/{name}": reason} if reason else {}
-    (tmp_path / "outside.png").write_bytes(saved(colours(9030), "PNG"))
+    (tmp_path / "outside.png").write_bytes(encode(colours(9030), "PNG"))
     (source / "b/outside.png").symlink_to(tmp_path / "outside.png")
     (source / "b/gone.png").symlink_to(source / "nowhere")
     (source / "b/null.png").symlink_to("/dev/null")
@@ -200,47 +174,22 @@ def test_the_catalogue_among_good_images(tmp_path: Path, alone: dict[str, Any]) 
     assert not any(b"\x88\x25" in data and b"Exif" in data for data in raw.values())
 
 
-def mutated(data: bytes, rng: np.random.Generator) -> bytes:
-    """``data`` with bits flipped, cut short, a piece of it twice or elsewhere, or its head rewritten."""
-    found = bytearray(data)
-    a, b = sorted(int(i) for i in rng.integers(0, len(data), 2))
-    match int(rng.integers(6)):
-        case 0:
-            for place in rng.integers(0, len(data), int(rng.integers(1, 30))):
-                found[place] ^= 1 << int(rng.integers(8))
-        case 1:
-            del found[a:]
-        case 2:
-            found[b:b] = found[a:b]
-        case 3:
-            found[a:a] = rng.bytes(int(rng.integers(1, 64)))
-        case 4:
-            for place in rng.integers(0, min(len(data), 120), int(rng.integers(1, 6))):
-                found[place] = int(rng.integers(256))
-        case _:  # a number in the head becomes as large or small as it can be
-            place = int(rng.integers(min(len(data), 160)))
-            found[place : place + 4] = [b"\xff" * 4, b"\0" * 4, b"\x7f\xff\xff\xff", b"\x80\0\0\0"][
-                int(rng.integers(4))
-            ]
-    return bytes(found)
-
-
 def seeds() -> list[bytes]:
     """Files of every format, with what their parsers have to read besides pixels."""
     text = PngImagePlugin.PngInfo()
     text.add_text("Title", "a" * 300, zip=True)
     frames = [colours(8000 + i, 20) for i in range(3)]
-    pictures = [saved(frames[0], "TIFF" if form == "TIFF" else form) for form in FORMATS]
-    pictures += [saved(frames[0], form, exif=camera()) for form in ("JPEG", "PNG", "WEBP", "TIFF")]
+    pictures = [encode(frames[0], form) for form in FORMATS]
+    pictures += [encode(frames[0], form, exif=camera()) for form in ("JPEG", "PNG", "WEBP", "TIFF")]
     pictures += [
-        saved(frames[0], form, save_all=True, append_images=frames[1:]) for form in ("GIF", "WEBP", "PNG", "TIFF")
+        encode(frames[0], form, save_all=True, append_images=frames[1:]) for form in ("GIF", "WEBP", "PNG", "TIFF")
     ]
-    pictures += [saved(frames[0], "JPEG", progressive=True), saved(frames[0].convert("CMYK"), "JPEG")]
+    pictures += [encode(frames[0], "JPEG", progressive=True), encode(frames[0].convert("CMYK"), "JPEG")]
     pictures += [
-        saved(frames[0], "TIFF", compression=kind) for kind in ("tiff_lzw", "jpeg", "packbits", "tiff_deflate")
+        encode(frames[0], "TIFF", compression=kind) for kind in ("tiff_lzw", "jpeg", "packbits", "tiff_deflate")
     ]
-    pictures += [saved(frames[0].convert("1"), "TIFF", compression="group4"), saved(frames[0], "PNG", pnginfo=text)]
-    pictures += [saved(frames[0].convert("P"), form) for form in ("PNG", "GIF", "BMP", "TIFF")]
+    pictures += [encode(frames[0].convert("1"), "TIFF", compression="group4"), encode(frames[0], "PNG", pnginfo=text)]
+    pictures += [encode(frames[0].convert("P"), form) for form in ("PNG", "GIF", "BMP", "TIFF")]
     return pictures
 
 
@@ -249,7 +198,7 @@ def test_files_mutated_at_random(tmp_path: Path, alone: dict[str, Any]) -> None:
     rng = np.random.default_rng(0)
     pictures = seeds()
     for i in range(MUTATED):
-        data = mutated(pictures[i % len(pictures)], rng)
+        data = mutated(pictures[i % len(pictures)], rng, 160)
         (tmp_path / "source" / "ab"[i % 2] / f"mutated-{i:04d}").write_bytes(data)
     rows = run(tmp_path)
     found = Counter(reasons(tmp_path).values())

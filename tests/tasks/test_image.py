@@ -1,8 +1,6 @@
 """Images: what is decoded and what is not, and the arrays and tensors that come of it."""
 
-import struct
 import warnings
-import zlib
 from io import BytesIO
 from typing import Any
 
@@ -15,7 +13,8 @@ from PIL import Image, ImageOps, PngImagePlugin
 from tasks import config
 from tasks.modalities import image
 from tasks.sources import Unreadable
-from tests.images import encode, noise
+from tests.hostile import mutated
+from tests.images import camera, encode, noise, png
 
 PLENTY = 1 << 30
 LIMITS = config.Ingest(max_pixels=PLENTY)
@@ -24,14 +23,8 @@ TURNED = 0x0112
 
 def photo(form: str = "JPEG", side: int = 16, **options: Any) -> bytes:
     """A coloured picture as a camera would leave it: turned, and with the place where it was taken."""
-    exif = Image.Exif()
-    exif[TURNED] = 6
-    place = exif.get_ifd(0x8825)
-    place[1], place[2] = "N", (52.0, 31.0, 12.0)
     pixels = np.random.default_rng(0).integers(0, 256, (side, side - 4, 3), dtype=np.uint8)
-    buffer = BytesIO()
-    Image.fromarray(pixels).save(buffer, form, **{"exif": exif, **options})
-    return buffer.getvalue()
+    return encode(pixels, form, **{"exif": camera(), **options})
 
 
 def reason(data: bytes, max_pixels: int = PLENTY) -> str:
@@ -40,19 +33,9 @@ def reason(data: bytes, max_pixels: int = PLENTY) -> str:
     return caught.value.reason
 
 
-def declared(width: int, height: int) -> bytes:
-    """A PNG of some bytes that says to be ``width`` x ``height``."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 64)) + chunk(b"IEND", b"")
-
-
 def test_the_cap_is_checked_before_decoding() -> None:
-    assert reason(declared(30_000, 30_000), 50_000_000) == "too many pixels"
-    assert reason(declared(30, 30)) == "broken image"  # decoding it finds too few bytes
+    assert reason(png(30_000, 30_000), 50_000_000) == "too many pixels"
+    assert reason(png(30, 30, rows=bytes(64))) == "broken image"  # decoding it finds too few bytes
     assert reason(encode(noise(0, 10)), 99) == "too many pixels"
     assert image.inspect(encode(noise(0, 10)), 100)["width"] == 10
 
@@ -67,28 +50,16 @@ def test_what_is_no_image(data: bytes) -> None:
     assert reason(data) in ("not an image", "broken image")
 
 
-def spoiled(data: bytes, rng: np.random.Generator) -> bytes:
-    """``data`` cut short, or with bits or whole bytes of its first part changed."""
-    found = bytearray(data)
-    kind = int(rng.integers(3))
-    if kind == 0:
-        return data[: int(rng.integers(1, len(data)))]
-    for _ in range(1 if kind == 1 else 4):
-        place = int(rng.integers(min(len(data), 300)))
-        found[place] = found[place] ^ (1 << int(rng.integers(8))) if kind == 1 else int(rng.integers(256))
-    return bytes(found)
-
-
 @pytest.mark.parametrize("form", image.FORMATS)
 def test_spoiled_bytes_never_stop_a_stage(form: str) -> None:
     rng = np.random.default_rng(image.FORMATS.index(form))
-    data = photo("PPM" if form == "PPM" else form)
+    data = photo(form)
     state = {"height": 8, "width": 8, "mode": "RGB"}
     seen = set()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, of tags that it passes over
         for _ in range(150):
-            broken = spoiled(data, rng)
+            broken = mutated(data, rng, 300)
             try:
                 image.inspect(broken, 1_000_000)
                 assert len(image.repair(broken, state)) == 8 * 8 * 3
@@ -133,9 +104,8 @@ def test_content_is_of_the_pixels_alone() -> None:
 @pytest.mark.parametrize("form", ["GIF", "WEBP", "TIFF", "PNG"])
 def test_of_many_frames_the_first_counts(form: str) -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
-    buffer = BytesIO()
-    frames[0].save(buffer, form, save_all=True, append_images=frames[1:])
-    flat = image.repair(buffer.getvalue(), {"height": 1, "width": 1, "mode": "RGB"})
+    data = encode(frames[0], form, save_all=True, append_images=frames[1:])
+    flat = image.repair(data, {"height": 1, "width": 1, "mode": "RGB"})
     assert np.abs(np.frombuffer(flat, np.uint8).astype(int) - [255, 0, 0]).max() < 8
 
 
@@ -194,10 +164,9 @@ def test_other_formats_lose_the_place_and_no_pixel(form: str, mode: str) -> None
     picture = (
         Image.fromarray(pixels.astype(np.uint16) * 99) if mode == "I;16" else Image.fromarray(pixels).convert(mode)
     )
-    buffer = BytesIO()
-    picture.save(buffer, form, exif=exif)
-    facts, kept = image.admit(buffer.getvalue(), LIMITS)
-    assert facts == image.inspect(buffer.getvalue(), PLENTY) == image.inspect(kept, PLENTY)
+    tagged = encode(picture, form, exif=exif)
+    facts, kept = image.admit(tagged, LIMITS)
+    assert facts == image.inspect(tagged, PLENTY) == image.inspect(kept, PLENTY)
     assert (facts["width"], facts["height"]) == (8, 6)
     assert 0x8825 not in Image.open(BytesIO(kept)).getexif()
 

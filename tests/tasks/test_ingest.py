@@ -10,10 +10,12 @@ import pytest
 from PIL import Image
 
 from tasks import config
-from tasks.ingest import ingest, raw_schema, split_of, splits_of_few
+from tasks.ingest import ingest
 from tasks.plan import plan
 from tasks.progress import Progress
-from tasks.store import MANIFEST, fingerprint, read, read_manifest
+from tasks.raw import raw_schema
+from tasks.splits import split_of
+from tasks.store import MANIFEST, read, read_manifest
 from tests.images import class_folders, encode, noise, write_image
 
 QUICK = {"shard_rows": 8, "val": 0.2, "test": 0.3}
@@ -139,13 +141,6 @@ def test_a_complete_official_split_is_left_alone(tmp_path: Path) -> None:
     assert (raw["id"].str.partition("/")[0] == raw["split"]).all()
 
 
-def test_shares_are_about_what_was_asked() -> None:
-    found = Counter(split_of(f"{i}", 0.1, 0.2) for i in range(5000))
-    assert abs(found["val"] - 500) < 100
-    assert abs(found["test"] - 1000) < 130
-    assert {split_of(f"{i}", 0.0, 0.0) for i in range(100)} == {"train"}
-
-
 def test_a_lost_shard_alone_is_read_again(tmp_path: Path) -> None:
     source = config.Source(path=str(class_folders(tmp_path / "source", each=10)))
     (tmp_path / "source/a/00.png").write_text("no image")
@@ -178,15 +173,6 @@ def test_changed_and_new_items_are_read_alone(tmp_path: Path) -> None:
     assert run(tmp_path, source)["read"] == 8
     assert run(tmp_path, source, code="other code")["read"] == 21
     assert run(tmp_path, source, code="other code", val=0.3)["read"] == 21
-
-
-@pytest.mark.parametrize(
-    "key", ["", "a", "0" * 64, 'q"uote', "back\\slash", "two\nlines", "zażółć", "猫", "😀", "\x7f\0"]
-)
-def test_the_place_of_a_row_is_its_fingerprints(key: str) -> None:
-    place = int(fingerprint("split", key)[:16], 16) / 2**64
-    expected = "test" if place < 0.3 else "val" if place < 0.6 else "train"
-    assert split_of(key, 0.3, 0.3) == expected
 
 
 def cells(rows: int, **odd: str) -> list[str]:
@@ -360,14 +346,6 @@ def test_files_without_class_folders_have_no_label(tmp_path: Path) -> None:
         write_image(tmp_path / "source" / f"{i}.png", noise(i))
     assert run(tmp_path, config.Source(path=str(tmp_path / "source")))["rows"] == 10
     assert set(read(tmp_path / "raw")["label"].to_pylist()) == {None}
-
-
-@pytest.mark.parametrize("count", range(2, 12))
-def test_few_groups_leave_no_split_empty(count: int) -> None:
-    found = splits_of_few([f"speaker {i}" for i in range(count)], 0.1, 0.2)
-    assert {"train", "test"} <= set(found.values())
-    assert ("val" in found.values()) == (count > 2)
-    assert list(splits_of_few([f"speaker {i}" for i in range(count)], 0.0, 0.0).values()) == ["train"] * count
 
 
 def test_files_of_few_speakers_are_split_by_speaker(tmp_path: Path) -> None:

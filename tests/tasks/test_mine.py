@@ -311,6 +311,7 @@ def test_what_is_left_open_is_chosen_on_val_rows(tmp_path: Path) -> None:
         ("classification", np.array([f"{i / 7:.3f}" for i in range(N)]), "classification"),
         ("regression", np.array([str(i % 3) for i in range(N)]), "regression"),
         ("autoencoder", np.array([f"name {i}" for i in range(N)]), "classification"),
+        ("autoencoder", np.array([f"{i} 2" if i % 2 else f"{i}" for i in range(N)]), "classification"),
         ("autoencoder", np.array(["same"] * N), "clusters"),
         ("autoencoder", np.array([None] * N), "clusters"),
     ],

@@ -12,6 +12,7 @@ import pytest
 from tasks import STAGES, config
 from tasks.errors import DeepmineError
 from tasks.plan import assign_shards, check_miners, plan, stage_slice
+from tasks.typed import parse, plain
 from tests.images import class_folders, noise, write_image
 
 
@@ -74,14 +75,14 @@ def test_the_plan_holds_what_each_stage_depends_on(tmp_path: Path) -> None:
     made, said = run(tmp_path, dataset)
     assert said == []
     assert set(made) == {"source", "listing", *STAGES}
-    assert made["source"] == config.plain(dataset)["source"]
+    assert made["source"] == plain(dataset)["source"]
     assert made["listing"]["rows"] == 6
     assert made["ingest"]["listing"] == made["listing"]
     assert {s for s in STAGES if "inputs" in made[s]} == set(STAGES) - {"mine", "evaluate"}
     assert {s for s in STAGES if "objective" in made[s]} == {"validate", "train", "mine", "evaluate", "report"}
     for stage in STAGES:
         values = made[stage]["params"]
-        assert config.parse(type(getattr(dataset, stage)), values, stage) == getattr(dataset, stage)
+        assert parse(type(getattr(dataset, stage)), values, stage) == getattr(dataset, stage)
         assert len(made[stage]["code"]) == 64
     assert shards(pq.read_table(tmp_path / "l.parquet")) == {
         "a/00.png": 0, "a/01.png": 0, "a/02.png": 0, "b/00.png": 0, "b/01.png": 1, "b/02.png": 1,
@@ -203,4 +204,12 @@ def test_miners_that_could_not_run_are_refused(tmp_path: Path, changes: dict[str
 
 def test_miners_that_can_run_pass(tmp_path: Path) -> None:
     for changes in ({}, {"views": ("raw+deep",)}, {"miner": "kmeans", "params": {"n_clusters": 40}}):
-        check_miners(make(tmp_path, mine=miner(**changes)))
+        check_miners(make(tmp_path, mine=miner(**changes)), {})
+
+
+def test_miners_that_passed_are_tried_again_for_another_objective(tmp_path: Path) -> None:
+    class_folders(tmp_path / "source", each=1)
+    numbers = miner(miner="gradient_boosting", params={"loss": "squared_error"})
+    run(tmp_path, make(tmp_path, mine=numbers))
+    with pytest.raises(DeepmineError, match=r"mine\.params: .*loss"):
+        run(tmp_path, make(tmp_path, mine=numbers, objective="classification"))

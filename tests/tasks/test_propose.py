@@ -10,10 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from tasks.config import Dataset, Input, Source, parse
+from tasks.config import Dataset, Input, Source
 from tasks.errors import DeepmineError
 from tasks.findings import findings
 from tasks.propose import Proposal, propose
+from tasks.typed import parse
 from tests.images import class_folders
 
 ROOT = Path(__file__).parents[2]
@@ -48,6 +49,12 @@ def test_folders_of_images(tmp_path: Path) -> None:
     assert "by hash of the content" in text
     assert "image " in text
     assert text.endswith("problem  none seen")
+
+
+def test_a_folder_is_walked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = proposed(class_folders(tmp_path, each=6))
+    monkeypatch.setattr("tasks.sources.listing", None)
+    assert "12 items" in findings(made)[0]
 
 
 def test_folders_of_sounds(tmp_path: Path) -> None:
@@ -157,6 +164,12 @@ def test_one_class_is_refused(tmp_path: Path) -> None:
     made = proposed(csv(tmp_path, "a,kind\n" + "".join(f"{i / 7},x\n" for i in range(30))), label="kind")
     with pytest.raises(DeepmineError, match=r"1 class \(x\); at least two are needed"):
         findings(made)
+
+
+def test_a_table_without_rows_is_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": pa.array([], pa.string())}), tmp_path / "rows.parquet")
+    with pytest.raises(DeepmineError, match="holds no rows"):
+        proposed(tmp_path / "rows.parquet")
 
 
 def test_paths_in_a_table(tmp_path: Path) -> None:

@@ -190,6 +190,14 @@ def test_refused_parameters_are_named() -> None:
     assert "scikit-learn refuses to fit SimpleImputer" in refused(["mean"], "categorical")
 
 
+def test_a_step_that_fits_but_cannot_transform_is_refused() -> None:
+    assert "scikit-learn refuses to fit TSNE" in refused(["TSNE"])
+    hasher = {"name": "FeatureHasher", "input_type": "string"}  # which takes one column alone, as lists
+    assert "scikit-learn refuses to fit FeatureHasher: Samples can not be a single string" in refused(
+        [hasher], "categorical"
+    )
+
+
 def test_what_could_not_be_loaded_is_not_saved() -> None:
     for name in ("Isomap", "Birch"):  # a tree of neighbours in C, and nodes that skops cannot write
         pipe = made(["median", name])[0]

@@ -425,7 +425,6 @@ def test_the_network_sees_what_the_raw_view_sees() -> None:
     tensor = tabular.tensor(torch.from_numpy(rows.copy()), state)
     assert tabular.form(state) == {"kind": "vector", "shape": tensor.shape[1:]}
     assert np.array_equal(tensor.numpy(), tabular.flat(rows, {}))
-    assert tabular.normalisation([tabular.statistics(rows, {})]) == {}
     mirrored = torch.zeros(200, dtype=torch.bool)
 
     def noisy(share: float, seed: int = 0) -> torch.Tensor:

@@ -15,8 +15,8 @@ import pytest
 from tasks import config
 from tasks.errors import DeepmineError
 from tasks.expectations import Check, Outcome, run_suite
-from tasks.ingest import raw_schema
 from tasks.progress import Progress
+from tasks.raw import raw_schema
 from tasks.store import QUARANTINE, SUMMARY, Writer, read
 from tasks.validate import class_table, copies, validate
 

@@ -1,0 +1,106 @@
+"""params.yaml: read without trust, defaults merged in, every dataset checked."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tasks import STAGES
+from tasks.config import NAME, Dataset
+from tasks.errors import DeepmineError, nearest
+from tasks.typed import parse
+
+#: More YAML nodes than any person writes: an alias bomb expands to billions.
+MAX_NODES = 100_000
+
+
+def load(path: Path) -> dict[str, Dataset]:
+    """Every dataset of a params.yaml, defaults merged in, fully checked.
+
+    Raises:
+        DeepmineError: the file is missing or no YAML 1.2; a key is unknown, of a wrong type or an
+            impossible value. The text names file, key and the nearest known key.
+    """
+    data = read_yaml(path)
+    for key in data:
+        if key not in ("defaults", "datasets"):
+            raise DeepmineError(f"{path}: unknown key '{key}'.{nearest(str(key), ['defaults', 'datasets'])}")
+    defaults, datasets = data.get("defaults") or {}, data.get("datasets") or {}
+    if not isinstance(defaults, dict) or not isinstance(datasets, dict):
+        raise DeepmineError(f"{path}: 'defaults' and 'datasets' must be mappings of name to value.")
+    if not datasets:
+        raise DeepmineError(f"{path}: no datasets. Add one: deepmine add NAME PATH")
+    for key in defaults:
+        if key not in STAGES:
+            raise DeepmineError(f"{path}: defaults.{key}: unknown section.{nearest(str(key), STAGES)}")
+    # by themselves first: a mistake here is named where it stands, also where every dataset overrides it
+    parse(Dataset, {"source": {"path": "."}, **defaults}, f"{path}: defaults")
+    return {check_name(name, path): _dataset(path, name, defaults, entry) for name, entry in datasets.items()}
+
+
+def check_name(name: Any, where: Path | str) -> str:
+    """``name`` if it may name a dataset; it becomes part of paths, commands and stage names."""
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise DeepmineError(
+            f"{where}: '{name}' cannot name a dataset. A name starts with a lower-case letter and holds only "
+            "lower-case letters, digits, '-' and '_' (for example: my-images)."
+        )
+    return name
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML 1.2 mapping read without executing tags or expanding alias bombs."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        data = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DeepmineError(f"{path}: no such file. Run deepmine in the folder that holds it.") from None
+    except OSError as error:
+        raise DeepmineError(f"{path}: cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        raise DeepmineError(f"{path}: not UTF-8 at byte {error.start}. Save it as UTF-8.") from None
+    except RecursionError:
+        raise DeepmineError(f"{path}: nested too deeply to be read.") from None
+    except YAMLError as error:
+        raise DeepmineError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(data, dict):
+        raise DeepmineError(f"{path}: expected a mapping with 'defaults:' and 'datasets:'.")
+    for count, node in enumerate(_nodes(data)):
+        if count > MAX_NODES:
+            raise DeepmineError(f"{path}: over {MAX_NODES:,} values once its aliases are expanded; refused.")
+        odd = [key for key in node if not isinstance(key, str | int | float | None)] if isinstance(node, dict) else []
+        if odd:
+            raise DeepmineError(f"{path}: the key {odd[0]!r} is no text. Write it in quotes.")
+    return data
+
+
+def merge(base: Any, over: Any) -> Any:
+    """``over`` laid on ``base`` key by key; a mapping with another `name` replaces the whole of the old one."""
+    if not (isinstance(base, dict) and isinstance(over, dict)):
+        return over
+    if "name" in over and over["name"] != base.get("name"):
+        return over
+    return {**base, **{key: merge(base[key], value) if key in base else value for key, value in over.items()}}
+
+
+def _dataset(path: Path, name: str, defaults: dict[str, Any], entry: Any) -> Dataset:
+    where = f"{path}: datasets.{name}"
+    if not isinstance(entry, dict):
+        raise DeepmineError(f"{where}: expected a mapping with at least 'source: {{path: ...}}'.")
+    if isinstance(entry.get("source"), str):
+        entry = {**entry, "source": {"path": entry["source"]}}
+    return parse(Dataset, merge(defaults, entry), where)
+
+
+def _nodes(value: Any) -> Iterator[Any]:
+    # no recursion: an alias may stand inside what it names
+    waiting = [iter([value])]
+    while waiting:
+        for node in waiting[-1]:
+            yield node
+            if isinstance(node, dict | list):
+                waiting.append(iter(node.values() if isinstance(node, dict) else node))
+                break
+        else:
+            waiting.pop()

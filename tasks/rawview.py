@@ -1,0 +1,133 @@
+"""The raw view: what each input gives without a network, its parts fitted on train rows."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.compute as pc
+import torch
+from scipy import sparse
+
+from tasks.forward import as_tensor
+from tasks.making import Rows, State, Vectors
+from tasks.modalities import modality
+from tasks.store import fingerprint, read_shards
+from tasks.views import blocks
+
+if TYPE_CHECKING:
+    from tasks.config import Extract
+
+#: Numbers that principal components are fitted on, at most: 512 MB of float32, of which fitting takes a few copies.
+FIT_VALUES = 1 << 27
+
+Fitted = dict[str, dict[str, np.ndarray]]  # by input: the arrays that its part of the raw view is made by
+
+
+class RawView:
+    """What each input gives without a network, side by side; zeros where an input is missing."""
+
+    def __init__(self, states: dict[str, State], fitted: Fitted, batch: int) -> None:
+        self.made = {name: modality(state["modality"]) for name, state in states.items()}
+        self.states, self.fitted = states, fitted
+        self.projections = {
+            name: Projection(fitted[name]["components"], fitted[name]["mean"], self.made[name].flat, states[name], batch)
+            for name in states if self.made[name].RAW == "components"
+        }  # fmt: skip
+        self.sparse = any(made.RAW == "sparse" for made in self.made.values())
+        empty = {n: np.zeros((1, *self.made[n].shape(state)), self.made[n].DTYPE) for n, state in states.items()}
+        #: Width of each input's part, and whether it is sparse.
+        self.parts = [(self._one(n, items).shape[1], self.made[n].RAW == "sparse") for n, items in empty.items()]
+        self.width = sum(width for width, _ in self.parts)
+
+    def __call__(self, rows: Rows) -> list[Vectors]:
+        """The raw view of one shard's rows; may be called from several threads at once."""
+        parts = []
+        for i, (name, items) in enumerate(rows.items.items()):
+            part = self._one(name, items)
+            there = rows.present[:, i]
+            if not there.all():
+                part = sparse.diags_array(there.astype(np.float32)) @ part
+            parts.append(part)
+        if self.sparse:
+            return [sparse.csr_array(sparse.hstack(parts, format="csr", dtype=np.float32))]
+        return [np.ascontiguousarray(np.concatenate(parts, axis=1), np.float32) if len(parts) > 1 else parts[0]]
+
+    def _one(self, name: str, items: np.ndarray) -> Any:
+        made, state = self.made[name], self.states[name]
+        if made.RAW == "components":
+            return self.projections[name](items)
+        return made.raw(items, self.fitted[name], state) if made.RAW == "sparse" else made.flat(items, state)
+
+
+class Projection:
+    """Items onto principal components (K, D), on one core: (N, K) float32, the same on every device."""
+
+    def __init__(
+        self, components: np.ndarray, mean: np.ndarray, flat: Callable[[np.ndarray, State], np.ndarray], state: State,
+        batch: int,
+    ) -> None:  # fmt: skip
+        self.axes = torch.from_numpy(components).T  # (D, K)
+        # in float64: two large numbers whose difference is wanted
+        self.offset = torch.from_numpy((-mean.astype(np.float64) @ components.T.astype(np.float64)).astype(np.float32))
+        self.flat, self.state, self.batch = flat, state, batch
+
+    @torch.inference_mode()
+    def __call__(self, items: np.ndarray) -> np.ndarray:
+        parts = [
+            torch.addmm(self.offset, as_tensor(self.flat(block, self.state)), self.axes)[:count]
+            for block, count in blocks(items, self.batch)
+        ]
+        return torch.cat(parts).numpy()
+
+
+def fit_raw(states: dict[str, State], clean: Path, params: "Extract") -> Fitted:
+    """What the raw view of each input is made by, fitted on train rows; empty where there is nothing to fit."""
+    fitted: Fitted = {}
+    for name, state in states.items():
+        made = modality(state["modality"])
+        if made.RAW == "components":
+            items = train_rows(clean, name, state, params.fit_rows)
+            components, mean = fit_components(made.flat(items, state), params)
+            fitted[name] = {"components": components, "mean": mean}
+        elif made.RAW == "sparse":
+            fitted[name] = made.fit_raw(train_rows(clean, name, state, FIT_VALUES), state)
+        else:
+            fitted[name] = {}
+    return fitted
+
+
+def fit_components(rows: np.ndarray, params: "Extract") -> tuple[np.ndarray, np.ndarray]:
+    """Principal components (K, D) and mean (D,) of (N, D) train rows, which are overwritten; K <= params.components.
+
+    Where scikit-learn picks the randomised solver (Halko et al., arXiv:0909.4061), three power iterations: on
+    CIFAR-10 they hold 92.12 % of the variance of other rows, its own seven 92.18 %, the fit takes half the time.
+    """
+    from sklearn.decomposition import PCA
+
+    pca = PCA(min(params.components, *rows.shape), iterated_power=3, copy=False, random_state=params.seed).fit(rows)
+    return pca.components_.astype(np.float32), pca.mean_.astype(np.float32)
+
+
+def train_rows(clean: Path, name: str, state: State, limit: int) -> np.ndarray:
+    """At most ``limit`` train items, those whose id hashes lowest: the same ones however rows are sharded.
+
+    Fewer where they would come to more than `FIT_VALUES` numbers. Memory does not grow with the rows.
+    """
+    made = modality(state["modality"])
+    limit = min(limit, max(FIT_VALUES // int(np.prod(made.shape(state))), 1))
+    never = np.iinfo(np.uint64).max
+    ranks = []  # of the rows of each shard
+    for _, table in read_shards(clean, ["id", "split", name]):
+        train = pc.and_(pc.equal(table["split"], "train"), table[name].is_valid()).to_pylist()
+        names = table["id"].to_pylist()
+        hashes = [int(fingerprint(i)[:16], 16) if t else never for i, t in zip(names, train, strict=True)]
+        ranks.append(np.array(hashes, np.uint64))
+    known = np.concatenate(ranks)
+    lowest = np.sort(known[known < never])[:limit]
+    chosen = np.empty((len(lowest), *made.shape(state)), made.DTYPE)
+    for (_, table), rank in zip(read_shards(clean, [name]), ranks, strict=True):
+        places = np.searchsorted(lowest, rank)
+        mine = (rank < never) & (places < len(lowest))
+        chosen[places[mine]] = made.array(table[name], state)[mine]
+    return chosen
