@@ -82,7 +82,10 @@ class Graph:
                 self.repo._reset()
                 self._stages = {s.addressing: s for s in self.repo.index.stages}
                 self._stale = False
-            status = self._stages[name].status(check_updates=True)
+            stage = self._stages[name]
+            status = stage.status(check_updates=True)
+        if status and not any(out.hash_info for out in stage.outs):
+            return ["has not run yet"]
         return _phrases(status.get(name, []))
 
     def always(self, name: str) -> bool:

@@ -113,10 +113,10 @@ class CleanAudio:
 
 @frozen
 class CleanText:
-    """``length`` in tokens; words that fewer than ``min_count`` train rows hold are unknown."""
+    """``length`` in tokens, ``max_auto_length`` in words; tokens in fewer train rows than ``min_count`` are unknown."""
 
     lower: bool = True
-    tokens: Literal["word", "character"] = "word"
+    tokens: Literal["word", "character", "byte"] = "word"
     vocabulary: Annotated[int, Between(10)] = 20_000
     min_count: Count = 2
     length: Literal["auto"] | Count = "auto"
@@ -497,3 +497,9 @@ class Dataset:
         for name in self.inputs:
             if not NAME.fullmatch(name) or name in RESERVED:
                 raise ValueError(f"inputs: '{name}' cannot name an input")
+        plain = self.clean.text.tokens == "byte" and not self.train.augment.text.word_dropout
+        if isinstance(self.train.encoders.text, SentenceTransformer) and not plain:
+            raise ValueError(
+                "train.encoders.text: sentence_transformer has a vocabulary of its own and needs the text as it is; "
+                "set clean.text.tokens: byte and train.augment.text.word_dropout: 0"
+            )

@@ -13,7 +13,7 @@ from torch import nn
 from tasks.encoders.layers import refuse
 from tasks.errors import DeepmineError
 
-#: Texts whose vectors are kept while training, as each epoch asks for them again.
+#: Texts whose vectors are kept, as each epoch asks for those of train and val rows again.
 KEPT = 100_000
 
 
@@ -106,13 +106,12 @@ class SentenceTransformer(nn.Module):
         found = {text: self.known[text] for text in texts if text in self.known}
         for text in texts:
             if text not in found:  # one by one, so that a vector depends on its text alone
-                batch = self.network.preprocess([text.decode(errors="replace")])
+                batch = self.network.preprocess([text.decode(errors="ignore")])
                 batch = {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in batch.items()}
                 found[text] = self.network(batch)["sentence_embedding"][0] * bool(text)
-        if self.training:
-            if len(self.known) >= KEPT:
-                self.known.clear()
-            self.known.update(found)
+        if len(self.known) >= KEPT:
+            self.known.clear()
+        self.known.update(found)
         return torch.stack([found[text] for text in texts]).to(dtype)  # (N, width)
 
 

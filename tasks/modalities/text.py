@@ -16,7 +16,7 @@ from tasks.modalities import Admitted, Shown
 from tasks.modalities.tfidf import MAX_ALPHABET
 from tasks.modalities.tfidf import fit_raw as fit_raw
 from tasks.modalities.tfidf import raw as raw
-from tasks.modalities.tokens import PADDING, UNKNOWN, size, split
+from tasks.modalities.tokens import BYTES, PADDING, UNKNOWN, size, split
 from tasks.sources.base import Unreadable
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ MARKS = {
     codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
 }  # fmt: skip
 MARK = "\ufeff"
+#: Characters (or bytes) to a word, roughly.
+LETTERS = 4
 SEEN = r"[^\s\p{Z}\p{Cc}\p{Cf}]"
 SPACE = r"[\s\p{Z}\p{Cc}]+"
 #: Characters that turn the direction of what follows them.
@@ -167,8 +169,8 @@ def _admitted(text: pa.Array, params: "Ingest") -> Admitted:
 def settle(train: pa.Table, spec: "Input", params: "Clean") -> dict[str, Any]:
     """The vocabulary and the length of every row of ids, from the train rows' texts.
 
-    The vocabulary holds the tokens that most rows have, ties in the order of their characters. A length of ``auto``
-    is what 99 % of the train rows do not exceed.
+    The vocabulary holds the tokens that most rows have, ties in the order of their characters; of bytes it holds
+    all. A length of ``auto`` is what 99 % of the train rows do not exceed.
 
     Raises:
         DeepmineError: no token is in enough rows.
@@ -182,17 +184,19 @@ def settle(train: pa.Table, spec: "Input", params: "Clean") -> dict[str, Any]:
             found = split(text, wanted.tokens)
             rows.update(set(found))
             counts.append(len(found))
-    most = min(wanted.vocabulary, MAX_ALPHABET) if wanted.tokens == "character" else wanted.vocabulary
+    known = min(wanted.vocabulary, MAX_ALPHABET) if wanted.tokens == "character" else wanted.vocabulary
     often = sorted((-n, token) for token, n in rows.items() if n >= wanted.min_count)
-    if not often:
+    vocabulary = BYTES if wanted.tokens == "byte" else [token for _, token in often[:known]]
+    if not vocabulary:
         raise DeepmineError(
             f"clean.text: none of the {len(rows):,} tokens in {len(counts):,} train texts is in {wanted.min_count} of "
             "them, so there is nothing to learn from. Lower clean.text.min_count, or set clean.text.tokens: character."
         )
     length = wanted.length
     if length == "auto":
-        length = max(1, min(int(np.percentile(counts, 99, method="inverted_cdf")), wanted.max_auto_length))
-    return state | {"length": length, "vocabulary": [token for _, token in often[:most]]}
+        most = wanted.max_auto_length * (1 if wanted.tokens == "word" else LETTERS)
+        length = max(1, min(int(np.percentile(counts, 99, method="inverted_cdf")), most))
+    return state | {"length": length, "vocabulary": vocabulary}
 
 
 def repair_columns(table: pa.Table, spec: "Input", state: dict[str, Any]) -> tuple[pa.Array, list[str | None]]:
@@ -232,7 +236,8 @@ def array(column: pa.ChunkedArray, state: dict[str, Any]) -> np.ndarray:
 
 def form(state: dict[str, Any]) -> dict[str, Any]:
     """What `tensor` gives."""
-    return {"kind": "tokens", "shape": shape(state), "size": size(state)}
+    made = {"kind": "tokens", "shape": shape(state), "size": size(state)}
+    return made | {"bytes": True} if state["tokens"] == "byte" else made
 
 
 def tensor(items: "torch.Tensor", state: dict[str, Any]) -> "torch.Tensor":

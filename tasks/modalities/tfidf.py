@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 #: Lengths of the n-grams of the raw view, and how many of them it has at most.
-NGRAMS = {"word": (1, 2), "character": (2, 3, 4)}
+NGRAMS = {"word": (1, 2), "character": (2, 3, 4), "byte": (2, 3, 4)}
 MAX_FEATURES = 50_000
 #: Characters in a vocabulary of characters at most, so that four of them fit a 64-bit number.
 MAX_ALPHABET = 50_000

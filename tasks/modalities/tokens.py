@@ -1,4 +1,4 @@
-"""Tokens of a text, words and signs or characters, and their ids."""
+"""Tokens of a text (words and signs, characters, or the bytes of UTF-8) and their ids."""
 
 import re
 import unicodedata
@@ -8,6 +8,8 @@ from typing import Any
 
 #: Ids of what is not there and of what the vocabulary does not hold.
 PADDING, UNKNOWN = 0, 1
+#: The vocabulary of bytes, each as the character of its number: its id is the byte + 2.
+BYTES = [chr(i) for i in range(256)]
 #: Tokens of texts that hold nothing from here on: letters of Latin and what goes with them (`_words` for the others).
 LATIN_WORDS = re.compile(r"\w+|[^\w\s]")
 BEYOND_LATIN = re.compile("[^\0-\u02ff]")
@@ -19,7 +21,9 @@ def size(state: dict[str, Any]) -> int:
 
 
 def split(text: str, tokens: str, length: int | None = None) -> list[str]:
-    """The tokens of a cleaned text, the first ``length`` of them: its characters, or its words and signs."""
+    """The tokens of a cleaned text, the first ``length`` of them: bytes, characters, or words and signs."""
+    if tokens == "byte":
+        return list(text.encode()[:length].decode("latin-1"))
     if tokens == "character":
         return list(text[:length])
     words = LATIN_WORDS if text.isascii() or not BEYOND_LATIN.search(text) else _words()

@@ -117,6 +117,10 @@ def test_a_wrong_type(tmp_path: Path, section: str, says: str) -> None:
         ),
         ("inputs: {a: {modality: tabular, columns: [x], date: [y]}}", "inputs.a: 'y' is not among its columns (x)"),
         ("inputs: {a: {modality: sound}}", "inputs.a.modality: "),
+        (
+            "train: {encoders: {text: {name: sentence_transformer}}}",
+            "set clean.text.tokens: byte and train.augment.text.word_dropout: 0",
+        ),
     ],
 )
 def test_an_impossible_value(tmp_path: Path, section: str, says: str) -> None:

@@ -169,10 +169,20 @@ def test_characters_as_tokens() -> None:
     assert ids(state, "béx", "aaaa").tolist() == [[3, 4, 1], [2, 2, 2]]
 
 
+def test_bytes_as_tokens() -> None:
+    state = settled(("aé", "b"), tokens="byte", min_count=5)
+    assert text.form(state) == {"kind": "tokens", "shape": (3,), "size": 258, "bytes": True}
+    assert "bytes" not in text.form(settled(("a",)))
+    found = ids(state, "É", "b b b", "\u0800")
+    assert [bytes((row[row > 1] - 2).astype(np.uint8)) for row in found] == ["é".encode(), b"b b", "\u0800".encode()]
+    assert found[0].tolist() == [0xC3 + 2, 0xA9 + 2, 0]
+
+
 def test_the_automatic_length_leaves_one_text_in_a_hundred_longer() -> None:
     texts = tuple("w " * n for n in [3] * 197 + [7, 500, 900])
     assert settled(texts)["length"] == 7
     assert settled(("w " * 900,) * 5)["length"] == config.CleanText().max_auto_length
+    assert settled(("w " * 900,) * 5, tokens="character")["length"] == 4 * config.CleanText().max_auto_length
     assert settled(texts, length=5)["length"] == 5
     long = "w " * 40 + "v"
     state = settled((long,), length=4)
@@ -207,7 +217,7 @@ def test_word_dropout_makes_known_words_unknown() -> None:
     assert text.tensor(items, {}).dtype == torch.int64
 
 
-@pytest.mark.parametrize(("tokens", "ngrams"), [("word", (1, 2)), ("character", (2, 4))])
+@pytest.mark.parametrize(("tokens", "ngrams"), [("word", (1, 2)), ("character", (2, 4)), ("byte", (2, 4))])
 def test_tf_idf_is_that_of_scikit_learn(tokens: str, ngrams: tuple[int, int]) -> None:
     train, others = sentences(300), (*sentences(100, seed=1), "", "unheard of")
     state = settled(train, tokens=tokens, length=1000)
