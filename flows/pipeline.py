@@ -218,11 +218,10 @@ def _error(said: list[str]) -> str:
 
 def _words(node: Node) -> str:
     facts = read_record(node.dataset, node.stage).get("facts", {})
-    if "verdict" in facts:
-        return str(facts["verdict"])
     shown = {
-        k: f"{v:,}" if isinstance(v, int | float) else v for k, v in facts.items() if isinstance(v, int | float | str)
-    }
+        k: f"{v:,}" if isinstance(v, int | float) else v for k, v in facts.items()
+        if isinstance(v, int | float | str) and k != "verdict"  # which stands in the artifact and ends the run
+    }  # fmt: skip
     # rows first; a digest tells a person nothing
     order = sorted(shown, key=lambda k: k != "rows")
     return ", ".join(f"{k.replace('_', ' ')} {shown[k]}" for k in order if k not in ("digest", "bytes"))

@@ -62,9 +62,8 @@ def evaluate(
         result["fusion"]["sentence"] = " ".join(filter(None, [about_clusters, result["fusion"]["sentence"]]))
     write_json(metrics, numbers(result))
     write_json(evaluation, result)
-    verdict = result["fusion"]["sentence"]
-    progress(result["test_rows"], result["test_rows"], "test rows", note=verdict)
-    return {"rows": result["test_rows"], "verdict": verdict}
+    progress(result["test_rows"], result["test_rows"], "test rows")
+    return {"rows": result["test_rows"], "verdict": result["fusion"]["sentence"]}
 
 
 def _nothing(words: str, confidence: float) -> dict[str, Any]:

@@ -55,6 +55,9 @@ class Proposal:
         if any(spec.modality == "tabular" for spec in self.inputs.values()) and self.objective != "autoencoder":
             # the yardstick of tables
             entry["mine"] = {"miners": {"gradient_boosting": {"miner": "gradient_boosting", "views": ["raw"]}}}
+        if self.objective == "forecasting":
+            # a CNN's maximum over time forgets when things were
+            entry["train"] = {"encoders": {"series": {"name": "ffn", "hidden": [256, 128]}}}
         return entry | ({"objective": self.objective} if self.objective != "auto" else {})
 
 

@@ -65,7 +65,7 @@ def listing(
         _check_folder(source, inputs)
         found = folder(source)
     elif not path.is_file():
-        raise DeepmineError(f"{path}: no such file or folder. Check 'source' in params.yaml.")
+        raise DeepmineError(f"{path}: no such file or folder. Check the path (in params.yaml: source).")
     elif by_item(source, inputs):
         found = _items(source, inputs, shares, warn)
     else:

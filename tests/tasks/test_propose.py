@@ -231,6 +231,7 @@ def test_one_long_series(tmp_path: Path) -> None:
     text = "time,load\n" + "".join(f"2024-01-{i // 24 + 1:02d}T{i % 24:02d}:00,{np.sin(i)}\n" for i in range(400))
     made = proposed(csv(tmp_path, text))
     assert made.objective == "forecasting"
+    assert made.entry()["train"]["encoders"]["series"]["name"] == "ffn"
     assert made.source.window is not None
     assert (made.source.window.length, made.source.window.horizon) == (20, 2)
     assert "label    the next 2 steps" in findings(made)
