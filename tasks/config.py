@@ -266,7 +266,7 @@ class Encoders:
 
 @frozen
 class Muon:
-    """Orthogonal steps for weight matrices, AdamW for vectors (``adam_lr``) and the head (a tenth of it)."""
+    """Orthogonal steps for weight matrices, AdamW for vectors (``adam_lr``), embeddings and the head (a tenth)."""
 
     name: Literal["muon"] = "muon"
     lr: Positive = 0.1

@@ -596,12 +596,15 @@ def test_muon_turns_matrices_alone() -> None:
     ):
         network = Network({"text": build(name, tokens, chosen)}, 2)
         named = {id(p): key for key, p in network.named_parameters()}
-        matrices, others, tuned = ([named[id(p)] for p in group] for group in split(network))
+        matrices, others, tables, tuned = ([named[id(p)] for p in group] for group in split(network))
         assert matrices
         assert not [k for k in matrices if "embedding" in k or "bias" in k]
-        assert [k for k in others if "embedding" in k]
+        assert [k.rpartition(".")[0].rpartition(".")[2] for k in tables] == ["embedding"]
         assert tuned == []
-        assert {*matrices, *others} == {k for k in named.values() if k.startswith("branches")}
+        assert {*matrices, *others, *tables} == {k for k in named.values() if k.startswith("branches")}
+        rates = {id(p): g["lr"] for g in Muon(network, lr=0.1, momentum=0.6, adam_lr=0.02, weight_decay=0.0).param_groups
+                 for p in g["params"]}  # fmt: skip
+        assert {rates[i] for i, key in named.items() if key in tables} == {0.002}
 
 
 def test_several_inputs_are_trained_together_and_one_may_be_missing(tmp_path: Path) -> None:
