@@ -7,6 +7,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn import metrics as sk
 
 from tasks.intervals import auc, bootstrap, f1_interval, percentiles, wilson
+from tasks.store import NOISE
 
 
 def classification(truth: np.ndarray, predicted: np.ndarray, labels: list[str], confidence: float) -> dict[str, Any]:
@@ -82,15 +83,22 @@ def _figures(means: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def clustering(truth: np.ndarray | None, clusters: np.ndarray, X: Any, sample: np.ndarray) -> dict[str, Any]:
     """Agreement of clusters with classes, and their silhouette on the rows ``sample`` of ``X``.
 
+    Noise agrees or not as a cluster of its own. It is not counted as one, has no part in the silhouette, and where
+    there is any its share of the rows stands beside.
+
     Agreement: adjusted Rand index, normalised mutual information, purity, and accuracy under the best matching of
     clusters to classes (Kuhn 1955); none of it without ``truth``.
     """
+    noise = clusters == NOISE
+    sample = sample[~noise[sample]]
     picked = clusters[sample]
     valid = 2 <= len(set(picked.tolist())) < len(picked)
     found: dict[str, Any] = {
         "silhouette": float(sk.silhouette_score(X[sample], picked)) if valid else 0.0,
-        "clusters": len(set(clusters.tolist())),
+        "clusters": len(set(clusters[~noise].tolist())),
     }
+    if noise.any():
+        found["noise"] = float(noise.mean())
     if truth is None:
         return found
     table = sk.cluster.contingency_matrix(truth, clusters)

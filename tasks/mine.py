@@ -3,7 +3,7 @@
 import time
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,28 +14,30 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from tasks.cores import cores
-from tasks.miners import Task, accelerate, clusters, unfit
+from tasks.miners import MOST_ROWS, Task, accelerate, clusters, unfit
+from tasks.miners.counting import Curve, count
 from tasks.miners.fitting import Job, choose, fit, lowest
 from tasks.miners.saved import Fitted, save_miner
 from tasks.progress import Progress
-from tasks.store import PREDICTIONS, SUMMARY, Writer, fingerprint, vector_column, write_json
+from tasks.store import NOISE, PREDICTIONS, SUMMARY, Writer, fingerprint, vector_column, write_json
 from tasks.views import View, load_view, parse_numbers, trained_for
 
 if TYPE_CHECKING:
     from tasks.config import Mine
 
 HELD_OUT = ("val", "test")
-#: Clusters to look for where there are no classes to count.
+#: Clusters to look for where there are no classes to count and nothing else says how many.
 CLUSTERS = 10
 
 
 @dataclass(frozen=True)
 class Result:
-    """A fitted miner, what val rows chose for it, and what it says of the held-out rows."""
+    """A fitted miner, what val rows chose for it, how many clusters train rows, and what it says of held-out rows."""
 
     key: str
     fitted: Fitted
     chosen: dict[str, float]
+    curve: Curve | None
     predicted: np.ndarray
     scores: np.ndarray | None
     times: dict[str, float]
@@ -46,7 +48,8 @@ def mine(*, params: "Mine", features: Path, miners: Path, progress: Progress) ->
 
     The predictions hold `id`, `split`, `label` of val and test rows and a column `NAME@VIEW` for each: a class or a
     cluster as text, a number, or a list of numbers. Of two classes there is `NAME@VIEW.score` too, which grows with the
-    later of their names. What has nothing to do (no labels, sparse features) is skipped, and the summary says why.
+    later of their names. What has nothing to do (no labels, sparse features) is skipped, and the summary says why. It
+    holds under `curves` what each number of clusters is worth, where train rows chose it.
     """
     if params.accelerate:
         accelerate.require()
@@ -63,15 +66,17 @@ def mine(*, params: "Mine", features: Path, miners: Path, progress: Progress) ->
         for done, result in enumerate(_run(jobs, params.accelerate), 1):
             save_miner(miners / f"{result.key}.skops", result.fitted)
             results[result.key] = result
-            note = f"{result.key} in {result.times['fit']:.1f} s"
-            progress(done, len(jobs), "fits", note=note, always=True)
+            progress(done, len(jobs), "fits", note=_note(result), always=True)
     if skipped:
         progress(len(jobs), len(jobs), "fits", note=f"skipped: {_listed(skipped)}", always=True)
     mark = fingerprint("mine", repr(params), [v.fingerprint for v in views.values()])
     write_predictions(miners / PREDICTIONS, first, [results[job.key] for job in jobs], mark)
     kinds = {name: {"miner": m.miner, "clusterer": clusters(m.miner)} for name, m in params.miners.items()}
     chosen = {job.key: results[job.key].chosen for job in jobs if results[job.key].chosen}
-    write_json(miners / SUMMARY, {"aim": task.aim, "miners": kinds, "chosen": chosen, "skipped": skipped})
+    found = {job.key: results[job.key].curve for job in jobs}
+    curves = {key: {**asdict(curve), "chosen": curve.best} for key, curve in found.items() if curve}
+    summary = {"aim": task.aim, "miners": kinds, "chosen": chosen, "curves": curves, "skipped": skipped}
+    write_json(miners / SUMMARY, summary)
     seconds = {key: results[key].times for key in results}
     return {"rows": len(first.ids), "fits": len(jobs), "seconds_of": seconds, "chosen": chosen, "skipped": skipped}
 
@@ -82,7 +87,8 @@ def _jobs(params: "Mine", views: dict[str, View], task: Task) -> tuple[list[Job]
     for name, miner in params.miners.items():
         for view in miner.views:
             own = replace(task, parts=views[view].parts)
-            job = Job(name, miner.miner, views[view], own, dict(miner.params), miner.max_rows)
+            limit = miner.max_rows or MOST_ROWS.get(miner.miner)
+            job = Job(name, miner.miner, views[view], own, dict(miner.params), limit)
             why = unfit(miner.miner, own)
             if why is None:
                 jobs.append(job)
@@ -143,6 +149,8 @@ def _run(jobs: list[Job], accelerated: bool) -> Iterator[Result]:
     parallel = Parallel(n_jobs=cores(), prefer="threads", return_as="generator_unordered")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
+        # with fewer rows it takes as many as there are
+        warnings.filterwarnings("ignore", "n_components > n_samples")
         yield from parallel(delayed(_limited)(job, accelerated) for job in jobs)
 
 
@@ -156,24 +164,34 @@ def _one(job: Job, accelerated: bool) -> Result:
     view, held_out = job.view, job.view.rows(*HELD_OUT)
     rows = train_rows(view, job.limit, labelled=not job.clusterer)
     began = time.perf_counter()
-    chosen = {} if job.clusterer else choose(job, rows)
+    chosen, curve = choose(job, rows), count(job, rows)
     start = time.perf_counter()
-    fitted = Fitted(
-        fit(job, rows, chosen, accelerate.accelerated if accelerated else None), view.name, view.fingerprint
-    )
+    more = {**chosen, **({curve.parameter: curve.best} if curve else {})}
+    fitted = Fitted(fit(job, rows, more, accelerate.accelerated if accelerated else None), view.name, view.fingerprint)
     middle = time.perf_counter()
-    predicted = fitted.predict(view, held_out)
-    if job.task.aim == "regression" and not job.clusterer:
-        shape = (-1, job.task.outputs) if job.task.outputs > 1 else (-1,)
-        predicted = predicted.astype(np.float64).reshape(shape)
+    predicted = _told(job, fitted.predict(view, held_out))
     scores = fitted.scores(view, held_out) if job.task.aim == "classification" else None
     times = {
         "fit": round(middle - start, 3),
         "predict": round(time.perf_counter() - middle, 3),
         "train_rows": len(rows),
-    } | ({"choose": round(start - began, 3)} if chosen else {})
+    } | ({"choose": round(start - began, 3)} if more else {})
     plain = replace(fitted, estimator=accelerate.plain(fitted.estimator))
-    return Result(job.key, plain, chosen, predicted, scores, times)
+    return Result(job.key, plain, chosen, curve, predicted, scores, times)
+
+
+def _told(job: Job, said: np.ndarray) -> np.ndarray:
+    """Predictions as they are kept: clusters as text, numbers as (M,) or (M, K) float64, classes as they are."""
+    if job.clusterer:
+        return np.array([NOISE if cluster == -1 else str(cluster) for cluster in said.tolist()], dtype=object)
+    if job.task.aim != "regression":
+        return said
+    return said.astype(np.float64).reshape((-1, job.task.outputs) if job.task.outputs > 1 else (-1,))
+
+
+def _note(result: Result) -> str:
+    told = f"{result.key} in {result.times['fit']:.1f} s"
+    return f"{told}, {result.curve.best} clusters by {result.curve.measure}" if result.curve else told
 
 
 def _numbers(labels: list[str]) -> bool:

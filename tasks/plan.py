@@ -100,7 +100,8 @@ def check_miners(dataset: "Dataset", recorded: Mapping[str, Any]) -> None:
     values = plain(dataset)
     if (values["mine"], values["objective"]) == (recorded.get("params"), recorded.get("objective")):
         return
-    from tasks.miners import MINERS, accelerate, check  # scikit-learn takes a second to import
+    from tasks.miners import MINERS, accelerate  # scikit-learn takes a second to import
+    from tasks.miners.choices import check
 
     if dataset.mine.accelerate:
         accelerate.require()

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from tasks.errors import DeepmineError
 
 #: What a file that is no skops archive, or a damaged one, makes skops raise.
@@ -77,7 +79,7 @@ def skops() -> ModuleType:
 
 
 def canonical(archive: bytes) -> bytes:
-    """The same skops archive with memory addresses renumbered by appearance and times fixed."""
+    """The same skops archive with memory addresses renumbered by appearance, times fixed and unused bytes zeroed."""
     with zipfile.ZipFile(io.BytesIO(archive)) as source:
         schema = json.loads(source.read("schema.json"))
         files = {name: source.read(name) for name in source.namelist() if name != "schema.json"}
@@ -102,6 +104,22 @@ def canonical(archive: bytes) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as target:
         for old, new in sorted(names.items(), key=lambda pair: pair[1]):
-            target.writestr(zipfile.ZipInfo(new), files[old])
+            target.writestr(zipfile.ZipInfo(new), _settled(files[old]) if new.endswith(".npy") else files[old])
         target.writestr(zipfile.ZipInfo("schema.json"), json.dumps(schema, sort_keys=True))
+    return buffer.getvalue()
+
+
+def _settled(npy: bytes) -> bytes:
+    """An array file without what chance left in memory: the gaps between fields, and what a tree's leaf never uses."""
+    array = np.load(io.BytesIO(npy), allow_pickle=False)
+    names = array.dtype.names
+    if not names:
+        return npy
+    settled = np.zeros(array.shape, array.dtype)
+    for name in names:
+        settled[name] = array[name]
+    if {"left_child", "missing_go_to_left"} <= set(names):
+        settled["missing_go_to_left"][settled["left_child"] == -1] = 0
+    buffer = io.BytesIO()
+    np.save(buffer, settled, allow_pickle=False)
     return buffer.getvalue()

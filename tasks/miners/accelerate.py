@@ -1,4 +1,4 @@
-"""RBF machines through scikit-learn-intelex: fitted and asked by it, saved as scikit-learn's own.
+"""Kernel machines through scikit-learn-intelex: fitted and asked by it, saved as scikit-learn's own.
 
 Its class is imported by name; nothing of scikit-learn is patched. LinearSVC has no counterpart there, and KMeans gains
 a second at most.
@@ -10,10 +10,10 @@ from importlib.util import find_spec
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
 
 from tasks.errors import DeepmineError
+from tasks.miners.forms import in_double
 
 #: Fitted state by name, with the type that scikit-learn's own code reads it as (None: as it is).
 STATE = {
@@ -44,7 +44,7 @@ def accelerated(estimator: BaseEstimator) -> BaseEstimator:
     name, last = estimator.steps[-1]
     counterpart = import_module("sklearnex.svm").SVC(**last.get_params(deep=False))
     # in float32 its kernel is coarse: on CIFAR-10 0.3 % of the predictions were others than the saved machine's
-    return Pipeline([*estimator.steps[:-1], ("double", FunctionTransformer(_double)), (name, counterpart)])
+    return Pipeline([*estimator.steps[:-1], ("double", in_double()), (name, counterpart)])
 
 
 def plain(estimator: BaseEstimator) -> BaseEstimator:
@@ -61,7 +61,3 @@ def plain(estimator: BaseEstimator) -> BaseEstimator:
     made._effective_probability, made._num_iter = False, made.n_iter_
     made._probA = made._probB = np.empty(0)
     return Pipeline([*estimator.steps[:-2], (name, made)])
-
-
-def _double(X: np.ndarray) -> np.ndarray:
-    return X.astype(np.float64)

@@ -1,12 +1,14 @@
 """Fitting one miner: what it leaves open chosen on val rows, then the fit on train rows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from tasks.miners import MINERS, Task, clusters, given, open_choice
+from tasks.miners import MINERS, Task, clusters
+from tasks.miners.choices import given, open_choice
 from tasks.store import fingerprint
 from tasks.views import View
 
@@ -78,7 +80,7 @@ def choose(job: Job, rows: np.ndarray) -> dict[str, float]:
     return {grid.name: values[int(np.argmax(merits))]}
 
 
-def fit(job: Job, rows: np.ndarray, more: dict[str, float], accelerate: Any = None) -> BaseEstimator:
+def fit(job: Job, rows: np.ndarray, more: Mapping[str, float], accelerate: Any = None) -> BaseEstimator:
     """The miner fitted on ``rows`` with ``more`` parameters; ``accelerate`` may put another estimator in its place."""
     estimator = MINERS[job.miner](job.task, **{**given(job.miner, job.params), **more})
     if accelerate is not None and not job.view.sparse:

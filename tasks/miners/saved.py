@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tasks.errors import DeepmineError
+from tasks.miners.bounds import sound
 from tasks.safe import dumps, loads
 from tasks.store import write_atomically
 from tasks.views import View
@@ -14,7 +15,10 @@ from tasks.views import View
 FORMAT = 1
 #: Types beyond those that skops trusts by itself; anything else in a file is refused unread.
 ALLOWED: tuple[str, ...] = (
+    "sklearn.tree._tree.Tree",  # of decision trees and forests; `bounds` judges what a file makes of it
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",  # the trees of gradient boosting, as arrays
+    "tasks.miners.forms.double",
+    "tasks.miners.inductive.InductiveClusterer",
 )
 
 
@@ -45,11 +49,18 @@ class Fitted:
         """
         require(view, self.view, self.fingerprint)
         classes = getattr(self.estimator, "classes_", ())
-        if len(classes) != 2 or not hasattr(self.estimator, "decision_function"):
+        score = getattr(self.estimator, "decision_function", None)
+        if score is None and hasattr(self.estimator, "predict_proba"):
+            score = self._margin
+        if len(classes) != 2 or score is None:
             return None
         if not mask.any():
             return np.empty(0)
-        return np.asarray(self.estimator.decision_function(view.X[mask]), np.float64)
+        return np.asarray(score(view.X[mask]), np.float64)
+
+    def _margin(self, X: Any) -> np.ndarray:
+        """What the probability of the second class is above one half, so that the sign says the class."""
+        return np.asarray(self.estimator.predict_proba(X))[:, 1] - 0.5
 
 
 def require(view: View, name: str, fingerprint: str) -> None:
@@ -78,12 +89,14 @@ def load_miner(path: Path) -> Fitted:
     """Read a miner back.
 
     Raises:
-        DeepmineError: no such file, no skops archive, a type outside the allow-list, or a newer format.
+        DeepmineError: no such file, no skops archive, a type outside the allow-list, a newer format, or a broken tree.
     """
     try:
         values = loads(path.read_bytes(), ALLOWED, str(path), "a miner")
         if values.pop("format") > FORMAT:
             raise DeepmineError(f"{path}: written by a newer deepmine. Update this one.")
+        if not sound(values["estimator"]):
+            raise DeepmineError(f"{path}: holds a tree whose branches lead nowhere; refused.")
         return Fitted(**values)
     except FileNotFoundError:
         raise DeepmineError(f"{path}: no such miner. Run: deepmine run") from None

@@ -98,7 +98,8 @@ def test_registries_hold_what_the_configuration_offers() -> None:
 
 @pytest.mark.parametrize("name", MINERS)
 def test_every_miner_is_made_and_fits(name: str) -> None:
-    from tasks.miners import Task, check
+    from tasks.miners import Task
+    from tasks.miners.choices import check
 
     assert hasattr(MINERS[name](Task()), "fit")
     check(name, {}, "here")

@@ -15,11 +15,21 @@ import pytest
 import skops.io
 from scipy import sparse
 from sklearn.base import BaseEstimator, clone
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.cluster import DBSCAN
+from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+from sklearn.kernel_approximation import Nystroem
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.tree._tree import Tree
 from threadpoolctl import threadpool_limits
 
 from tasks.errors import DeepmineError
-from tasks.miners import DENSE, GRIDS, MINERS, Task, accelerate, check, final, unfit
+from tasks.miners import KERNELS, MINERS, Task, accelerate, clusters, final, unfit
+from tasks.miners.choices import GRIDS, check, count_of, given, open_count
+from tasks.miners.forms import trees
+from tasks.miners.inductive import InductiveClusterer
 from tasks.miners.saved import FORMAT, Fitted, load_miner, save_miner
 from tasks.views import View
 
@@ -41,7 +51,12 @@ TASK = Task(seed=3, classes=3)
 NUMBERS = {"one number": Task(seed=3, aim="regression", classes=3), "two numbers": Task(3, "regression", 3, 2)}
 FORMS = {"classes": TASK, **NUMBERS, "sparse": Task(3, "classification", 3, 1, ((2, True), (2, False)))}
 CASES = [(name, form) for name in MINERS for form, task in FORMS.items() if unfit(name, task) is None]
-SMALL = {"gradient_boosting": {"min_samples_leaf": 5, "max_iter": 20}}
+SMALL = {
+    "gradient_boosting": {"min_samples_leaf": 5, "max_iter": 20},
+    "random_forest": {"n_estimators": 20},
+    "nystroem_svm": {"n_components": 40},
+    "nystroem_ridge": {"n_components": 40},
+}
 
 
 def numbers(rows: np.ndarray, outputs: int) -> np.ndarray:
@@ -85,7 +100,7 @@ def test_it_fits_and_tells_the_groups_apart(name: str) -> None:
     assert fitted(name).predict(made, np.zeros(N, bool)).shape == (0,)
 
 
-@pytest.mark.parametrize(("name", "form"), [(n, f) for n, f in CASES if f in NUMBERS and n != "kmeans"])
+@pytest.mark.parametrize(("name", "form"), [(n, f) for n, f in CASES if f in NUMBERS and not clusters(n)])
 def test_it_fits_numbers(name: str, form: str) -> None:
     made = view()
     test = made.rows("test")
@@ -103,16 +118,57 @@ def test_sparse_features_say_what_dense_ones_say(name: str) -> None:
     assert (said == wanted).mean() > 0.9
 
 
-def test_a_kernel_or_tree_on_sparse_features_and_classes_of_numbers_are_refused() -> None:
-    assert {n for n in MINERS if unfit(n, FORMS["sparse"])} == set(DENSE)
+def test_what_has_nothing_to_do_is_told_by_scikit_learn_itself() -> None:
+    """But for kernel machines, which could take sparse features."""
+    dense = {"gradient_boosting", "gaussian_mixture", "agglomerative", "hdbscan"}
+    assert {n for n in MINERS if unfit(n, FORMS["sparse"])} == {*KERNELS, *dense}
+    assert {n for n in MINERS if unfit(n, replace(FORMS["sparse"], parts=((4, True),)))} == {*KERNELS, *dense}
     assert {n for n in MINERS if unfit(n, Task(aim="regression"))} == {"logistic"}
-    assert {n for n in MINERS if unfit(n, Task(aim="clusters")) is None} == {"kmeans"}
+    assert {n for n in MINERS if unfit(n, Task(aim="regression", outputs=9))} == {"logistic", "rbf_svm", "poly_svm"}
+    groups = {"kmeans", "mini_batch_kmeans", "gaussian_mixture", "agglomerative", "hdbscan"}
+    assert {n for n in MINERS if unfit(n, Task(aim="clusters")) is None} == groups
     assert all(unfit(n, TASK) is None for n in MINERS)
+
+
+#: Lines that are not in the registry: another forest, a classifier and a regressor alone, a clusterer that only labels.
+LINES = {
+    "extra_trees": lambda task, **kw: trees(
+        task, ExtraTreesClassifier, ExtraTreesRegressor, {"n_estimators": 20, **kw}
+    ),
+    "bayes": lambda task, **kw: make_pipeline(StandardScaler(), GaussianNB(**kw)),
+    "neighbours": lambda task, **kw: KNeighborsRegressor(**{"algorithm": "brute", **kw}),
+    "dbscan": lambda task, **kw: InductiveClusterer(DBSCAN(**{"eps": 2.0, **kw})),
+}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_another_estimator_is_one_line(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dict is all that changes: the other tests of this file hold for it, or it says where it has nothing to do."""
+    monkeypatch.setitem(MINERS, name, LINES[name])
+    cases = [form for form, task in FORMS.items() if unfit(name, task) is None]
+    assert cases == {
+        "extra_trees": list(FORMS), "bayes": ["classes"], "neighbours": list(NUMBERS),
+        "dbscan": ["classes", *NUMBERS],
+    }[name]  # fmt: skip
+    check(name, {}, "here")
+    with pytest.raises(DeepmineError, match="unknown parameter 'nonesuch'"):
+        check(name, {"nonesuch": 1}, "here")
+    for form in cases:
+        if form in NUMBERS and not clusters(name):
+            test_it_fits_numbers(name, form)
+        (tmp_path / form).mkdir()
+        test_a_saved_miner_says_the_same(name, form, tmp_path / form)
+    if "classes" in cases:
+        test_it_fits_and_tells_the_groups_apart(name)
+        test_it_is_an_estimator_like_any_other(name)
+        test_another_feature_space_is_refused(name, tmp_path)
+    if "sparse" in cases:
+        test_sparse_features_say_what_dense_ones_say(name)
 
 
 @pytest.mark.parametrize("name", MINERS)
 def test_it_is_an_estimator_like_any_other(name: str) -> None:
-    estimator = MINERS[name](TASK)
+    estimator = MINERS[name](TASK, **SMALL.get(name, {}))
     copy = clone(estimator)
     assert isinstance(estimator, BaseEstimator)
     assert repr(copy.get_params()) == repr(estimator.get_params())
@@ -122,19 +178,53 @@ def test_it_is_an_estimator_like_any_other(name: str) -> None:
     assert np.array_equal(one, two)
 
 
+#: Miners that draw no random numbers, or not in the step that does the work.
+DRAW_NONE = ("rbf_svm", "poly_svm", "nystroem_ridge", "logistic", "ridge", "agglomerative", "hdbscan")
+
+
 @pytest.mark.parametrize("name", MINERS)
 def test_the_seed_and_the_parameters_reach_it(name: str) -> None:
     other = {
-        "linear_svm": {"C": 0.01}, "rbf_svm": {"gamma": 0.5}, "kmeans": {"n_clusters": 5}, "logistic": {"C": 0.3},
-        "ridge": {"alpha": 3.0}, "gradient_boosting": {"max_iter": 7},
+        "linear_svm": {"C": 0.01}, "rbf_svm": {"gamma": 0.5}, "poly_svm": {"degree": 2, "coef0": 0.5},
+        "nystroem_svm": {"C": 0.01}, "nystroem_ridge": {"alpha": 3.0}, "logistic": {"C": 0.3}, "ridge": {"alpha": 3.0},
+        "decision_tree": {"max_depth": 3}, "random_forest": {"n_estimators": 7}, "gradient_boosting": {"max_iter": 7},
+        "kmeans": {"n_clusters": 5}, "mini_batch_kmeans": {"n_clusters": 5}, "agglomerative": {"linkage": "average"},
+        "gaussian_mixture": {"n_components": 5, "covariance_type": "full"}, "hdbscan": {"min_cluster_size": 7},
     }[name]  # fmt: skip
     for task in (Task(seed=7), Task(7, "regression"), Task(7, "regression", outputs=2)):
         if unfit(name, task):
             continue
         found = final(MINERS[name](task, **other)).get_params()
         assert {k: found[k] for k in other} == other
-        if name not in ("rbf_svm", "logistic", "ridge"):  # these draw no random numbers
+        if name not in DRAW_NONE:
             assert found["random_state"] == 7
+
+
+def test_a_kernel_map_and_its_machine_share_the_parameters_out() -> None:
+    for name, own in {"nystroem_svm": "C", "nystroem_ridge": "alpha"}.items():
+        made = MINERS[name](Task(seed=7), **{"n_components": 9, "gamma": 0.1, own: 3.0})
+        [kernel] = [step for _, step in made.steps if isinstance(step, Nystroem)]
+        assert (kernel.n_components, kernel.gamma, kernel.random_state) == (9, 0.1, 7)
+        assert made[-1].get_params()[own] == 3.0
+
+
+def test_more_rows_bring_a_kernel_map_nearer_to_the_kernel() -> None:
+    """Rings that no linear machine can tell apart."""
+    rng = np.random.default_rng(0)
+    angle, ring = rng.uniform(0, 2 * np.pi, 400), np.arange(400) % 2
+    X = ((1 + ring) * np.stack([np.cos(angle), np.sin(angle)])).T + rng.normal(0, 0.1, (400, 2))
+    X, y = X.astype(np.float32), ring.astype(str)
+    right = [
+        (MINERS[name](TASK, **kw).fit(X[:200], y[:200]).predict(X[200:]) == y[200:]).mean()
+        for name, kw in (
+            ("linear_svm", {}),
+            ("nystroem_svm", {"n_components": 2}),
+            ("nystroem_svm", {"n_components": 60}),
+        )
+    ]
+    assert right[0] < 0.7
+    assert right[1] < right[2]
+    assert right[2] > 0.98
 
 
 @pytest.mark.parametrize("name", GRIDS)
@@ -177,6 +267,104 @@ def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
         one, two = saved(here / f"{name} {form}", name, form).read_bytes(), (there / f"{name} {form}").read_bytes()
         assert one == two, (name, form)
         assert len(one) > 500
+
+
+def broken_tree(**wrong: Any) -> BaseEstimator:
+    """A decision tree over 4 features of which one thing is ``wrong``."""
+    estimator = fitted("decision_tree", "classes").estimator
+    tree = estimator.tree_
+    state = tree.__getstate__()
+    state["nodes"] = state["nodes"].copy()
+    for field, value in wrong.items():
+        if field in state:
+            state[field] = value
+        elif field == "n_features_in_":
+            estimator.n_features_in_ = value
+        else:
+            state["nodes"][field][0] = value
+    made = Tree(4, np.array([3], np.intp), 1)
+    made.__setstate__(state)
+    estimator.tree_ = made
+    return estimator
+
+
+WRONG = [
+    {"left_child": 10**6}, {"right_child": 10**6}, {"left_child": -7}, {"right_child": -1}, {"left_child": 0},
+    {"feature": 4}, {"feature": -2}, {"node_count": 2}, {"n_features_in_": 1},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=str)
+def test_a_tree_that_leads_out_of_its_memory_is_refused(wrong: dict[str, int], tmp_path: Path) -> None:
+    path = tmp_path / "m.skops"
+    save_miner(path, Fitted(broken_tree(), "deep", MARK))
+    load_miner(path)
+    save_miner(path, Fitted(broken_tree(**wrong), "deep", MARK))
+    with pytest.raises(DeepmineError, match="a tree whose branches lead nowhere; refused"):
+        load_miner(path)
+
+
+def test_a_tree_is_no_larger_than_its_nodes() -> None:
+    """Scikit-learn sees to that, and `bounds` leans on it."""
+    assert broken_tree(node_count=10**6).tree_.node_count == fitted("decision_tree").estimator.tree_.node_count
+
+
+@pytest.mark.parametrize("field", ["left", "right", "feature_idx", "is_categorical"])
+@pytest.mark.parametrize("form", ["classes", "two numbers"])
+def test_so_is_one_of_gradient_boosting(field: str, form: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.skops"
+    made = fitted("gradient_boosting", form)
+    inner = made.estimator if form == "classes" else made.estimator.estimators_[1]
+    inner._predictors[3][0].nodes[field][0] = 200 if field != "is_categorical" else 1
+    save_miner(path, made)
+    with pytest.raises(DeepmineError, match="a tree whose branches lead nowhere; refused"):
+        load_miner(path)
+
+
+def test_a_forest_that_is_wider_than_it_says_is_refused(tmp_path: Path) -> None:
+    made = fitted("random_forest")
+    made.estimator.n_features_in_ = 2
+    save_miner(tmp_path / "m.skops", made)
+    with pytest.raises(DeepmineError, match="a tree whose branches lead nowhere; refused"):
+        load_miner(tmp_path / "m.skops")
+
+
+def test_bytes_that_nothing_uses_are_zero(tmp_path: Path) -> None:
+    """Between the fields of a tree's nodes, and where a leaf's rows without a value would go, lies what memory held."""
+    one, two = fitted("decision_tree"), fitted("decision_tree")
+    state = two.estimator.tree_.__getstate__()
+    raw = state["nodes"].view(np.uint8).reshape(len(state["nodes"]), -1).copy()
+    raw[:, -7:] = 0xAB
+    raw[state["nodes"]["left_child"] == -1, -8] = 1
+    state["nodes"] = raw.reshape(-1).view(state["nodes"].dtype)
+    two.estimator.tree_.__setstate__(state)
+    save_miner(tmp_path / "one", one)
+    save_miner(tmp_path / "two", two)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_a_new_row_gets_the_cluster_of_its_nearest_fitted_row() -> None:
+    X = np.array([[0.0], [1], [2], [10], [11], [12], [50]], np.float32)
+    made = InductiveClusterer(DBSCAN(eps=1.5, min_samples=2)).fit(X)
+    assert made.labels_.tolist() == [0, 0, 0, 1, 1, 1, -1]
+    assert made.predict(X).tolist() == made.labels_.tolist()
+    assert made.predict(np.array([[-9.0], [5], [7], [30], [32]], np.float32)).tolist() == [0, 0, 1, 1, -1]
+    assert made.clusterer.get_params()["eps"] == 1.5
+    assert clone(made).set_params(clusterer__eps=9.0).fit(X).labels_.tolist() == [0, 0, 0, 0, 0, 0, -1]
+
+
+def test_how_many_clusters_is_left_to_rows_by_auto_or_where_there_are_no_classes() -> None:
+    none, classes = Task(aim="clusters"), Task()
+    for name, parameter in {
+        "kmeans": "n_clusters", "mini_batch_kmeans": "n_clusters", "agglomerative": "n_clusters",
+        "gaussian_mixture": "n_components",
+    }.items():  # fmt: skip
+        assert count_of(name) == open_count(name, {}, none) == open_count(name, {parameter: "auto"}, classes)
+        assert open_count(name, {}, classes) is None
+        assert open_count(name, {parameter: 4}, none) is None
+        assert given(name, {parameter: "auto", "verbose": 1}) == {"verbose": 1}
+        assert given(name, {parameter: 4}) == {parameter: 4}
+    assert all(count_of(n) is None for n in MINERS if not clusters(n) or n == "hdbscan")
 
 
 @pytest.mark.parametrize("name", MINERS)
@@ -294,7 +482,7 @@ def test_damage_never_shows_as_anything_else(tmp_path: Path) -> None:
 
 def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
     made = view()
-    for estimator in (RandomForestClassifier(3, random_state=0), Foreign()):
+    for estimator in (KNeighborsClassifier(algorithm="kd_tree"), Foreign()):
         path = tmp_path / "m.skops"
         with pytest.raises(DeepmineError, match="types that could not be loaded again"):
             save_miner(path, Fitted(estimator.fit(made.X, made.label), "deep", MARK))
@@ -320,6 +508,18 @@ def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
         ("kmeans", {"n_init": -1}, "'n_init'"),
         ("gradient_boosting", {"depth": 3}, "unknown parameter 'depth'."),
         ("ridge", {"alpha": -1.0}, "'alpha'"),
+        ("poly_svm", {"degree": -1}, "'degree'"),
+        ("nystroem_svm", {"n_componets": 9}, "Did you mean 'n_components'?"),
+        ("nystroem_svm", {"n_components": 0}, "'n_components'"),
+        ("nystroem_svm", {"C": -1.0}, "'C'"),
+        ("decision_tree", {"max_deph": 3}, "Did you mean 'max_depth'?"),
+        ("random_forest", {"n_estimators": 0}, "'n_estimators'"),
+        ("mini_batch_kmeans", {"n_clusters": "autos"}, "'n_clusters'"),
+        ("gaussian_mixture", {"covariance_type": "round"}, "'covariance_type'"),
+        ("gaussian_mixture", {"n_clusters": 3}, "unknown parameter 'n_clusters'."),
+        ("agglomerative", {"linkage": "nonesuch"}, "'linkage'"),
+        ("hdbscan", {"min_cluster_size": 1}, "'min_cluster_size'"),
+        ("hdbscan", {"n_clusters": "auto"}, "unknown parameter 'n_clusters'."),
     ],
 )
 def test_a_wrong_parameter_is_named(name: str, params: dict[str, Any], message: str) -> None:
@@ -336,6 +536,14 @@ def test_a_wrong_parameter_is_named(name: str, params: dict[str, Any], message: 
         ("linear_svm", {"C": 0.1}),
         ("rbf_svm", {"gamma": "auto", "cache_size": 10}),
         ("kmeans", {"n_clusters": 30, "n_init": "auto"}),
+        ("kmeans", {"n_clusters": "auto"}),
+        ("agglomerative", {"n_clusters": 30}),
+        ("agglomerative", {"n_clusters": None, "distance_threshold": 3.0}),
+        ("gaussian_mixture", {"n_components": 30}),
+        ("gaussian_mixture", {"n_components": "auto"}),
+        ("hdbscan", {"min_cluster_size": 50, "min_samples": 20}),
+        ("nystroem_svm", {"n_components": 2000, "kernel": "poly", "degree": 2}),
+        ("decision_tree", {"max_depth": None}),
     ],
 )
 def test_a_right_parameter_passes(name: str, params: dict[str, Any]) -> None:
@@ -374,7 +582,7 @@ def test_an_accelerated_miner_is_saved_as_a_plain_one(name: str, tmp_path: Path)
         save_miner(tmp_path / f"{i}", Fitted(accelerate.plain(estimator), made.name, made.fingerprint))
         files.append((tmp_path / f"{i}").read_bytes())
     assert files[0] == files[1]
-    assert type(final(estimator)).__module__.startswith("sklearnex") == (name == "rbf_svm")
+    assert type(final(estimator)).__module__.startswith("sklearnex") == (name in ("rbf_svm", "poly_svm"))
     again = load_miner(tmp_path / "0")
     assert type(final(again.estimator)).__module__.startswith("sklearn.")
     assert np.array_equal(again.predict(made, everything), estimator.predict(made.X))

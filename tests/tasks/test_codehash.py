@@ -93,8 +93,8 @@ def test_every_function_body_counts(package: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "old", "chosen", "stages"),
     [
-        ("miners/__init__.py", '"n_init": 3', {"kmeans"}, {"mine"}),
-        ("miners/__init__.py", '"max_iter": 5000', {"linear_svm"}, {"mine"}),
+        ("miners/__init__.py", ' KMeans(**{"n_clusters": task.classes, "n_init": 3', {"kmeans"}, {"mine"}),
+        ("miners/__init__.py", '"linear_svm": lambda task, **kw: machine', {"linear_svm"}, {"mine"}),
         ("encoders/__init__.py", "tasks.encoders.cnn:CNN", {"cnn"}, {"train", "extract"}),
     ],
 )

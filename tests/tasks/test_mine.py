@@ -13,9 +13,11 @@ from sklearn.svm import LinearSVC
 from tasks import config
 from tasks.errors import DeepmineError
 from tasks.mine import aim, mine, train_rows
+from tasks.miners import MOST_ROWS
+from tasks.miners.counting import Curve
 from tasks.miners.saved import load_miner
 from tasks.progress import Progress
-from tasks.store import PREDICTIONS, SUMMARY, fingerprint, read, read_manifest
+from tasks.store import NOISE, PREDICTIONS, SUMMARY, fingerprint, read, read_manifest
 from tasks.views import load_view
 from tests.tasks.test_views import IDS, LABEL, SPLIT, N, thin, write_view
 
@@ -80,6 +82,7 @@ def test_the_summary_tells_what_each_miner_is(features: Path, tmp_path: Path) ->
             "groups": {"miner": "kmeans", "clusterer": True},
         },
         "chosen": {},
+        "curves": {},
         "skipped": {},
     }
 
@@ -164,6 +167,8 @@ ALL = {
     "trees": config.Miner(
         miner="gradient_boosting", views=("raw", "deep"), params={"min_samples_leaf": 2, "max_iter": 20}
     ),
+    "forest": config.Miner(miner="random_forest", views=("raw", "deep"), params={"n_estimators": 20}),
+    "map": config.Miner(miner="nystroem_ridge", views=("deep",)),
     "groups": config.Miner(miner="kmeans", views=("raw", "deep")),
 }
 
@@ -196,7 +201,7 @@ def test_numbers_are_predicted_as_numbers(outputs: int, tmp_path: Path) -> None:
     held_out = truth[SPLIT != "train"]
     assert json.loads((tmp_path / "m" / SUMMARY).read_text())["aim"] == "regression"
     assert facts["skipped"] == {"logistic@raw": "it tells classes apart, and here are numbers"}
-    for key in ("linear@raw", "rbf@deep", "ridge@raw", "trees@deep"):
+    for key in ("linear@raw", "rbf@deep", "ridge@raw", "trees@deep", "forest@raw", "map@deep"):
         said = np.array(table[key].tolist()).reshape(len(held_out), -1)
         assert said.shape[1] == outputs
         assert np.abs(said - held_out).mean() < 0.6 * np.abs(held_out - held_out.mean(0)).mean(), key
@@ -212,7 +217,7 @@ def test_two_classes_have_scores_that_rank_the_second_higher(tmp_path: Path) -> 
     run(world(tmp_path, label, "classification"), tmp_path / "m", chosen=ALL)
     table = predictions(tmp_path / "m")
     second = table["label"] == "1"
-    for key in ("linear@raw", "rbf@deep", "ridge@raw", "logistic@raw", "trees@deep"):
+    for key in ("linear@raw", "rbf@deep", "ridge@raw", "logistic@raw", "trees@deep", "forest@deep", "map@deep"):
         scores = table[f"{key}.score"]
         assert scores.dtype == np.float64
         assert scores[second].min() > scores[~second].max(), key
@@ -240,8 +245,10 @@ def test_without_labels_only_clusterers_run_and_the_others_say_so(tmp_path: Path
     assert table["label"].isna().all()
     assert set(facts["skipped"]) == {f"{n}@{v}" for n, m in ALL.items() for v in m.views if n != "groups"}
     assert "there are no labels to learn" in lines[-1]
-    assert load_miner(tmp_path / "m" / "groups@deep.skops").estimator.n_clusters == 10
-    assert json.loads((tmp_path / "m" / SUMMARY).read_text())["aim"] == "clusters"
+    summary = json.loads((tmp_path / "m" / SUMMARY).read_text())
+    assert summary["aim"] == "clusters"
+    assert set(summary["curves"]) == {"groups@raw", "groups@deep"}
+    assert sum(f", {c['chosen']} clusters by silhouette" in line for c in summary["curves"].values() for line in lines)
 
 
 def test_rows_without_a_label_are_not_fitted_on_but_judged_all_the_same(tmp_path: Path) -> None:
@@ -261,7 +268,7 @@ def test_sparse_features_are_for_linear_miners(tmp_path: Path) -> None:
     label = np.array([str(i % 2) for i in range(N)])
     facts = run(world(tmp_path, label, "classification", sparse=True), tmp_path / "m", chosen=ALL)
     assert set(facts["skipped"]) == {"rbf@raw", "trees@raw"}
-    for key in ("linear@raw", "linear@raw+deep", "ridge@raw+deep"):
+    for key in ("linear@raw", "linear@raw+deep", "ridge@raw+deep", "forest@raw"):
         view, miner = load_view(tmp_path, key.partition("@")[2]), load_miner(tmp_path / "m" / f"{key}.skops")
         held_out = view.rows("val", "test")
         assert np.array_equal(miner.predict(view, held_out), predictions(tmp_path / "m")[key])
@@ -328,3 +335,115 @@ def test_labels_that_are_no_numbers_are_refused_for_regression(tmp_path: Path) -
     write_view(tmp_path, "network", np.zeros((N, 1)), objective="regression")
     with pytest.raises(DeepmineError, match="its labels are not all 1 numbers"):
         run(tmp_path, tmp_path / "m", chosen={"groups": config.Miner(miner="kmeans", views=("deep",))})
+
+
+GROUPERS = {"kmeans": "n_clusters", "mini_batch_kmeans": "n_clusters", "agglomerative": "n_clusters",
+            "gaussian_mixture": "n_components"}  # fmt: skip
+
+
+def blobs(tmp_path: Path, *, groups: int = 4, apart: int = 0, labels: bool = False) -> np.ndarray:
+    """A view of ``groups`` tight groups and ``apart`` rows far from everything; the group of each row, or -1."""
+    rng, n = np.random.default_rng(0), 200
+    group = np.arange(n) % groups
+    X = 20.0 * np.eye(groups)[group] + rng.normal(size=(n, groups))
+    X[:apart] = rng.uniform(100, 1000, (apart, groups))
+    group[:apart] = -1
+    names = np.array([f"r{i:03d}" for i in range(n)])
+    split = np.where(np.arange(n) % 5 == 0, "test", "train")
+    label = np.array([f"class {g % 2}" for g in group]) if labels else np.array([None] * n)
+    write_view(tmp_path, "deep", X, ids=names, split=split, label=label, order=rng.permutation(n))
+    return group
+
+
+def groupers(*clusters: int | str) -> dict[str, config.Miner]:
+    """Each with the number of ``clusters``, if any."""
+    return {
+        name: config.Miner(miner=name, views=("deep",), params=dict(zip([parameter], clusters, strict=False)))
+        for name, parameter in GROUPERS.items()
+    }
+
+
+def curves(miners: Path) -> dict[str, Any]:
+    return json.loads((miners / SUMMARY).read_text())["curves"]
+
+
+def test_train_rows_say_how_many_clusters_where_nobody_does(tmp_path: Path) -> None:
+    group = blobs(tmp_path)
+    run(tmp_path, tmp_path / "m", chosen=groupers())
+    found = curves(tmp_path / "m")
+    assert found.keys() == {f"{name}@deep" for name in GROUPERS}
+    for name, parameter in GROUPERS.items():
+        curve = found[f"{name}@deep"]
+        assert (curve["parameter"], curve["chosen"], curve["rows"]) == (parameter, 4, 160)
+        assert curve["measure"] == ("bic" if name == "gaussian_mixture" else "silhouette")
+        assert [k for k, _ in curve["values"]] == [2, 3, 4, 5, 6, 8, 10, 12, 15, 20]
+        table = predictions(tmp_path / "m")
+        pairs = set(zip(table[f"{name}@deep"], group[::5].tolist(), strict=True))
+        assert len(pairs) == len(set(table[f"{name}@deep"])) == 4, name
+    silhouettes = [v for _, v in found["kmeans@deep"]["values"]]
+    assert max(silhouettes) > 0.8
+    assert all(-1 <= v <= 1 for v in silhouettes)
+
+
+def test_with_classes_there_are_as_many_clusters_but_for_auto(tmp_path: Path) -> None:
+    blobs(tmp_path, labels=True)
+    run(tmp_path, tmp_path / "m", chosen=groupers())
+    assert curves(tmp_path / "m") == {}
+    assert set(predictions(tmp_path / "m")["kmeans@deep"]) == {"0", "1"}
+    run(tmp_path, tmp_path / "auto", chosen=groupers("auto"))
+    assert {c["chosen"] for c in curves(tmp_path / "auto").values()} == {4}
+    assert set(predictions(tmp_path / "auto")["kmeans@deep"]) == {"0", "1", "2", "3"}
+    run(tmp_path, tmp_path / "three", chosen=groupers(3))
+    assert curves(tmp_path / "three") == {}
+    assert set(predictions(tmp_path / "three")["agglomerative@deep"]) == {"0", "1", "2"}
+
+
+def test_the_most_is_best_by_silhouette_and_the_least_by_bic_the_fewest_of_equals() -> None:
+    values = ((2, 0.1), (3, 0.4), (4, 0.4), (5, 0.1))
+    assert Curve("n_clusters", "silhouette", 9, values).best == 3
+    assert Curve("n_components", "bic", 9, values).best == 2
+
+
+@pytest.mark.parametrize("rows", [2, 3])
+def test_few_rows_leave_few_numbers_of_clusters(rows: int, tmp_path: Path) -> None:
+    ids, split = np.array(["a", "b", "c", "d"][: rows + 1]), np.array(["train"] * rows + ["test"])
+    X = np.arange(rows + 1, dtype=float)[:, None]
+    write_view(tmp_path, "deep", X, ids=ids, split=split, label=np.array([None] * (rows + 1)))
+    run(tmp_path, tmp_path / "m", chosen={k: v for k, v in groupers().items() if k != "gaussian_mixture"})
+    assert {tuple(k for k, _ in c["values"]) for c in curves(tmp_path / "m").values()} == (
+        {(2,)} if rows > 2 else set()
+    )
+
+
+def test_rows_that_are_all_alike_have_no_clusters_to_choose(tmp_path: Path) -> None:
+    write_view(tmp_path, "deep", np.ones((N, 3)), label=np.array([None] * N))
+    run(tmp_path, tmp_path / "m", chosen=groupers() | {"dense": config.Miner(miner="hdbscan", views=("deep",))})
+    assert [v for _, v in curves(tmp_path / "m")["kmeans@deep"]["values"]] == [0.0] * 10
+    assert curves(tmp_path / "m")["kmeans@deep"]["chosen"] == 2
+    assert len(predictions(tmp_path / "m")) == (SPLIT != "train").sum()
+
+
+def test_rows_of_no_cluster_are_noise(tmp_path: Path) -> None:
+    group = blobs(tmp_path, apart=20)
+    chosen = {"dense": config.Miner(miner="hdbscan", views=("deep",), params={"min_cluster_size": 15})}
+    run(tmp_path, tmp_path / "m", chosen=chosen)
+    said = predictions(tmp_path / "m")["dense@deep"].to_numpy()
+    assert ((said == NOISE) == (group[::5] == -1)).all()
+    assert set(said) == {"0", "1", "2", "3", NOISE}
+    assert curves(tmp_path / "m") == {}
+
+
+def test_what_keeps_all_distances_is_fitted_on_so_many_rows_unless_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs(tmp_path)
+    for name in ("agglomerative", "hdbscan"):
+        monkeypatch.setitem(MOST_ROWS, name, 50)
+    chosen = {
+        f"{name}{limit or ''}": config.Miner(miner=name, views=("deep",), max_rows=limit)
+        for name in ("agglomerative", "hdbscan", "kmeans") for limit in (None, 90)
+    }  # fmt: skip
+    times = run(tmp_path, tmp_path / "m", chosen=chosen)["seconds_of"]
+    assert {key.partition("@")[0]: t["train_rows"] for key, t in times.items()} == {
+        "agglomerative": 50, "agglomerative90": 90, "hdbscan": 50, "hdbscan90": 90, "kmeans": 160, "kmeans90": 90,
+    }  # fmt: skip

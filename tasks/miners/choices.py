@@ -1,0 +1,133 @@
+"""Parameters of miners: judged before a run, and those that rows choose in place of the person."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from threadpoolctl import threadpool_limits
+
+from tasks.errors import DeepmineError, nearest
+from tasks.miners import MINERS, Task, clusters, final, unfit
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A parameter that val rows choose where the person gives none (or null).
+
+    Attributes:
+        name: of the parameter; ``dense`` and ``sparse`` its values for such features, from the simplest model on.
+        rows: train rows, and val rows, that are enough to choose by.
+        quick: parameters that hold while choosing, to be quicker.
+    """
+
+    name: str
+    dense: tuple[float, ...]
+    sparse: tuple[float, ...]
+    rows: int = 10_000
+    quick: tuple[tuple[str, float], ...] = ()
+
+
+GRIDS: dict[str, Grid] = {
+    # exact to 1e-4, a fit at C = 1 takes ten times as long and ranks the values alike
+    "linear_svm": Grid("C", (0.001, 0.01, 0.1, 1.0), (0.01, 0.1, 1.0, 10.0), quick=(("tol", 1e-2),)),
+    "rbf_svm": Grid("C", (1.0, 10.0, 100.0), (1.0,), rows=2_000),
+    "poly_svm": Grid("C", (0.1, 1.0, 10.0), (1.0,), rows=2_000),
+    "nystroem_svm": Grid("C", (0.1, 1.0, 10.0), (1.0,), rows=2_000, quick=(("tol", 1e-2),)),
+    "nystroem_ridge": Grid("alpha", (1.0, 0.1, 0.01), (1.0,)),
+    "logistic": Grid("C", (0.01, 0.1, 1.0, 10.0), (0.1, 1.0, 10.0, 100.0)),
+    "ridge": Grid("alpha", (1000.0, 100.0, 10.0, 1.0), (10.0, 1.0, 0.1)),
+    "decision_tree": Grid("max_depth", (2, 4, 8, 16), (4, 16, 64)),
+}
+
+
+@dataclass(frozen=True)
+class Count:
+    """How many clusters: a parameter that train rows choose where there are no classes to count, or for `auto`.
+
+    Attributes:
+        name: of the parameter.
+        measure: `silhouette` (Rousseeuw 1987; the largest is best) or `bic` (Schwarz 1978; the smallest is).
+        rows: train rows that are enough to choose by; by `bic` more rows allow more clusters.
+    """
+
+    name: str
+    measure: str
+    rows: int
+
+
+COUNTS = (Count("n_clusters", "silhouette", 2_000), Count("n_components", "bic", 10_000))
+#: What twelve rows allow: more clusters or neighbours than these is no mistake, and one tree shows as much as many.
+SMALL = dict.fromkeys(("n_clusters", "n_components", "min_cluster_size", "min_samples"), 12) | {"n_estimators": 1}
+#: Miners whose `max_iter` counts trees.
+TREES = ("gradient_boosting",)
+
+
+def check(miner: str, params: dict[str, Any], where: str, objective: str = "auto") -> None:
+    """Let scikit-learn itself judge the parameters, by a fit on twelve rows.
+
+    Where ``objective`` leaves it to the labels (`auto`, `autoencoder`) they must do for classes or for numbers.
+
+    Raises:
+        DeepmineError: a parameter does not exist or has an impossible value.
+    """
+    numbers = Task(aim="regression")
+    known = {"classification": [Task()], "regression": [numbers], "forecasting": [numbers]}
+    tasks = known.get(objective, [Task(), numbers])
+    refused = [_refused(miner, given(miner, params), task) for task in tasks if unfit(miner, task) is None]
+    if refused and all(refused):
+        raise DeepmineError(f"{where}: {refused[0]}")
+
+
+def open_choice(miner: str, params: dict[str, Any]) -> Grid | None:
+    """The entry of `GRIDS` that the person leaves to val rows: by no value or by null."""
+    grid = GRIDS.get(miner)
+    return grid if grid and params.get(grid.name) is None else None
+
+
+def count_of(miner: str) -> Count | None:
+    """The entry of `COUNTS` that says how many clusters the miner forms; None where it finds that by itself."""
+    last = final(MINERS[miner](Task()))
+    found = (count for count in COUNTS if clusters(miner) and count.name in last.get_params())
+    return next((count for count in found if count.measure != "bic" or hasattr(last, "bic")), None)
+
+
+def open_count(miner: str, params: dict[str, Any], task: Task) -> Count | None:
+    """The entry of `COUNTS` that is left to train rows: by `auto`, or by no value where there are no classes."""
+    count = count_of(miner)
+    unsaid = "auto" if task.aim != "classification" else None
+    return count if count and params.get(count.name, unsaid) == "auto" else None
+
+
+def given(miner: str, params: dict[str, Any]) -> dict[str, Any]:
+    """``params`` without what rows are to choose, being null or `auto`."""
+    grid, count = open_choice(miner, params), count_of(miner)
+    left = {grid.name} if grid else set()
+    left |= {count.name} if count and params.get(count.name) == "auto" else set()
+    return {name: value for name, value in params.items() if name not in left}
+
+
+def _refused(miner: str, params: dict[str, Any], task: Task) -> str | None:
+    try:
+        estimator = MINERS[miner](task, **params)
+    except TypeError as error:
+        made = MINERS[miner](task)
+        known = {name for step in _steps(made) for name in step.get_params()}
+        unknown = next((name for name in params if name not in known), "")
+        return f"unknown parameter '{unknown}'.{nearest(unknown, known)}" if unknown else str(error)
+    X = np.random.default_rng(0).normal(size=(12, 3))
+    for step in _steps(estimator):
+        for name, most in (SMALL | ({"max_iter": 1} if miner in TREES else {})).items():
+            value = step.get_params().get(name)
+            if isinstance(value, int) and value > most:
+                step.set_params(**{name: most})
+    try:
+        with threadpool_limits(1):
+            estimator.fit(X, np.arange(len(X)) % 2)
+    except (ValueError, TypeError) as error:
+        return str(error)
+    return None
+
+
+def _steps(estimator: BaseEstimator) -> list[BaseEstimator]:
+    return [*(step for _, step in getattr(estimator, "steps", [])[:-1]), final(estimator)]
