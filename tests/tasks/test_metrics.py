@@ -145,6 +145,19 @@ def test_without_classes_there_is_the_silhouette_alone() -> None:
     )
 
 
+def test_noise_is_no_cluster_but_agrees_or_not_as_one() -> None:
+    truth, clusters = np.array(list("aaabbb")), np.array(["0", "0", "noise", "1", "1", "noise"])
+    found = clustering(truth, clusters, X, ALL)
+    assert (found["clusters"], found["noise"]) == (2, pytest.approx(2 / 6))
+    assert found["purity"] == pytest.approx(5 / 6)  # of the two rows of noise one is of its class
+    assert found["accuracy"] == pytest.approx(4 / 6)
+    rest = np.array([0, 1, 3, 4])
+    assert found["silhouette"] == clustering(truth, clusters, X, rest)["silhouette"] > 0.9
+    nothing = clustering(truth, np.array(["noise"] * 6), X, ALL)
+    assert (nothing["clusters"], nothing["noise"], nothing["silhouette"], nothing["ari"]) == (0, 1.0, 0.0, 0.0)
+    assert "noise" not in clustering(truth, truth, X, ALL)
+
+
 def test_auc_by_hand() -> None:
     positive = np.array([True, True, True, False, False, False])
     # of nine pairs one is the wrong way round and one is a tie
