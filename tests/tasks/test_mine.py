@@ -13,6 +13,7 @@ from sklearn.svm import LinearSVC
 from tasks import config
 from tasks.errors import DeepmineError
 from tasks.mine import aim, mine, train_rows
+from tasks.miners import MINERS as REGISTRY
 from tasks.miners import MOST_ROWS
 from tasks.miners.counting import Curve
 from tasks.miners.saved import load_miner
@@ -97,6 +98,15 @@ def test_two_runs_give_the_same_bytes(features: Path, tmp_path: Path) -> None:
     three = contents(tmp_path / "three")
     assert three["groups@deep.skops"] != one["groups@deep.skops"]
     assert three["few@deep.skops"] == one["few@deep.skops"]  # draws no random numbers
+
+
+def test_every_miner_of_the_registry_writes_the_same_bytes_twice(features: Path, tmp_path: Path) -> None:
+    few = {"random_forest": {"n_estimators": 10}, "gradient_boosting": {"max_iter": 10, "min_samples_leaf": 2}}
+    chosen = {name: config.Miner(miner=name, views=("deep",), params=few.get(name, {})) for name in REGISTRY}
+    for folder in ("one", "two"):
+        assert run(features, tmp_path / folder, chosen=chosen)["skipped"] == {}
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    assert len(contents(tmp_path / "one")) >= len(REGISTRY) + 2
 
 
 def test_a_limit_takes_the_same_rows_of_every_view(features: Path, tmp_path: Path) -> None:
