@@ -47,6 +47,7 @@ def evaluate(
     found, pairs = _clusters(clusterers, predictions, features, mined["aim"], params)
     result: dict[str, Any] = {
         "objective": objective, "aim": mined["aim"], "clusters": found, "cluster_pairs": pairs,
+        "counts_tried": mined["curves"],
         "titles": list(TITLES.items()), "counts": ledger(raw, rejected, clean, features, miners),
         "test_rows": predictions["split"].to_pylist().count("test"),
         "chosen": mined["chosen"], "skipped": mined["skipped"],

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     # this brings scikit-learn, which whoever shows a `table` need not wait for
     from tasks.judges import Classes, Numbers, Said
 
-SVM, BOOSTING = ("linear_svm", "rbf_svm"), ("gradient_boosting",)
+SVM, BOOSTING = ("linear_svm", "rbf_svm", "poly_svm", "nystroem_svm"), ("gradient_boosting",)
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,7 @@ def _found(verdict: dict[str, Any], recorded: dict[str, dict[str, Any]]) -> dict
         "test_rows": verdict["test_rows"], "classes": results.classes(verdict),
         "fusion": results.fusion(verdict, titles, recorded), "miners": results.miners(verdict, recorded),
         "confusions": results.confusions(verdict, titles), "clusters": results.clusters(verdict, recorded),
+        "tried": results.counts(verdict),
     }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from tasks.page.judged import RMS, Judged
 from tasks.page.words import cut, isolated, percent, significant
+from tasks.store import NOISE
 
 #: Rows of examples in one gallery at most; with more classes or clusters the least pure are shown.
 MOST_ROWS = 30
@@ -102,7 +103,7 @@ def centres(rows: Judged, cluster_of: dict[str, str], count: int) -> list[Group]
     """For each cluster what it holds and the rows nearest to its mean."""
     assigned = np.array([cluster_of[i] for i in rows.ids.tolist()])
     found = []
-    for cluster in sorted(set(assigned.tolist()), key=lambda c: (len(c), c)):
+    for cluster in sorted(set(assigned.tolist()) - {NOISE}, key=lambda c: (len(c), c)):
         members = np.flatnonzero(assigned == cluster)
         distance = np.linalg.norm(rows.X[members] - rows.X[members].mean(0), axis=1)
         order = members[np.argsort(distance, kind="stable")][:count]

@@ -40,15 +40,14 @@
 
   function drawCurve(place, chart, printed) {
     const { layout, axis } = base(printed, PRINTED / 2, 230);
-    const line = (part, color, dash) => ({
-      type: "scatter", mode: "lines+markers", name: part, x: curves.epochs, y: chart[part],
-      line: { color, dash, width: 2 }, marker: { size: 5 },
-    });
-    const traces = [line("train", COLOURS[0], "dot"), line("val", COLOURS[4], "solid")].filter((t) => t.y.length);
+    const traces = Object.entries(chart.lines).map(([name, y]) => ({
+      type: "scatter", mode: "lines+markers", name, x: chart.x, y, marker: { size: 5 },
+      line: name === "train" ? { color: COLOURS[0], dash: "dot", width: 2 } : { color: COLOURS[4], width: 2 },
+    }));
     Plotly.react(place, traces, {
       ...layout, hovermode: "x unified", legend: { orientation: "h", x: 1, xanchor: "right", y: 1.02, yanchor: "bottom" },
       showlegend: true, margin: { ...layout.margin, t: 28 },
-      xaxis: { ...axis, title: { text: "epoch" }, tickformat: "d", tick0: 1, dtick: Math.ceil(curves.epochs.length / 8) },
+      xaxis: { ...axis, title: { text: chart.axis }, tickformat: "d", tick0: chart.x[0], dtick: Math.ceil((chart.x.at(-1) - chart.x[0] + 1) / 8) },
       yaxis: { ...axis, tickformat: chart.percent ? ".0%" : ".3~g", hoverformat: chart.percent ? ".1%" : ".4~g" },
     }, { ...CONFIG, displayModeBar: false });
   }
@@ -137,7 +136,7 @@
   }
 
   function draw(printed) {
-    curves.charts.forEach((chart, k) => drawCurve(`chart-${k}`, chart, printed));
+    curves.forEach((chart, k) => drawCurve(`chart-${k}`, chart, printed));
     drawMap(printed);
   }
 

@@ -108,12 +108,25 @@ def classes(verdict: dict[str, Any]) -> list[dict[str, Any]]:
 
 def clusters(verdict: dict[str, Any], records: dict[str, Any]) -> list[dict[str, Any]]:
     """Agreement of each clusterer on each view with the classes (None without classes), and its seconds."""
-    nothing = dict.fromkeys(("ari", "nmi", "purity", "accuracy"))
+    nothing = dict.fromkeys(("ari", "nmi", "purity", "accuracy", "noise"))
     return [
         {"name": name.partition("@")[0], "view": name.partition("@")[2], **nothing, **values,
          "seconds": _seconds(name, records)}
         for name, values in sorted(verdict["clusters"].items())
     ]  # fmt: skip
+
+
+def counts(verdict: dict[str, Any]) -> list[dict[str, Any]]:
+    """A chart for each clusterer whose number of clusters train rows chose: what each number tried is worth."""
+    charts = []
+    for key, curve in sorted(verdict["counts_tried"].items()):
+        name, _, view = key.partition("@")
+        measure = {"bic": "BIC, the lower the better"}.get(curve["measure"], curve["measure"])
+        charts.append(
+            {"title": f"{name} on the view {view}: {curve['chosen']} of {curve['rows']:,} train rows", "axis": "clusters",
+             "x": [k for k, _ in curve["values"]], "lines": {measure: [value for _, value in curve["values"]]}}
+        )  # fmt: skip
+    return charts
 
 
 Cell = Callable[[dict[str, Any]], tuple[str, str]]  # the figure, and what stands under it

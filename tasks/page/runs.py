@@ -64,10 +64,10 @@ def gathered(found: dict[str, dict[str, Any]]) -> dict[str, str]:
 
 
 def curves(history: list[dict[str, Any]]) -> dict[str, Any]:
-    """One chart for each quantity of an epoch that was taken of train or val rows; a part that was not is empty.
+    """One chart for each quantity of an epoch that was taken of train or val rows; a part that was not has no line.
 
     Returns:
-        `epochs`, `charts` (`train` and `val` of each, None where a value is no finite number), and `best`: what is
+        `epochs`, `charts` (`lines` of train and val, None where a value is no finite number), and `best`: what is
         told of the epoch with the lowest val loss, None where there are no val rows.
     """
 
@@ -79,10 +79,13 @@ def curves(history: list[dict[str, Any]]) -> dict[str, Any]:
     parts = ("train", "val")
     names = dict.fromkeys(key.partition("_")[2] for epoch in history for key in epoch if key.partition("_")[0] in parts)
     charts: list[dict[str, Any]] = [
-        {"title": _words(name)[:1].upper() + _words(name)[1:], "percent": name in SHARES}
-        | {part: column(f"{part}_{name}") for part in parts}
+        {
+            "title": _words(name)[:1].upper() + _words(name)[1:], "percent": name in SHARES, "axis": "epoch",
+            "x": [epoch["epoch"] for epoch in history],
+            "lines": {part: values for part in parts if (values := column(f"{part}_{name}"))},
+        }
         for name in names
-    ]
+    ]  # fmt: skip
     val = [e for e in history if e.get("val_loss") is not None]
     best = min(val, key=lambda e: e["val_loss"]) if val else None
     told = [
@@ -91,7 +94,7 @@ def curves(history: list[dict[str, Any]]) -> dict[str, Any]:
     ]  # fmt: skip
     return {
         "epochs": [epoch["epoch"] for epoch in history],
-        "charts": [chart for chart in charts if chart["train"] or chart["val"]],
+        "charts": [chart for chart in charts if chart["lines"]],
         "best": best and {"epoch": best["epoch"], "told": told},
     }
 

@@ -37,7 +37,7 @@ KINDS = {
     "forest": {"miner": "random_forest", "clusterer": False},
     "groups": {"miner": "kmeans", "clusterer": True},
 }
-MINED = {"aim": "classification", "miners": KINDS, "chosen": {}, "skipped": {}}
+MINED = {"aim": "classification", "miners": KINDS, "chosen": {}, "curves": {}, "skipped": {}}
 #: rows that a miner gets wrong: (of the val rows, of the test rows)
 WRONG = {
     "one_svm@deep": (10, 10),

@@ -447,7 +447,7 @@ def test_no_clusterers_no_val_rows_and_no_docs(made: Made, tmp_path: Path) -> No
     assert "No clusterer was fitted." in page
     assert "There are no val rows" in page
     assert "Data Docs" not in page
-    assert [chart["val"] for chart in json.loads(Reader(page).data["curves-data"])["charts"]] == [[], []]
+    assert [list(chart["lines"]) for chart in json.loads(Reader(page).data["curves-data"])] == [["train"], ["train"]]
 
 
 def test_rows_are_counted_as_they_came_out_of_clean(made: Made) -> None:
@@ -475,10 +475,23 @@ def test_curves_show_whatever_an_epoch_measured() -> None:
         {"epoch": 2, "lr": 0.1, "train_loss": float("nan"), "val_loss": 1.0, "train_accuracy": None, "val_r2": 0.75},
     ]
     found = runs.curves(history)
-    assert [(c["title"], c["train"], c["val"]) for c in found["charts"]] == [
-        ("Loss", [2.0, None], [3.0, 1.0]),
-        ("R²", [], [0.5, 0.75]),
+    assert [(c["title"], c["x"], c["lines"]) for c in found["charts"]] == [
+        ("Loss", [1, 2], {"train": [2.0, None], "val": [3.0, 1.0]}),
+        ("R²", [1, 2], {"val": [0.5, 0.75]}),
     ]
+
+
+def test_how_many_clusters_is_drawn_and_noise_is_no_cluster(made: Made, tmp_path: Path) -> None:
+    home = altered(made, tmp_path)
+    curve = {"parameter": "n_clusters", "measure": "bic", "rows": 40, "values": [[2, 9.5], [3, 7.0]], "chosen": 3}
+    evaluation = json.loads((home / "evaluation").read_text())
+    name, found = next((k, v) for k, v in evaluation["clusters"].items() if k.endswith("@deep"))
+    edit(home / "evaluation", counts_tried={name: curve}, clusters={name: {**found, "noise": 0.25}})
+    page = write(home, "image")
+    chart = json.loads(Reader(page).data["curves-data"])[-1]
+    assert (chart["x"], chart["lines"]) == ([2, 3], {"BIC, the lower the better": [9.5, 7.0]})
+    assert f'id="chart-{len(json.loads(Reader(page).data["curves-data"])) - 1}"' in page
+    assert "25.0 % noise" in page
     assert found["best"] == {"epoch": 2, "told": [("loss", "1"), ("R²", "0.75")]}
 
 
