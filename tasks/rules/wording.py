@@ -1,0 +1,81 @@
+"""Rules as a sentence each and as a table."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from tasks.rules.association import Rules
+from tasks.rules.judgement import Judgement
+
+MEASURES = ("support", "confidence", "lift", "leverage", "conviction")
+#: What is said of baskets, and of the rows of a table.
+SENTENCES = {
+    "baskets": ("who buys {} also buys {}", "{} is in {} of the baskets"),
+    "rows": ("where {}, there is also {}", "{} is so in {} of the rows"),
+}
+
+
+def as_words(rules: Rules, i: int) -> str:
+    """The rule at ``i`` as a sentence without its full stop.
+
+    Say "who buys whole milk and yogurt also buys root vegetables: 1.5 % of the baskets, 26 % of those with whole milk
+    and yogurt (2.4 times as often as in all)".
+    """
+    counts = rules.counts.take(np.array([i]))
+    antecedent, consequent = (enumerated(rules.named(of[i])) for of in (rules.antecedents, rules.consequents))
+    share, certain, lift = (float(getattr(counts, name)[0]) for name in MEASURES[:3])
+    whole, alone = SENTENCES[rules.kind]
+    if not antecedent:
+        return alone.format(consequent, percent(share))
+    return (
+        f"{whole.format(antecedent, consequent)}: {percent(share)} of the {rules.kind}, {percent(certain)} of those "
+        f"({times(lift)} as often as in all)"
+    )
+
+
+def as_table(rules: Rules, judgement: Judgement) -> pa.Table:
+    """All R rules in their order, a row each: items, counts, measures, tests, held-out measures, sentence.
+
+    The held-out columns are null where there are no held-out baskets; a measure that divides by nothing is NaN.
+    """
+    names = pa.list_(pa.string())
+    counts, held = rules.counts, judgement.held_out
+    columns: dict[str, pa.Array] = {
+        "antecedent": pa.array([rules.named(items) for items in rules.antecedents], names),
+        "consequent": pa.array([rules.named(items) for items in rules.consequents], names),
+        "count": pa.array(counts.both, pa.int64()),
+        "antecedent_count": pa.array(counts.antecedent, pa.int64()),
+        "consequent_count": pa.array(counts.consequent, pa.int64()),
+    }
+    columns |= {name: pa.array(getattr(counts, name), pa.float64()) for name in MEASURES}
+    columns |= {
+        "p_value": pa.array(judgement.p_values, pa.float64()),
+        "q_value": pa.array(judgement.q_values, pa.float64()),
+        "improvement_q_value": pa.array(judgement.improvement_q_values, pa.float64()),
+    }
+    for name in ("count", *MEASURES[:3]):
+        kind = pa.int64() if name == "count" else pa.float64()
+        values = None if held is None else held.both if name == "count" else getattr(held, name)
+        columns[f"held_out_{name}"] = pa.nulls(len(rules), kind) if values is None else pa.array(values, kind)
+    columns["words"] = pa.array([as_words(rules, i) for i in range(len(rules))], pa.string())
+    return pa.table(columns)
+
+
+def enumerated(names: Sequence[str]) -> str:
+    """["a", "b", "c"] -> "a, b and c"."""
+    return " and ".join([*([", ".join(names[:-1])] if len(names) > 1 else []), *names[-1:]])
+
+
+def percent(share: float) -> str:
+    """0.0153 -> "1.5 %", 0.34 -> "34 %", 0.00102 -> "0.1 %"; never "100 %" for less than all, nor "0 %" for some."""
+    value = 100 * share
+    if 99.5 <= value < 100:
+        return "over 99 %"
+    return "under 0.01 %" if 0 < value < 0.01 else f"{value:.0f} %" if value >= 10 else f"{value:.2g} %"
+
+
+def times(lift: float) -> str:
+    """3.07 -> "3.1 times", 0.834 -> "0.83 times"; "just" where it is 1."""
+    text = f"{lift:,.0f}" if lift >= 10 else f"{lift:.2g}"
+    return "just" if text == "1" else f"{text} times"
