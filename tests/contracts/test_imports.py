@@ -16,7 +16,7 @@ MODULES = {
     ".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p
     for p in sorted((ROOT / "tasks").rglob("*.py"))
 }
-ROOMS = ("modalities", "encoders", "miners", "page")
+ROOMS = ("modalities", "encoders", "miners", "rules", "page")
 #: What a machine with torch, scikit-learn, pandas, pyarrow, pillow, safetensors and jinja2 alone does not have.
 ABSENT = (
     "prefect", "dvc", "great_expectations", "pydantic", "pydantic_core", "mlxtend", "skops", "plotly", "ruamel",
