@@ -479,6 +479,7 @@ def test_curves_show_whatever_an_epoch_measured() -> None:
         ("Loss", [1, 2], {"train": [2.0, None], "val": [3.0, 1.0]}),
         ("R²", [1, 2], {"val": [0.5, 0.75]}),
     ]
+    assert found["best"] == {"epoch": 2, "told": [("loss", "1"), ("R²", "0.75")]}
 
 
 def test_how_many_clusters_is_drawn_and_noise_is_no_cluster(made: Made, tmp_path: Path) -> None:
@@ -492,7 +493,6 @@ def test_how_many_clusters_is_drawn_and_noise_is_no_cluster(made: Made, tmp_path
     assert (chart["x"], chart["lines"]) == ([2, 3], {"BIC, the lower the better": [9.5, 7.0]})
     assert f'id="chart-{len(json.loads(Reader(page).data["curves-data"])) - 1}"' in page
     assert "25.0 % noise" in page
-    assert found["best"] == {"epoch": 2, "told": [("loss", "1"), ("R²", "0.75")]}
 
 
 def test_the_links_follow_the_place_of_the_page(made: Made) -> None:
