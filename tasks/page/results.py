@@ -123,7 +123,8 @@ def counts(verdict: dict[str, Any]) -> list[dict[str, Any]]:
         name, _, view = key.partition("@")
         measure = {"bic": "BIC, the lower the better"}.get(curve["measure"], curve["measure"])
         charts.append(
-            {"title": f"{name} on the view {view}: {curve['chosen']} of {curve['rows']:,} train rows", "axis": "clusters",
+            {"title": f"{name} on the {view} view: {curve['chosen']} clusters, tried on {curve['rows']:,} train rows",
+             "axis": "clusters",
              "x": [k for k, _ in curve["values"]], "lines": {measure: [value for _, value in curve["values"]]}}
         )  # fmt: skip
     return charts
