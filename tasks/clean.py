@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from tasks.errors import DeepmineError
 from tasks.guard import SPARE, Guard, Limits, split
+from tasks.items import write_items
 from tasks.modalities import modality
 from tasks.progress import Progress
 from tasks.quarantine import set_aside
@@ -45,14 +46,15 @@ State = dict[str, Any]
 
 def clean(
     *, params: "Clean", inputs: "dict[str, Input]", code: str, raw: Path, rejected: Path, clean: Path, cleaned: Path,
-    scratch: Path, progress: Progress,
+    items: Path, scratch: Path, progress: Progress,
 ) -> dict[str, Any]:  # fmt: skip
     """Raw shards less the rejected rows to ``clean``: `id`, `content`, `split`, `label` and one column an input.
 
     What is fitted (sizes, vocabularies, transformers of columns, mean and deviation, all of train rows) is saved
     beside the rows, in `_state.json` and in files that it names; scaling of images, sounds and series is applied
     only when tensors are made. Files are decoded in child processes, as in ingest. Rows that are outliers, or end
-    their child here all the same, stand in ``cleaned`` with the reason.
+    their child here all the same, stand in ``cleaned`` with the reason. What is known of the rows in words is written
+    to ``items``.
 
     Raises:
         DeepmineError: no child process can be started, or parameters do not suit the columns.
@@ -115,6 +117,7 @@ def clean(
     counts = {"rejected by validate": len(gone), **reasons}
     writer.finish({"in": manifest.rows, "accepted": accepted, "quarantined": counts})
     cache.prune()
+    write_items(clean, raw, items)
     return {"rows": accepted, "set_aside": out.num_rows} | {name: _told(state) for name, state in settled.items()}
 
 

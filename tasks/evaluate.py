@@ -27,8 +27,8 @@ SPLITS = ("val", "test")
 
 
 def evaluate(
-    *, params: "Evaluate", raw: Path, rejected: Path, clean: Path, features: Path, miners: Path, metrics: Path,
-    evaluation: Path, progress: Progress,
+    *, params: "Evaluate", raw: Path, rejected: Path, clean: Path, items: Path, features: Path, miners: Path,
+    metrics: Path, evaluation: Path, progress: Progress,
 ) -> dict[str, Any]:  # fmt: skip
     """Test-set figures to ``metrics`` (numbers for DVC) and ``evaluation`` (tables and sentences for the report).
 

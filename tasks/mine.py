@@ -43,7 +43,7 @@ class Result:
     times: dict[str, float]
 
 
-def mine(*, params: "Mine", features: Path, miners: Path, progress: Progress) -> dict[str, Any]:
+def mine(*, params: "Mine", items: Path, features: Path, miners: Path, progress: Progress) -> dict[str, Any]:
     """Fit each miner on each of its views; write `NAME@VIEW.skops` files and a store of predictions to ``miners``.
 
     The predictions hold `id`, `split`, `label` of val and test rows and a column `NAME@VIEW` for each: a class or a

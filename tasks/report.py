@@ -27,8 +27,8 @@ CARD = "encoder.json"
 
 def report(
     *, name: str, params: "Report", inputs: "dict[str, Input]", objective: str, plan: Path, raw: Path, unreadable: Path,
-    rejected: Path, quality: Path, clean: Path, cleaned: Path, encoder: Path, features: Path, miners: Path,
-    metrics: Path, evaluation: Path, records: Path, index: Path, progress: Progress,
+    rejected: Path, quality: Path, clean: Path, cleaned: Path, items: Path, encoder: Path, features: Path,
+    miners: Path, metrics: Path, evaluation: Path, records: Path, index: Path, progress: Progress,
 ) -> dict[str, Any]:  # fmt: skip
     """Write the page of dataset ``name`` to ``index``; every picture, sound, script and style is inside it.
 

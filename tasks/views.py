@@ -100,7 +100,7 @@ def load_view(features: Path, name: str) -> View:
     Raises:
         DeepmineError: a view is missing or damaged, or two of them are over different rows.
     """
-    views = [_load(features / part, part) for part in name.split("+")]
+    views = [load_store(features / part, part) for part in name.split("+")]
     first = views[0]
     for view in views[1:]:
         if not np.array_equal(view.ids, first.ids):
@@ -162,7 +162,12 @@ def blocks(values: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, int]]:
         yield block, count
 
 
-def _load(folder: Path, name: str) -> View:
+def load_store(folder: Path, name: str) -> View:
+    """The view ``name`` whose store is ``folder``.
+
+    Raises:
+        DeepmineError: it is missing or damaged.
+    """
     manifest = read_manifest(folder)
     sparse = f"{name}.index" in [column for column, _ in manifest.schema]
     features = [name, f"{name}.index"] if sparse else [name]

@@ -19,8 +19,8 @@ from tasks.typed import plain
 from tasks.views import view_schema
 
 STORES = (
-    "plan", "raw", "unreadable", "rejected", "quality", "clean", "cleaned", "encoder", "features", "miners", "metrics",
-    "evaluation", "records",
+    "plan", "raw", "unreadable", "rejected", "quality", "clean", "cleaned", "items", "encoder", "features", "miners",
+    "metrics", "evaluation", "records",
 )  # fmt: skip
 WIDTH = 6
 

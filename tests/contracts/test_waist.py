@@ -15,7 +15,7 @@ BELOW = [
     *(
         ROOT / "tasks" / f"{name}.py"
         for name in (
-            "views", "mine", "evaluate", "judges", "fusion", "sentences", "ledger", "metrics", "intervals",
+            "views", "items", "mine", "evaluate", "judges", "fusion", "sentences", "ledger", "metrics", "intervals",
             "page/results", "page/words",
         )
     ),

@@ -60,7 +60,7 @@ def again(
     bad.finish({"in": len(gone), "accepted": len(gone), "quarantined": {}})
     return clean(
         params=params, inputs=inputs, code=code, raw=home / "raw", rejected=home / "rejected", clean=home / "clean",
-        cleaned=home / "cleaned", scratch=home / "scratch", progress=Progress(quiet=True),
+        cleaned=home / "cleaned", items=home / "items", scratch=home / "scratch", progress=Progress(quiet=True),
     )  # fmt: skip
 
 

@@ -107,7 +107,7 @@ def world(home: Path, wrong: dict[str, tuple[int, int]] = WRONG, network: tuple[
 
 def run(home: Path, **params: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """The facts, `metrics` and `evaluation`."""
-    names = ("raw", "rejected", "clean", "features", "miners", "metrics", "evaluation")
+    names = ("raw", "rejected", "clean", "items", "features", "miners", "metrics", "evaluation")
     facts = evaluate(
         params=config.Evaluate(**{"resamples": 500, **params}),
         progress=Progress(quiet=True),

@@ -43,7 +43,8 @@ def features(tmp_path: Path) -> Path:
 
 def run(features: Path, miners: Path, seed: int = 0, chosen: dict[str, config.Miner] = MINERS) -> dict[str, Any]:
     params = config.Mine(miners=chosen, seed=seed)
-    return mine(params=params, features=features, miners=miners, progress=Progress(quiet=True))
+    at = {"items": features.parent / "items", "features": features, "miners": miners}
+    return mine(params=params, progress=Progress(quiet=True), **at)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -249,7 +250,8 @@ def test_without_labels_only_clusterers_run_and_the_others_say_so(tmp_path: Path
 
     world(tmp_path, np.array([None] * N), "autoencoder")
     params = config.Mine(miners=ALL)
-    facts = mine(params=params, features=tmp_path, miners=tmp_path / "m", progress=Heard(quiet=True))
+    at = {"items": tmp_path / "items", "features": tmp_path, "miners": tmp_path / "m"}
+    facts = mine(params=params, progress=Heard(quiet=True), **at)
     table = predictions(tmp_path / "m")
     assert list(table.columns) == ["id", "split", "label", "groups@raw", "groups@deep"]
     assert table["label"].isna().all()
