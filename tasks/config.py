@@ -75,6 +75,14 @@ class ValidTabular:
 
 
 @frozen
+class ValidBasket:
+    """Bounds of the different goods of a basket."""
+
+    min_items: Annotated[int, Between(0)] = 1
+    max_items: Count = 1000
+
+
+@frozen
 class Validate:
     max_rejected: Share = 0.05
     min_class_rows: Count = 2
@@ -89,6 +97,7 @@ class Validate:
     text: ValidText = field(default_factory=ValidText)
     series: ValidSeries = field(default_factory=ValidSeries)
     tabular: ValidTabular = field(default_factory=ValidTabular)
+    basket: ValidBasket = field(default_factory=ValidBasket)
 
 
 @frozen
@@ -158,6 +167,14 @@ class CleanTabular:
 
 
 @frozen
+class CleanBasket:
+    """Goods in fewer train baskets than ``min_count``, and those beyond the most frequent, are left out."""
+
+    min_count: Count = 2
+    vocabulary: Count = 2000
+
+
+@frozen
 class Clean:
     fit_rows: Count = 200_000
     seed: Seed = 0
@@ -166,6 +183,7 @@ class Clean:
     text: CleanText = field(default_factory=CleanText)
     series: CleanSeries = field(default_factory=CleanSeries)
     tabular: CleanTabular = field(default_factory=CleanTabular)
+    basket: CleanBasket = field(default_factory=CleanBasket)
 
 
 Dropout = Annotated[float, Between(0, 0.95)]
@@ -262,6 +280,7 @@ class Encoders:
     text: Annotated[CNN | RNN | Attention | FFN | SentenceTransformer, ByName()] = field(default_factory=CNN)
     series: SequenceEncoder = field(default_factory=CNN)
     tabular: FFN = field(default_factory=FFN)
+    basket: FFN = field(default_factory=FFN)
 
 
 @frozen
@@ -342,12 +361,20 @@ class AugmentTabular:
 
 
 @frozen
+class AugmentBasket:
+    """``drop`` is the share of the goods that are left out."""
+
+    drop: Share = 0.2
+
+
+@frozen
 class Augment:
     image: AugmentImage = field(default_factory=AugmentImage)
     audio: AugmentAudio = field(default_factory=AugmentAudio)
     text: AugmentText = field(default_factory=AugmentText)
     series: AugmentSeries = field(default_factory=AugmentSeries)
     tabular: AugmentTabular = field(default_factory=AugmentTabular)
+    basket: AugmentBasket = field(default_factory=AugmentBasket)
 
 
 @frozen
@@ -418,7 +445,7 @@ class Input:
     Of a tabular input, ``categorical`` and ``date`` name those of ``columns`` that are not numbers.
     """
 
-    modality: Literal["image", "audio", "text", "series", "tabular"] = "image"
+    modality: Literal["image", "audio", "text", "series", "tabular", "basket"] = "image"
     columns: tuple[str, ...] = ("path",)
     categorical: tuple[str, ...] = ()
     date: tuple[str, ...] = ()
@@ -455,6 +482,8 @@ class Source:
     relative to (default: the table's own). ``pattern`` is a regular expression over the path of a file, whose named
     groups `label`, `group`, `train`, `val` and `test` say what they name. ``time`` orders rows: with ``layout: long``
     those of one ``id`` are a series, with ``window`` the whole table is one, else ``split_by: time`` cuts by it.
+    Of baskets, ``layout: long`` has a row for each good of one ``id``, ``layout: baskets`` a basket a line, its goods
+    between delimiters, as the column `items`.
     """
 
     path: str
@@ -468,7 +497,7 @@ class Source:
     encoding: str | None = None
     names: tuple[str, ...] = ()
     time: str | None = None
-    layout: Literal["rows", "long"] = "rows"
+    layout: Literal["rows", "long", "baskets"] = "rows"
     window: Window | None = None
     split_by: Literal["hash", "time"] = "hash"
     join: Join | None = None

@@ -205,10 +205,12 @@ def _shard(
     for i, value in enumerate(content):
         if value is None and reasons[i] is None:
             reasons[i], details[i] = NOTHING, "every input of the row is empty"
+    by_id = all(getattr(modality(spec.modality), "DRAWN_BY", "content") == "id" for spec in inputs.values())
+    keys = part["id"].to_pylist() if by_id else content
     splits = [
-        drawn.split(own, group, value) if reason is None else own
-        for own, group, value, reason in zip(
-            part["split"].to_pylist(), part["group"].to_pylist(), content, reasons, strict=True
+        drawn.split(own, group, key) if reason is None else own
+        for own, group, key, reason in zip(
+            part["split"].to_pylist(), part["group"].to_pylist(), keys, reasons, strict=True
         )
     ]
     columns |= {"content": pa.array(content, pa.string()), "split": pa.array(splits, pa.string())}
