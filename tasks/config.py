@@ -416,8 +416,24 @@ class Miner:
 
 
 @frozen
+class Rules:
+    """Association rules: in which ``views`` they are found (none: nowhere), and which of them are kept."""
+
+    views: tuple[Literal["items", "deep"], ...] = ()
+    support: Literal["auto"] | Annotated[float, Between(1e-9, 1)] = "auto"
+    confidence: Share = 0.25
+    min_lift: NotNegative = 1.1
+    max_length: Annotated[int, Between(2, 10)] = 3
+    directions: Annotated[int, Between(0, 20)] = 3
+    bins: Annotated[int, Between(2, 10)] = 3
+    most: Count = 100
+    q: Share = 0.05
+
+
+@frozen
 class Mine:
     miners: dict[str, Miner] = field(default_factory=dict)
+    rules: Rules = field(default_factory=Rules)
     seed: Seed = 0
     accelerate: bool = False
 
