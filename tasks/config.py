@@ -11,7 +11,7 @@ from tasks.typed import Between, ByName, frozen
 
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
 #: Columns of every store, which no input may be called.
-RESERVED = {"id", "content", "split", "label", "group", "source", "bytes", "reason", "detail"}
+RESERVED = {"id", "content", "split", "label", "group", "source", "bytes", "time", "reason", "detail"}
 
 Count = Annotated[int, Between(1)]
 Share = Annotated[float, Between(0, 1)]
@@ -439,6 +439,19 @@ class Mine:
 
 
 @frozen
+class Judge:
+    """Cross-validation; ``scheme: auto`` is `group` where a group is declared, `time` where time splits, else stratified."""
+
+    folds: Annotated[int, Between(0, 100)] = 0
+    scheme: Literal["auto", "stratified", "group", "time"] = "auto"
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        if self.folds == 1:
+            raise ValueError("folds: 1 leaves nothing to learn from; take 0 (none), or 2 and more")
+
+
+@frozen
 class Evaluate:
     confidence: Annotated[float, Between(0.5, 0.999)] = 0.95
     resamples: Annotated[int, Between(100, 100_000)] = 2000
@@ -535,6 +548,7 @@ class Dataset:
     train: Train = field(default_factory=Train)
     extract: Extract = field(default_factory=Extract)
     mine: Mine = field(default_factory=Mine)
+    judge: Judge = field(default_factory=Judge)
     evaluate: Evaluate = field(default_factory=Evaluate)
     report: Report = field(default_factory=Report)
 
@@ -548,3 +562,32 @@ class Dataset:
                 "train.encoders.text: sentence_transformer has a vocabulary of its own and needs the text as it is; "
                 "set clean.text.tokens: byte and train.augment.text.word_dropout: 0"
             )
+
+    @property
+    def chain(self) -> "Chain | None":
+        """What the rows of a fold go through, where there are folds."""
+        if not self.judge.folds:
+            return None
+        window = self.source.window
+        return Chain(
+            inputs=self.inputs, objective=self.objective, val=self.ingest.val,
+            span=window.length + window.horizon if window else 0,
+            clean=self.clean, train=self.train, extract=self.extract, mine=self.mine,
+        )  # fmt: skip
+
+
+@frozen
+class Chain:
+    """What `judge` repeats for every fold: the stages from `clean` to `mine`, as the dataset has them.
+
+    ``val`` is the share of the rows that choices are made on, ``span`` the steps that one window covers.
+    """
+
+    inputs: dict[str, Input]
+    objective: Objective = "auto"
+    val: Share = 0.1
+    span: Annotated[int, Between(0)] = 0
+    clean: Clean = field(default_factory=Clean)
+    train: Train = field(default_factory=Train)
+    extract: Extract = field(default_factory=Extract)
+    mine: Mine = field(default_factory=Mine)

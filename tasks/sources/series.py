@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from tasks.errors import DeepmineError
 from tasks.sources.base import Warn, named_splits
-from tasks.sources.rows import COMMON, Layout, Part
+from tasks.sources.rows import COMMON, TIME, Layout, Part
 from tasks.sources.steps import PIECE, gather, in_order, lists, parts_of, with_lists
 from tasks.sources.tablefile import BadRow
 from tasks.sources.times import cuts, splits
@@ -69,6 +69,8 @@ def long(made: Layout, shares: tuple[float, float], warn: Warn | None = None) ->
     nameless = [BadRow(int(steps.numbers[i]), steps.places[int(i)].as_py(), "id missing", f"column '{made.source.id}'")
                 for i in np.flatnonzero(codes < 0)]  # fmt: skip
     common = pa.table([ids.dictionary, where, *(found[k] for k in ("label", "split", "group"))], names=list(COMMON))
+    if made.source.split_by == "time":
+        common = common.append_column(TIME, pa.array(last, pa.float64()))
 
     def pieces() -> Iterator[tuple[pa.Table, np.ndarray]]:
         size = max(1, PIECE * max(1, len(starts)) // max(1, steps.values.size))
