@@ -16,6 +16,7 @@ BELOW = [
         ROOT / "tasks" / f"{name}.py"
         for name in (
             "views", "items", "mine", "evaluate", "judges", "fusion", "sentences", "ledger", "metrics", "intervals",
+            "figures", "curves", "calibration", "costs", "residuals", "slices", "comparisons", "grouped",
             "page/results", "page/words",
         )
     ),
