@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,11 @@ import pyarrow.compute as pc
 
 from tasks import sentences
 from tasks.errors import DeepmineError
+from tasks.figures import figures, groups_of, in_groups
+from tasks.figures import numbers as of_figures
 from tasks.fusion import TITLES, fusion
 from tasks.intervals import ari_difference
-from tasks.judges import Classes, Numbers, Said, of_split, rows_of
+from tasks.judges import Classes, Numbers, Said, aligned, of_split, rows_of
 from tasks.ledger import ledger
 from tasks.metrics import clustering
 from tasks.progress import Progress
@@ -40,7 +43,7 @@ def evaluate(
     predictions = read(miners / PREDICTIONS)
     objective, mined = trained_for(features), json.loads((miners / SUMMARY).read_bytes())
     kinds = mined["miners"]
-    names = [c for c in predictions.column_names if "@" in c and not c.endswith(".score")]
+    names = [c for c in predictions.column_names if "@" in c and "." not in c.partition("@")[2]]
     clusterers = sorted(n for n in names if kinds[n.partition("@")[0]]["clusterer"])
     judged = [n for n in names if n not in clusterers]
     said = {split: of_split(predictions, split, judged, mined["aim"] == "regression") for split in SPLITS}
@@ -60,7 +63,9 @@ def evaluate(
         words = about_clusters or "No test row has a label, so nothing can be judged."
         result |= _nothing(words, params.confidence)
     else:
-        result |= _judged(said, kinds, features, objective, mined["aim"], params)
+        groups, in_words = in_groups(groups_of(raw, said["test"].ids))
+        said["test"] = replace(said["test"], groups=groups)
+        result |= {"groups": in_words} | _judged(said, mined, features, items, objective, params)
         result["fusion"]["sentence"] = " ".join(filter(None, [about_clusters, result["fusion"]["sentence"]]))
     write_json(metrics, numbers(result))
     write_json(evaluation, result)
@@ -71,16 +76,17 @@ def evaluate(
 def _nothing(words: str, confidence: float) -> dict[str, Any]:
     """What stands in the evaluation where no verdict can be judged."""
     empty = {"ways": {}, "pairs": {}, "sentence": words, "confidence": confidence, "measure": None}
-    return {"labels": [], "positive": None, "scores": {}, "fusion": empty, "best": None, "confusion": {}}
+    nothing: dict[str, Any] = {"groups": None, "figures": {}}
+    return {"labels": [], "positive": None, "scores": {}, "fusion": empty, "best": None, "confusion": {}} | nothing
 
 
 def _judged(
-    said: dict[str, Said], kinds: dict[str, Any], features: Path, objective: str, aim: str, params: "Evaluate"
+    said: dict[str, Said], mined: dict[str, Any], features: Path, items: Path, objective: str, params: "Evaluate"
 ) -> dict[str, Any]:
     view = load_view(features, "network")
     judge: Classes | Numbers
     positive = None
-    if aim == "regression":
+    if mined["aim"] == "regression":
         views = {"naive": load_view(features, "naive")} if has_view(features, "naive") else {}
         if objective in ("regression", "forecasting"):
             views["network"] = view
@@ -90,13 +96,19 @@ def _judged(
         counts = Counter(view.label[view.rows("train") & view.known].tolist())
         classes = sorted(counts)
         positive = _positive(classes, counts, params.positive)
+        for rows in said.values():
+            for name, shares in rows.probabilities.items():
+                rows.probabilities[name] = aligned(shares, mined.get("classes", classes), classes)
         if objective == "classification":
             _add_network(said, view, features, classes)
         judge = Classes(said["test"], classes, positive, params)
     scores = {name: judge.score(name) for name in said["test"].by}
-    found = fusion(judge, said["val"], kinds, scores)
+    found = fusion(judge, said["val"], mined["miners"], scores)
     best, chosen = found.pop("best"), found.pop("chosen")
-    details = {"confusion": {}, **(judge.details(chosen, best) if best else {})}
+    details: dict[str, Any] = {"confusion": {}, "figures": {}}
+    if best:
+        details |= judge.details(chosen, best)
+        details["figures"] = figures(judge, said["val"], chosen, best, items, params)
     return {"labels": judge.labels, "positive": positive, "scores": scores, "fusion": found, "best": best, **details}
 
 
@@ -115,6 +127,7 @@ def _add_network(said: dict[str, Said], view: View, features: Path, classes: lis
     for rows in said.values():
         probabilities = view.X[rows_of(view, rows.ids)]
         rows.by["network"] = np.array(labels)[probabilities.argmax(1)]
+        rows.probabilities["network"] = aligned(probabilities, labels, classes)
         if len(classes) == 2 and classes[1] in labels:
             rows.scores["network"] = probabilities[:, labels.index(classes[1])].astype(np.float64)
 
@@ -169,18 +182,22 @@ def numbers(result: dict[str, Any]) -> dict[str, Any]:
         name: {k: v for k, v in _bounded(scores).items() if k not in ("low", "high")}
         for name, scores in result["scores"].items()
     }
-    figures = {
+    own, parts = of_figures(result["figures"])
+    ways = {way: values | _bounded(own.get(way, {})) for way, values in ways.items()}
+    told = {
         "fusion": {**ways, "differences": pairs},
         "clusters": {name.removesuffix("@deep"): values for name, values in result["clusters"].items()},
         "miners": miners, "rows": rows,
     }  # fmt: skip
     if result.get("rules"):
-        figures["rules"] = {
+        told["rules"] = {
             over: {name: told.get(name, 0) for name in ("kept", "held_up")} for over, told in result["rules"].items()
         }
+    if parts:
+        told["slices"] = parts
     if result["cluster_pairs"]:
-        figures["cluster_differences"] = {name: _bounded(pair) for name, pair in result["cluster_pairs"].items()}
-    return figures
+        told["cluster_differences"] = {name: _bounded(pair) for name, pair in result["cluster_pairs"].items()}
+    return told
 
 
 def _bounded(values: dict[str, Any]) -> dict[str, Any]:

@@ -73,6 +73,18 @@ def auc_difference(positive: np.ndarray, a: np.ndarray, b: np.ndarray, confidenc
     return {"difference": difference, "interval": [max(difference - half, -1.0), min(difference + half, 1.0)]}
 
 
+def influence(positive: np.ndarray, scores: np.ndarray) -> tuple[float, np.ndarray]:
+    """Area under the ROC curve, and the (N,) influences of the rows on it: the area's variance is theirs over N.
+
+    DeLong's variance is their mean square over N, up to the degrees of freedom.
+    """
+    over, under = _placements(positive, scores)
+    area, n = float(over.mean()), len(positive)
+    own = np.empty(n)
+    own[positive], own[~positive] = (over - area) * (n / len(over)), (under - area) * (n / len(under))
+    return area, own
+
+
 def _placements(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of each positive row the share of negative ones below it, of each negative row that of positive ones above.
 

@@ -18,6 +18,7 @@ BELOW = [
         for name in (
             "views", "items", "mine", "evaluate", "judges", "fusion", "sentences", "ledger", "metrics", "intervals",
             "page/results", "page/words", "rulemining", "ruletable", "deepitems", "shares",
+            "figures", "curves", "calibration", "costs", "residuals", "slices", "comparisons", "grouped",
         )
     ),
     *sorted((ROOT / "flows").glob("*.py")),
