@@ -12,10 +12,12 @@ ABOVE = ("tasks.modalities", "tasks.encoders")
 #: What sees features and predictions alone; of the flows `child` and the others see not even those.
 BELOW = [
     *sorted((ROOT / "tasks" / "miners").glob("*.py")),
+    *sorted((ROOT / "tasks" / "rules").glob("*.py")),
     *(
         ROOT / "tasks" / f"{name}.py"
         for name in (
             "views", "items", "mine", "evaluate", "judges", "fusion", "sentences", "ledger", "metrics", "intervals",
+            "clusterings", "profiles", "page/clusters",
             "page/results", "page/words",
         )
     ),
