@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from tasks import STAGES
 from tasks.page import atlas, examples, forecasts, pictures, render, results, rows, runs, sounds
+from tasks.page import clusters as clustered
 from tasks.page import quality as checks
 from tasks.page.front import front
 from tasks.page.judged import Judged
@@ -89,7 +90,7 @@ def _found(verdict: dict[str, Any], recorded: dict[str, dict[str, Any]]) -> dict
         "test_rows": verdict["test_rows"], "classes": results.classes(verdict),
         "fusion": results.fusion(verdict, titles, recorded), "miners": results.miners(verdict, recorded),
         "confusions": results.confusions(verdict, titles), "clusters": results.clusters(verdict, recorded),
-        "tried": results.counts(verdict),
+        "tried": results.counts(verdict), "told": clustered.told(verdict), "agreement": clustered.agreement(verdict),
     }  # fmt: skip
 
 
