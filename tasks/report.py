@@ -77,7 +77,7 @@ def report(
         times=runs.times(recorded, SHOWN), about=runs.gathered(recorded), total=runs.total(recorded),
         fingerprint=read_manifest(features / "deep").metadata["fingerprint"],
     )  # fmt: skip
-    page = render(front=front(sections, verdict, summary), **sections).encode()
+    page = render(front=front(sections, verdict), **sections).encode()
     write_atomically(index, page)
     progress(PARTS, PARTS, "parts", note=f"{len(page) / 1e6:.1f} MB in {index}")
     return {"bytes": len(page), "map_rows": len(chosen)}
