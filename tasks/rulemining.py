@@ -124,14 +124,17 @@ def _kinds(rules: Rules, table: Table) -> list[set[int]]:
 def _trivial(rules: Rules, table: Table, train: Transactions, over: str) -> np.ndarray:
     """(R,) whether a rule says nothing by what its items are, or nothing of what is asked for.
 
-    Two items of one column; the label as one of several things that something follows from; over deep features what
-    has none of them, as it is found over items.
+    Two items of one column; the label as one of several things that something follows from. Over deep features what
+    has none of them, as it is found over items, and what has several beside other items: all are made of the same
+    features, and each says most of what the next one does.
     """
     found = repeated(rules, table.attributes, nested(train, table.attributes))
     for i, antecedent in enumerate(rules.antecedents):
         found[i] |= len(antecedent) > 1 and LABEL in table.origin[list(antecedent)]
     if over == "deep":
-        found |= np.array([DEEP not in kinds for kinds in _kinds(rules, table)], bool)
+        for i, (antecedent, consequent) in enumerate(zip(rules.antecedents, rules.consequents, strict=True)):
+            deep = table.origin[list(antecedent + consequent)] == DEEP
+            found[i] |= deep.sum() != 1 and not (len(deep) == 2 and deep.all())
     return found
 
 
@@ -202,7 +205,7 @@ def _summary(found: Found, table: pa.Table) -> dict[str, Any]:
         "judged": len(held), "held_up": sum(held),
         "about_label": found.about.count("label"), "tested_on_val": int(found.fresh.sum()),
         "left_out": list(found.table.left_out), "meaning": _meaning(found), "sentence": _sentence(found, held),
-        "top": [{name: row[name] for name in told} for row in rows[:TOP]],
+"top": [{n: None if row[n] != row[n] else row[n] for n in told} for row in rows[:TOP]],
     }  # fmt: skip
 
 
