@@ -54,6 +54,7 @@ def evaluate(
         "titles": list(TITLES.items()), "counts": ledger(raw, rejected, clean, features, miners),
         "test_rows": predictions["split"].to_pylist().count("test"),
         "chosen": mined["chosen"], "skipped": mined["skipped"],
+        "rules": mined.get("rules", {}),
     }  # fmt: skip
     about_clusters = (
         sentences.clusters(pairs, found) if objective == "autoencoder" or mined["aim"] == "clusters" else ""
@@ -190,6 +191,11 @@ def numbers(result: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
     if parts:
         told["slices"] = parts
+    if result.get("rules"):
+        told["rules"] = {
+            over: {name: values.get(name, 0) for name in ("kept", "held_up")}
+            for over, values in result["rules"].items()
+        }
     if result["cluster_pairs"]:
         told["cluster_differences"] = {name: _bounded(pair) for name, pair in result["cluster_pairs"].items()}
     return told

@@ -12,12 +12,13 @@ ABOVE = ("tasks.modalities", "tasks.encoders")
 #: What sees features and predictions alone; of the flows `child` and the others see not even those.
 BELOW = [
     *sorted((ROOT / "tasks" / "miners").glob("*.py")),
+    *sorted((ROOT / "tasks" / "rules").glob("*.py")),
     *(
         ROOT / "tasks" / f"{name}.py"
         for name in (
             "views", "items", "mine", "evaluate", "judges", "fusion", "sentences", "ledger", "metrics", "intervals",
             "figures", "curves", "calibration", "costs", "residuals", "slices", "comparisons", "grouped",
-            "page/results", "page/words",
+            "page/results", "page/words", "rulemining", "ruletable", "deepitems", "shares",
         )
     ),
     *sorted((ROOT / "flows").glob("*.py")),
