@@ -439,6 +439,19 @@ class Mine:
 
 
 @frozen
+class Judge:
+    """Cross-validation; ``scheme: auto`` is `group` where a group is declared, `time` where time splits, else stratified."""
+
+    folds: Annotated[int, Between(0, 100)] = 0
+    scheme: Literal["auto", "stratified", "group", "time"] = "auto"
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        if self.folds == 1:
+            raise ValueError("folds: 1 leaves nothing to learn from; take 0 (none), or 2 and more")
+
+
+@frozen
 class Costs:
     """What each mistake costs, of two classes, in any unit: a false alarm, and a positive row that is missed."""
 
@@ -453,19 +466,6 @@ class Slices:
     columns: tuple[str, ...] = ()
     min_rows: Annotated[int, Between(5)] = 20
     q: Annotated[float, Between(0.0001, 0.5)] = 0.05
-
-
-@frozen
-class Judge:
-    """Cross-validation; ``scheme: auto`` is `group` where a group is declared, `time` where time splits, else stratified."""
-
-    folds: Annotated[int, Between(0, 100)] = 0
-    scheme: Literal["auto", "stratified", "group", "time"] = "auto"
-    seed: Seed = 0
-
-    def __post_init__(self) -> None:
-        if self.folds == 1:
-            raise ValueError("folds: 1 leaves nothing to learn from; take 0 (none), or 2 and more")
 
 
 @frozen

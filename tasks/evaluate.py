@@ -7,18 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from tasks import sentences
+from tasks.clusterings import clusterings
 from tasks.errors import DeepmineError
 from tasks.figures import figures, groups_of, in_groups
 from tasks.figures import numbers as of_figures
 from tasks.fusion import TITLES, fusion
-from tasks.intervals import ari_difference
 from tasks.judges import Classes, Numbers, Said, aligned, of_split, rows_of
 from tasks.ledger import ledger
-from tasks.metrics import clustering
 from tasks.progress import Progress
 from tasks.store import PREDICTIONS, SUMMARY, read, read_manifest, write_json
 from tasks.views import View, has_view, load_view, trained_for
@@ -47,17 +44,20 @@ def evaluate(
     clusterers = sorted(n for n in names if kinds[n.partition("@")[0]]["clusterer"])
     judged = [n for n in names if n not in clusterers]
     said = {split: of_split(predictions, split, judged, mined["aim"] == "regression") for split in SPLITS}
-    found, pairs = _clusters(clusterers, predictions, features, mined["aim"], params)
+    grouped = clusterings(clusterers, predictions, features, items, mined, params)
+    found, pairs = grouped["clusters"], grouped["cluster_pairs"]
     result: dict[str, Any] = {
-        "objective": objective, "aim": mined["aim"], "clusters": found, "cluster_pairs": pairs,
-        "counts_tried": mined["curves"],
+        "objective": objective, "aim": mined["aim"], **grouped,
+        "counts_tried": {k: {**curve, "sentence": sentences.counted(k, curve)} for k, curve in mined["curves"].items()},
         "titles": list(TITLES.items()), "counts": ledger(raw, rejected, clean, features, miners),
         "test_rows": predictions["split"].to_pylist().count("test"),
         "chosen": mined["chosen"], "skipped": mined["skipped"],
         "rules": mined.get("rules", {}),
     }  # fmt: skip
     about_clusters = (
-        sentences.clusters(pairs, found) if objective == "autoencoder" or mined["aim"] == "clusters" else ""
+        sentences.clusters(pairs, found, mined["curves"])
+        if objective == "autoencoder" or mined["aim"] == "clusters"
+        else ""
     )
     if mined["aim"] == "clusters" or not len(said["test"].ids):
         words = about_clusters or "No test row has a label, so nothing can be judged."
@@ -146,29 +146,6 @@ def _scale(naive: View) -> float | None:
     return error if error > 0 else None
 
 
-def _clusters(
-    names: list[str], predictions: pa.Table, features: Path, aim: str, params: "Evaluate"
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Figures of each clustering of the test rows; of each clusterer the ARI on `deep` less that on `raw`."""
-    table = predictions.filter(pc.equal(predictions["split"], "test"))
-    if aim == "classification":
-        table = table.filter(table["label"].is_valid())
-    if not table.num_rows:
-        return {}, {}
-    ids, assigned = np.array(table["id"].to_pylist()), {name: np.array(table[name].to_pylist()) for name in names}
-    truth = np.array(table["label"].to_pylist()) if aim == "classification" else None
-    sample = np.random.default_rng(params.seed).permutation(len(ids))[: params.silhouette_rows]
-    views = {name: load_view(features, name) for name in dict.fromkeys(name.partition("@")[2] for name in names)}
-    found, pairs = {}, {}
-    for name in names:
-        own, _, view_name = name.partition("@")
-        view, other = views[view_name], assigned.get(f"{own}@raw")
-        found[name] = clustering(truth, assigned[name], view.X[rows_of(view, ids)], sample)
-        if truth is not None and view_name == "deep" and other is not None:
-            pairs[own] = ari_difference(truth, assigned[name], other, params.confidence, params.resamples, params.seed)
-    return found, pairs
-
-
 def numbers(result: dict[str, Any]) -> dict[str, Any]:
     """The nested numbers of metrics.json; clusters of the deep view stand under the miner's bare name."""
     found = result["fusion"]
@@ -186,16 +163,16 @@ def numbers(result: dict[str, Any]) -> dict[str, Any]:
     ways = {way: values | _bounded(own.get(way, {})) for way, values in ways.items()}
     told = {
         "fusion": {**ways, "differences": pairs},
-        "clusters": {name.removesuffix("@deep"): values for name, values in result["clusters"].items()},
+        "clusters": {name.removesuffix("@deep"): _bounded(values) for name, values in result["clusters"].items()},
         "miners": miners, "rows": rows,
     }  # fmt: skip
-    if parts:
-        told["slices"] = parts
     if result.get("rules"):
         told["rules"] = {
             over: {name: values.get(name, 0) for name in ("kept", "held_up")}
             for over, values in result["rules"].items()
         }
+    if parts:
+        told["slices"] = parts
     if result["cluster_pairs"]:
         told["cluster_differences"] = {name: _bounded(pair) for name, pair in result["cluster_pairs"].items()}
     return told

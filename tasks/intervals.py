@@ -125,6 +125,14 @@ def ari_difference(
     return {"difference": difference, "interval": percentiles(found, confidence)}
 
 
+def ari_interval(truth: np.ndarray, a: np.ndarray, confidence: float, resamples: int, seed: int) -> list[float]:
+    """Bootstrap interval of the adjusted Rand index of two labellings (N,) of the same rows, [low, high]."""
+    (_, t), (_, p) = (np.unique(x, return_inverse=True) for x in (truth, a))
+    cells, counts = np.unique(np.stack([t, p]), axis=1, return_counts=True)
+    draws = np.random.default_rng(seed).multinomial(len(truth), counts / len(truth), size=resamples)
+    return percentiles(_ari(cells[0], cells[1], draws), confidence)
+
+
 def _ari(classes: np.ndarray, clusters: np.ndarray, draws: np.ndarray) -> np.ndarray:
     """(R,) adjusted Rand indices (Hubert and Arabie 1985) of R tables given as counts (R, cells)."""
 

@@ -19,6 +19,7 @@ from tasks.miners import MOST_ROWS, Task, accelerate, clusters, unfit
 from tasks.miners.counting import Curve, count
 from tasks.miners.fitting import Job, choose, fit, lowest
 from tasks.miners.saved import Fitted, save_miner
+from tasks.miners.stability import stability
 from tasks.progress import Progress
 from tasks.rulemining import mine_rules
 from tasks.store import NOISE, PREDICTIONS, RULES, SUMMARY, Writer, fingerprint, vector_column, write_json
@@ -34,7 +35,10 @@ CLUSTERS = 10
 
 @dataclass(frozen=True)
 class Result:
-    """A fitted miner, what val rows chose for it, how many clusters train rows, and what it says of held-out rows."""
+    """A fitted miner, what val rows chose for it, how many clusters train rows, and what it says of held-out rows.
+
+    Of a clusterer also how stable that is, as `stability` has it.
+    """
 
     key: str
     fitted: Fitted
@@ -43,6 +47,7 @@ class Result:
     predicted: np.ndarray
     scores: np.ndarray | None
     times: dict[str, float]
+    stable: dict[str, Any] | None = None
 
 
 def mine(*, params: "Mine", items: Path, features: Path, miners: Path, progress: Progress) -> dict[str, Any]:
@@ -51,7 +56,8 @@ def mine(*, params: "Mine", items: Path, features: Path, miners: Path, progress:
     The predictions hold `id`, `split`, `label` of val and test rows and a column `NAME@VIEW` for each: a class or a
     cluster as text, a number, or a list of numbers. Of two classes there is `NAME@VIEW.score` too, which grows with the
     later of their names. What has nothing to do (no labels, sparse features) is skipped, and the summary says why. It
-    holds under `curves` what each number of clusters is worth, where train rows chose it.
+    holds under `curves` what each number of clusters is worth, where train rows chose it, and under `stability` how far
+    each clustering comes out again from other rows.
     """
     if params.accelerate:
         accelerate.require()
@@ -76,8 +82,9 @@ def mine(*, params: "Mine", items: Path, features: Path, miners: Path, progress:
     kinds = {name: {"miner": m.miner, "clusterer": clusters(m.miner)} for name, m in params.miners.items()}
     chosen = {job.key: results[job.key].chosen for job in jobs if results[job.key].chosen}
     found = {job.key: results[job.key].curve for job in jobs}
-    curves = {key: {**asdict(curve), "chosen": curve.best} for key, curve in found.items() if curve}
+    curves = {key: {**asdict(c), "chosen": c.best, "structure": c.structure} for key, c in found.items() if c}
     summary: dict[str, Any] = {"aim": task.aim, "miners": kinds, "chosen": chosen, "curves": curves, "skipped": skipped}
+    summary["stability"] = {job.key: results[job.key].stable for job in jobs if results[job.key].stable}
     if params.rules.views:
         fitted = {job.name: results[job.key].fitted for job in jobs if job.view.name == "deep" and job.clusterer}
         summary["rules"] = _rules(params, items, features, views.get("deep"), fitted, task, miners / RULES)
@@ -195,8 +202,13 @@ def _one(job: Job, accelerated: bool) -> Result:
         "predict": round(time.perf_counter() - middle, 3),
         "train_rows": len(rows),
     } | ({"choose": round(start - began, 3)} if more else {})
+    stable = None
+    if job.clusterer:
+        began = time.perf_counter()
+        stable = stability(job, rows, more, fitted.estimator)
+        times["stability"] = round(time.perf_counter() - began, 3)
     plain = replace(fitted, estimator=accelerate.plain(fitted.estimator))
-    return Result(job.key, plain, chosen, curve, predicted, scores, times)
+    return Result(job.key, plain, chosen, curve, predicted, scores, times, stable)
 
 
 def _told(job: Job, said: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from tasks import STAGES
 from tasks.page import atlas, examples, forecasts, pictures, render, results, rows, runs, sounds
+from tasks.page import clusters as clustered
 from tasks.page import quality as checks
 from tasks.page.front import front
 from tasks.page.judged import Judged
@@ -90,7 +91,8 @@ def _found(verdict: dict[str, Any], recorded: dict[str, dict[str, Any]]) -> dict
         "test_rows": verdict["test_rows"], "classes": results.classes(verdict),
         "fusion": results.fusion(verdict, titles, recorded), "miners": results.miners(verdict, recorded),
         "confusions": results.confusions(verdict, titles), "clusters": results.clusters(verdict, recorded),
-        "tried": results.counts(verdict), "trust": trust(verdict, titles, recorded),
+        "tried": results.counts(verdict), "told": clustered.told(verdict), "agreement": clustered.agreement(verdict),
+        "trust": trust(verdict, titles, recorded),
     }  # fmt: skip
 
 
