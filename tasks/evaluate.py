@@ -168,7 +168,8 @@ def numbers(result: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
     if result.get("rules"):
         told["rules"] = {
-            over: {name: told.get(name, 0) for name in ("kept", "held_up")} for over, told in result["rules"].items()
+            over: {name: values.get(name, 0) for name in ("kept", "held_up")}
+            for over, values in result["rules"].items()
         }
     if parts:
         told["slices"] = parts

@@ -13,6 +13,7 @@ from tasks.page import clusters as clustered
 from tasks.page import quality as checks
 from tasks.page.front import front
 from tasks.page.judged import Judged
+from tasks.page.trust import trust
 from tasks.progress import Progress
 from tasks.store import HISTORY, PREDICTIONS, RULES, STATE, SUMMARY, read, read_manifest, write_atomically
 from tasks.views import View, columns_of, load_view, trained_for
@@ -96,6 +97,7 @@ def _found(verdict: dict[str, Any], recorded: dict[str, dict[str, Any]]) -> dict
         "fusion": results.fusion(verdict, titles, recorded), "miners": results.miners(verdict, recorded),
         "confusions": results.confusions(verdict, titles), "clusters": results.clusters(verdict, recorded),
         "tried": results.counts(verdict), "told": clustered.told(verdict), "agreement": clustered.agreement(verdict),
+        "trust": trust(verdict, titles, recorded),
     }  # fmt: skip
 
 
