@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tasks.describing import write_items
 from tasks.errors import DeepmineError
 from tasks.guard import SPARE, Guard, Limits, split
-from tasks.items import write_items
 from tasks.modalities import modality
 from tasks.progress import Progress
 from tasks.quarantine import set_aside
@@ -116,8 +116,9 @@ def clean(
     accepted = sum(shard.rows for shard in writer.shards)
     counts = {"rejected by validate": len(gone), **reasons}
     writer.finish({"in": manifest.rows, "accepted": accepted, "quarantined": counts})
+    progress(done, manifest.rows, "rows", note="telling of each row what is known", always=True)
+    write_items(clean, raw, items, inputs, states, chosen, cache, code)
     cache.prune()
-    write_items(clean, raw, items)
     return {"rows": accepted, "set_aside": out.num_rows} | {name: _told(state) for name, state in settled.items()}
 
 

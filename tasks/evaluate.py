@@ -49,6 +49,7 @@ def evaluate(
         "titles": list(TITLES.items()), "counts": ledger(raw, rejected, clean, features, miners),
         "test_rows": predictions["split"].to_pylist().count("test"),
         "chosen": mined["chosen"], "skipped": mined["skipped"],
+        "rules": mined.get("rules", {}),
     }  # fmt: skip
     about_clusters = (
         sentences.clusters(pairs, found, mined["curves"])
@@ -150,6 +151,10 @@ def numbers(result: dict[str, Any]) -> dict[str, Any]:
         "clusters": {name.removesuffix("@deep"): _bounded(values) for name, values in result["clusters"].items()},
         "miners": miners, "rows": rows,
     }  # fmt: skip
+    if result.get("rules"):
+        figures["rules"] = {
+            over: {name: told.get(name, 0) for name in ("kept", "held_up")} for over, told in result["rules"].items()
+        }
     if result["cluster_pairs"]:
         figures["cluster_differences"] = {name: _bounded(pair) for name, pair in result["cluster_pairs"].items()}
     return figures

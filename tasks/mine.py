@@ -14,14 +14,16 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from tasks.cores import cores
+from tasks.items import load_items
 from tasks.miners import MOST_ROWS, Task, accelerate, clusters, unfit
 from tasks.miners.counting import Curve, count
 from tasks.miners.fitting import Job, choose, fit, lowest
 from tasks.miners.saved import Fitted, save_miner
 from tasks.miners.stability import stability
 from tasks.progress import Progress
-from tasks.store import NOISE, PREDICTIONS, SUMMARY, Writer, fingerprint, vector_column, write_json
-from tasks.views import View, load_view, parse_numbers, trained_for
+from tasks.rulemining import mine_rules
+from tasks.store import NOISE, PREDICTIONS, RULES, SUMMARY, Writer, fingerprint, vector_column, write_json
+from tasks.views import View, has_view, load_view, parse_numbers, trained_for
 
 if TYPE_CHECKING:
     from tasks.config import Mine
@@ -81,11 +83,16 @@ def mine(*, params: "Mine", items: Path, features: Path, miners: Path, progress:
     chosen = {job.key: results[job.key].chosen for job in jobs if results[job.key].chosen}
     found = {job.key: results[job.key].curve for job in jobs}
     curves = {key: {**asdict(c), "chosen": c.best, "structure": c.structure} for key, c in found.items() if c}
-    summary = {"aim": task.aim, "miners": kinds, "chosen": chosen, "curves": curves, "skipped": skipped}
+    summary: dict[str, Any] = {"aim": task.aim, "miners": kinds, "chosen": chosen, "curves": curves, "skipped": skipped}
     summary["stability"] = {job.key: results[job.key].stable for job in jobs if results[job.key].stable}
+    if params.rules.views:
+        fitted = {job.name: results[job.key].fitted for job in jobs if job.view.name == "deep" and job.clusterer}
+        summary["rules"] = _rules(params, items, features, views.get("deep"), fitted, task, miners / RULES)
     write_json(miners / SUMMARY, summary)
     seconds = {key: results[key].times for key in results}
-    return {"rows": len(first.ids), "fits": len(jobs), "seconds_of": seconds, "chosen": chosen, "skipped": skipped}
+    kept = {over: told.get("kept", 0) for over, told in summary.get("rules", {}).items()}
+    told = {"rows": len(first.ids), "fits": len(jobs), "seconds_of": seconds, "chosen": chosen, "skipped": skipped}
+    return told | ({"rules": kept} if kept else {})
 
 
 def _jobs(params: "Mine", views: dict[str, View], task: Task) -> tuple[list[Job], dict[str, str]]:
@@ -102,6 +109,18 @@ def _jobs(params: "Mine", views: dict[str, View], task: Task) -> tuple[list[Job]
             else:
                 skipped[job.key] = why
     return jobs, skipped
+
+
+def _rules(
+    params: "Mine", items: Path, features: Path, deep: View | None, clusterers: dict[str, Fitted], task: Task, folder: Path
+) -> dict[str, Any]:  # fmt: skip
+    """Association rules, to a store of their own; what is told of them."""
+    if deep is None and has_view(features, "deep"):
+        deep = load_view(features, "deep")
+    known = load_items(items)
+    mark = fingerprint("rules", repr(params.rules), params.seed, known.view.fingerprint, deep and deep.fingerprint)
+    with threadpool_limits(1):
+        return mine_rules(params.rules, known, deep, clusterers, task.aim, seed=params.seed, folder=folder, mark=mark)
 
 
 def aim(objective: str, view: View, seed: int) -> Task:

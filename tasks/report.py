@@ -11,6 +11,7 @@ from tasks import STAGES
 from tasks.page import atlas, examples, forecasts, pictures, render, results, rows, runs, sounds
 from tasks.page import clusters as clustered
 from tasks.page import quality as checks
+from tasks.page.front import front
 from tasks.page.judged import Judged
 from tasks.progress import Progress
 from tasks.store import HISTORY, PREDICTIONS, STATE, SUMMARY, read, read_manifest, write_atomically
@@ -61,7 +62,7 @@ def report(
     points["inputs"], looks = _look(source, points["ids"], [*shown, *pairs], checks.read_before(lost))
     looks.replace_pictures(_forecasts(source, judged, shown))
     progress(3, PARTS, "parts", note="writing the page", always=True)
-    page = render(
+    sections = dict(
         name=name, source=planned["source"]["path"], listing=planned["listing"], asked=objective,
         parameters={stage: planned[stage]["params"] for stage in STAGES if stage in planned},
         objective=judged.objective, points=points, galleries=galleries, centres=centres, alike=alike, rows=looks.of,
@@ -75,7 +76,8 @@ def report(
         ledger=checks.ledger(verdict, _json(metrics), STAGES), **_found(verdict, recorded),
         times=runs.times(recorded, SHOWN), about=runs.gathered(recorded), total=runs.total(recorded),
         fingerprint=read_manifest(features / "deep").metadata["fingerprint"],
-    ).encode()  # fmt: skip
+    )  # fmt: skip
+    page = render(front=front(sections, verdict, summary), **sections).encode()
     write_atomically(index, page)
     progress(PARTS, PARTS, "parts", note=f"{len(page) / 1e6:.1f} MB in {index}")
     return {"bytes": len(page), "map_rows": len(chosen)}

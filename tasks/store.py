@@ -28,6 +28,8 @@ FORMAT = 1
 STATE, SUMMARY, HISTORY = "_state.json", "_summary.json", "history.json"
 #: The store below a folder of miners that holds what they said of the held-out rows.
 PREDICTIONS = "predictions"
+#: The store beside it that holds association rules.
+RULES = "rules"
 #: What these call the rows that a clusterer puts into no cluster.
 NOISE = "noise"
 #: Rows that cannot be used, each with its reason and where it came from.

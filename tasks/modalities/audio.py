@@ -286,6 +286,19 @@ def flat(items: np.ndarray, state: dict[str, Any]) -> np.ndarray:
     return found
 
 
+def measured_by(spec: "Input") -> list[str]:
+    """Those of `raw_fields` that `measure` asks for."""
+    return ["seconds", "level", "clipped", "rate"]
+
+
+def measure(facts: pa.Table, column: pa.ChunkedArray, spec: "Input", state: dict[str, Any]) -> dict[str, Any]:
+    """What a person can say of N sounds."""
+    return {
+        "seconds": facts["seconds"], "loudness in dB": facts["level"], "rate in Hz": facts["rate"],
+        "clipped in %": pc.multiply(facts["clipped"], 100.0),
+    }  # fmt: skip
+
+
 def show(item: bytes | None, row: dict[str, Any], state: dict[str, Any], side: int) -> Shown:
     """Spectrogram and sound of one cleaned item, or of the raw one (its middle) where it was not cleaned."""
     if item is None:

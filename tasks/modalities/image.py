@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from PIL import Image, UnidentifiedImageError
 
 from tasks.modalities import Shown
+from tasks.modalities.measures import light
 from tasks.modalities.metadata import ORIENTATION, without_metadata
 from tasks.sources.base import Unreadable
 
@@ -297,6 +298,18 @@ def mirrors(images: "torch.Tensor", classes: np.ndarray) -> bool:
     right, turned = (fitted.predict(x.flatten(1).numpy() / 255) == wanted for x in (asked, asked.flip(3)))
     lost, won = int((right & ~turned).sum()), int((turned & ~right).sum())
     return lost - won <= 2 * (lost + won) ** 0.5
+
+
+def measured_by(spec: "Input") -> list[str]:
+    """Those of `raw_fields` that `measure` asks for."""
+    return ["width", "height"]
+
+
+def measure(facts: pa.Table, column: pa.ChunkedArray, spec: "Input", state: dict[str, Any]) -> dict[str, Any]:
+    """What a person can say of N pictures: raw ``facts`` and cleaned ``column`` -> a column of N numbers or texts each."""
+    brightness, contrast = light(array(column, state))
+    sides = {f"{side} in pixels": facts[side] for side in ("width", "height")}
+    return {"brightness in %": brightness, "contrast in %": contrast, **sides}
 
 
 def show(item: bytes | None, row: dict[str, Any], state: dict[str, Any], side: int) -> Shown:

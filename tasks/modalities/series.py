@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from tasks.errors import DeepmineError
 from tasks.modalities import Admitted, Shown
 from tasks.modalities.channels import read, within
+from tasks.modalities.measures import levels
 from tasks.modalities.pictures import lines
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ FACTS = {
     "length": pa.int64(), "channels": pa.int64(), "missing": pa.float64(), "minimum": pa.float64(),
     "maximum": pa.float64(),
 }  # fmt: skip
+#: Channels of which something is measured, at most.
+MEASURED = 8
 #: Bytes of all items of one Arrow array of type binary.
 MAX_BYTES = 2**31 - 1
 #: Values of a channel from which medians and quartiles are taken at most.
@@ -320,6 +323,22 @@ def augment(
         covered = (step >= start) & (step < start + width) & (step < length)
         items = torch.where(covered[..., None], mean, items)
     return items
+
+
+def measured_by(spec: "Input") -> list[str]:
+    """Those of `raw_fields` that `measure` asks for."""
+    return ["length", "missing"]
+
+
+def measure(facts: pa.Table, column: pa.ChunkedArray, spec: "Input", state: dict[str, Any]) -> dict[str, Any]:
+    """What a person can say of N series, and of each of their first `MEASURED` channels."""
+    mean, spread = levels(array(column, state)[..., :MEASURED])  # (N, C)
+    named = spec.columns if len(spec.columns) == state["channels"] else range(1, state["channels"] + 1)
+    channels = [f"of {name} " if state["channels"] > 1 else "" for name in named]
+    found: dict[str, Any] = {}
+    for c, name in enumerate(channels[:MEASURED]):
+        found |= {f"mean level {name}".strip(): mean[:, c], f"spread {name}".strip(): spread[:, c]}
+    return {"length in steps": facts["length"], "missing in %": pc.multiply(facts["missing"], 100.0), **found}
 
 
 def show(item: bytes | None, row: dict[str, Any], state: dict[str, Any], side: int) -> Shown:

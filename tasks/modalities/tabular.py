@@ -269,6 +269,17 @@ def flat(items: np.ndarray, state: dict[str, Any]) -> np.ndarray:
     return items
 
 
+def measured_by(spec: "Input") -> list[str]:
+    """Those of `raw_fields` that `measure` asks for: all."""
+    return list(spec.columns)
+
+
+def measure(facts: pa.Table, column: pa.ChunkedArray, spec: "Input", state: dict[str, Any]) -> dict[str, Any]:
+    """The columns as they came, numbers, texts and dates, and which of them a row lacks."""
+    gaps = {f"{name} missing": facts[name].is_null() for name in spec.columns}
+    return {**{name: facts[name] for name in spec.columns}, **gaps}
+
+
 def show(item: Any, row: dict[str, Any], state: dict[str, Any], side: int) -> Shown:
     """The cells of one row as a person wrote them, or else the numbers that cleaning made of them, but for zeros."""
     if row:

@@ -31,6 +31,8 @@ RAW = "sparse"
 DTYPE = np.int32
 #: What every text tells of itself: `nul` NUL characters were removed, and it was `cut` at the largest length.
 FACTS = {"characters": pa.int64(), "words": pa.int64(), "nul": pa.int64(), "cut": pa.bool_()}
+#: Characters that `measure` counts.
+COUNTED = {"digits": r"\p{Nd}", "letters": r"\p{L}", "capitals": r"\p{Lu}"}
 #: Texts that are split at once.
 BLOCK = 4096
 #: UTF-32 before UTF-16, as the mark of the one begins with that of the other.
@@ -258,6 +260,19 @@ def augment(
         return items
     dropped = torch.rand(items.shape, generator=generator) < params.word_dropout
     return items.masked_fill(dropped.to(items.device) & (items != PADDING), UNKNOWN)
+
+
+def measured_by(spec: "Input") -> list[str]:
+    """Those of `raw_fields` that `measure` asks for."""
+    return ["words", ""]
+
+
+def measure(facts: pa.Table, column: pa.ChunkedArray, spec: "Input", state: dict[str, Any]) -> dict[str, Any]:
+    """What a person can say of N texts as they came."""
+    count = {what: pc.count_substring_regex(facts[""], kind) for what, kind in COUNTED.items()}
+    letters = pc.if_else(pc.equal(count["letters"], 0), None, count["letters"])  # no letters: no share of them
+    capitals = pc.divide(pc.multiply(pc.cast(count["capitals"], pa.float64()), 100.0), letters)
+    return {"words": facts["words"], "digits": count["digits"], "capitals in % of letters": capitals}
 
 
 def show(item: str | None, row: dict[str, Any], state: dict[str, Any], side: int) -> Shown:

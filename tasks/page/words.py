@@ -6,6 +6,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from tasks import shares
+
 #: What stands where nothing was recorded.
 NONE = "–"
 #: First strong isolate and its end: keep the direction of foreign text inside it, where `<bdi>` cannot stand.
@@ -13,11 +15,8 @@ ISOLATE, END = "\u2068", "\u2069"
 
 
 def percent(share: float | None) -> str:
-    """0.98123 -> "98.1 %"; never "100.0 %" for less than all."""
-    if share is None:
-        return NONE
-    digits = 2 if 0.9995 <= share < 1 else 0 if share in (0, 1) else 1
-    return f"{share * 100:.{digits}f} %"
+    """As `shares.percent`; NONE where it is none."""
+    return NONE if share is None else shares.percent(share)
 
 
 def confidence(share: float) -> str:

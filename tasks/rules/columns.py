@@ -132,9 +132,10 @@ def _levels(column: pa.Array) -> Iterator[str]:
 def _natural(level: str) -> tuple[float, str]:
     """Numbers by size, then texts."""
     try:
-        return float(level), level
+        number = float(level)
     except ValueError:
-        return np.inf, level
+        number = np.inf
+    return number if number == number else np.inf, level  # "nan" has no place among numbers
 
 
 def _cuts(values: np.ndarray, bins: int) -> tuple[float, ...]:

@@ -17,6 +17,10 @@ MOST_BYTES = 1 << 31
 BLOCK = 1024
 
 
+class TooMany(DeepmineError):
+    """More is frequent than can be kept, or than was asked for."""
+
+
 @dataclass(frozen=True)
 class Itemsets:
     """Sets of items that are frequent.
@@ -38,7 +42,7 @@ class Itemsets:
         return found
 
 
-def frequent(transactions: Transactions, support: float, max_length: int) -> Itemsets:
+def frequent(transactions: Transactions, support: float, max_length: int, most: int | None = None) -> Itemsets:
     """Sets of at most ``max_length`` items that are together in a share of at least ``support`` of the baskets.
 
     Depth first over columns of bits (Eclat: Zaki 2000, doi:10.1109/69.846291), each with all that may follow it at
@@ -46,15 +50,16 @@ def frequent(transactions: Transactions, support: float, max_length: int) -> Ite
     0.07 s) and 300 times on 20 columns of 50,000 rows (36 against 0.12 s), and cannot be stopped on the way.
 
     Raises:
-        DeepmineError: ``support`` is no share, nothing is frequent, or so much is that memory would fill.
+        TooMany: over ``most`` sets are (of itself `MOST_ITEMSETS`), or so many items that memory would fill.
+        DeepmineError: ``support`` is no share, or nothing is frequent.
     """
-    least = least_count(support, len(transactions))
+    least, most = least_count(support, len(transactions)), MOST_ITEMSETS if most is None else most
     single = np.bincount(transactions.matrix.indices, minlength=len(transactions.names))
     items = np.flatnonzero(single >= least)
     if not len(items):
         raise DeepmineError(_nothing(transactions, single, support, least))
     if len(items) * len(transactions) // 8 > MOST_BYTES:
-        raise DeepmineError(
+        raise TooMany(
             f"{len(items):,} items are in at least {least:,} of {len(transactions):,} {transactions.kind}, which to "
             f"count takes over {MOST_BYTES >> 30} GB. Raise the support of {support:g}."
         )
@@ -66,8 +71,8 @@ def frequent(transactions: Transactions, support: float, max_length: int) -> Ite
         for i, item in enumerate(items.tolist()):
             found = (*prefix, item)
             counts[tuple(sorted(found))] = int(held[i])
-            if len(counts) > MOST_ITEMSETS:
-                raise DeepmineError(_too_many(transactions, support, least, max_length))
+            if len(counts) > most:
+                raise TooMany(_too_many(transactions, support, least, max_length, most))
             if len(found) < max_length and i + 1 < len(items):
                 both = bits[i + 1 :] & bits[i]  # (items that may follow, words)
                 together = np.bitwise_count(both).sum(axis=1, dtype=np.int64)
@@ -137,9 +142,9 @@ def _nothing(transactions: Transactions, single: np.ndarray, support: float, lea
     )
 
 
-def _too_many(transactions: Transactions, support: float, least: int, max_length: int) -> str:
+def _too_many(transactions: Transactions, support: float, least: int, max_length: int, most: int) -> str:
     return (
-        f"more than {MOST_ITEMSETS:,} sets of up to {max_length} items are in at least {least:,} of "
+        f"more than {most:,} sets of up to {max_length} items are in at least {least:,} of "
         f"{len(transactions):,} {transactions.kind} (a support of {support:g}): too many for memory, and for a reader. "
         f"Raise the support, say to {min(2 * support, 1):g}, or allow fewer items in a rule, say {max(max_length - 1, 2)}."
     )

@@ -1,6 +1,6 @@
 """Which rules to believe: tested against chance among all that were tried, and measured again on held-out baskets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,27 +18,87 @@ class Judgement:
         q_values: (R,) the same, adjusted for all that was tried: those at most 0.05 hold 5 % false ones on average.
         improvement_q_values: (R,) the same for a stricter question: whether each item of the antecedent adds to it.
         held_out: counts in baskets that the rules were not found in; None where there are none.
+        interval: (R, 2) of the lift in these, NaN where they hold no antecedent.
     """
 
     p_values: np.ndarray
     q_values: np.ndarray
     improvement_q_values: np.ndarray
     held_out: Counts | None
+    interval: np.ndarray
+
+    @property
+    def held_up(self) -> np.ndarray:
+        """(R,) whether held-out baskets bear a rule out by themselves: the whole interval of its lift is above 1."""
+        return np.asarray(self.interval[:, 0] > 1)
+
+    def take(self, rows: np.ndarray) -> "Judgement":
+        """Those of the rules at ``rows``, positions or an (R,) mask."""
+        held = None if self.held_out is None else self.held_out.take(rows)
+        p_values, q_values = self.p_values[rows], self.q_values[rows]
+        return Judgement(p_values, q_values, self.improvement_q_values[rows], held, self.interval[rows])
 
 
-def judge(rules: Rules, itemsets: Itemsets, held_out: Transactions | None = None) -> Judgement:
+def judge(
+    rules: Rules, itemsets: Itemsets, held_out: Transactions | None = None,
+    fresh: tuple[np.ndarray, Transactions] | None = None,
+) -> Judgement:  # fmt: skip
     """Test ``rules`` on the baskets that they and ``itemsets`` were found in, and count them in ``held_out``.
 
     Fisher's exact test, one-sided; Benjamini and Hochberg's (1995) control of the false-discovery rate over all pairs
     of antecedent and consequent that were tried, not over the rules alone: only pairs that are together often enough
     became rules, so those are the largest of many by choice (Webb 2007, doi:10.1007/s10994-007-5006-x). With
     the rest counted as p = 1, independent items hardly ever give a rule that stands.
+
+    Args:
+        fresh: an (R,) mask of rules that the first baskets cannot test, as their items were made to agree there, and
+            the baskets that do.
     """
+    p_values, improvement = tested(rules, itemsets)
+    if fresh is not None:
+        mask, others = fresh
+        p_values[mask], improvement[mask] = tested(*elsewhere(rules.take(mask), others))
+    held = None if held_out is None else recount(rules, held_out)
+    interval = np.full((len(rules), 2), np.nan) if held is None else lift_interval(held)
+    return Judgement(p_values, adjusted(p_values, rules.tried), adjusted(improvement, rules.tried), held, interval)
+
+
+def tested(rules: Rules, itemsets: Itemsets) -> tuple[np.ndarray, np.ndarray]:
+    """(R,) p-values of each rule, and (R,) the largest of these and of what each item of its antecedent adds."""
     counts = rules.counts
     p_values = fisher(counts.both, counts.antecedent, counts.consequent, counts.rows)
-    improvement = np.maximum(p_values, _improvement(rules, itemsets))
-    held = None if held_out is None else recount(rules, held_out)
-    return Judgement(p_values, adjusted(p_values, rules.tried), adjusted(improvement, rules.tried), held)
+    return p_values, np.maximum(p_values, _improvement(rules, itemsets))
+
+
+def elsewhere(rules: Rules, transactions: Transactions) -> tuple[Rules, Itemsets]:
+    """The same rules with their counts in other baskets, and of these what `tested` asks for."""
+    needed: set[tuple[int, ...]] = {()}
+    for antecedent, consequent in zip(rules.antecedents, rules.consequents, strict=True):
+        needed.add(antecedent)
+        for item in antecedent:
+            rest = tuple(other for other in antecedent if other != item)
+            needed |= {rest, tuple(sorted(rest + consequent))}
+    sets = sorted(needed)
+    found = dict(zip(sets, count(transactions, sets).tolist(), strict=True))
+    return replace(rules, counts=recount(rules, transactions)), Itemsets(found, len(transactions))
+
+
+def lift_interval(counts: Counts, level: float = 0.95) -> np.ndarray:
+    """(R, 2) confidence intervals of the lift, given how many baskets hold the antecedent; NaN where none does.
+
+    P(C) is a mean of P(C | A) and P(C | not A), so the lift grows with their ratio and with nothing else. That has the
+    log interval of Katz et al. (1978, doi:10.2307/2530610), with half a basket added to each count (Walter 1975,
+    doi:10.1093/biomet/62.2.371), so that there is one where a count is zero, too.
+    """
+    from scipy.stats import norm
+
+    inside, outside = counts.antecedent.astype(np.float64), counts.rows - counts.antecedent.astype(np.float64)
+    hits, others = counts.both + 0.5, counts.consequent - counts.both + 0.5
+    ratio = np.log(hits / (inside + 0.5)) - np.log(others / (outside + 0.5))
+    spread = np.sqrt(1 / hits - 1 / (inside + 0.5) + 1 / others - 1 / (outside + 0.5))
+    ends = np.exp(ratio[:, None] + norm.ppf((1 + level) / 2) * spread[:, None] * np.array([-1.0, 1.0]))  # (R, 2)
+    share = inside[:, None] / max(counts.rows, 1)
+    return np.where(inside[:, None] > 0, 1 / (share + (1 - share) / ends), np.nan)
 
 
 def fisher(both: np.ndarray, antecedent: np.ndarray, consequent: np.ndarray, rows: np.ndarray | int) -> np.ndarray:

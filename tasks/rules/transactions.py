@@ -99,9 +99,9 @@ def from_long(baskets: Sequence[Any], items: Sequence[Any]) -> Transactions:
     return from_baskets(sorted(held.items()))
 
 
-def _transactions(matrix: csr_array, names: Sequence[str], ids: Sequence[str], kind: Kind = "baskets") -> Transactions:
+def _transactions(matrix: csr_array, names: Sequence[str], ids: Sequence[str]) -> Transactions:
     matrix.sort_indices()
-    return Transactions(matrix, tuple(names), np.array(ids, dtype=object).astype(str), kind)
+    return Transactions(matrix, tuple(names), np.array(ids, dtype=object).astype(str))
 
 
 def _texts(values: Sequence[Any]) -> Iterator[str]:

@@ -7,19 +7,20 @@ import pyarrow as pa
 
 from tasks.rules.association import Rules
 from tasks.rules.judgement import Judgement
+from tasks.shares import percent
 
 MEASURES = ("support", "confidence", "lift", "leverage", "conviction")
 #: What is said of baskets, and of the rows of a table.
 SENTENCES = {
     "baskets": ("who buys {} also buys {}", "{} is in {} of the baskets"),
-    "rows": ("where {}, there is also {}", "{} is so in {} of the rows"),
+    "rows": ("with {} comes {}", "{} is so in {} of the rows"),
 }
 
 
 def as_words(rules: Rules, i: int) -> str:
     """The rule at ``i`` as a sentence without its full stop.
 
-    Say "who buys whole milk and yogurt also buys root vegetables: 1.5 % of the baskets, 26 % of those with whole milk
+    Say "who buys whole milk and yogurt also buys root vegetables: 1.5 % of the baskets, 26.0 % of those with whole milk
     and yogurt (2.4 times as often as in all)".
     """
     counts = rules.counts.take(np.array([i]))
@@ -58,6 +59,11 @@ def as_table(rules: Rules, judgement: Judgement) -> pa.Table:
         kind = pa.int64() if name == "count" else pa.float64()
         values = None if held is None else held.both if name == "count" else getattr(held, name)
         columns[f"held_out_{name}"] = pa.nulls(len(rules), kind) if values is None else pa.array(values, kind)
+    # null where no held-out basket has the antecedent
+    unknown = np.isnan(judgement.interval[:, 0])
+    for end, values in zip(("low", "high"), judgement.interval.T, strict=True):
+        columns[f"held_out_lift_{end}"] = pa.array(values, pa.float64(), mask=unknown)
+    columns["held_up"] = pa.array(judgement.held_up, pa.bool_(), mask=unknown)
     columns["words"] = pa.array([as_words(rules, i) for i in range(len(rules))], pa.string())
     return pa.table(columns)
 
@@ -65,14 +71,6 @@ def as_table(rules: Rules, judgement: Judgement) -> pa.Table:
 def enumerated(names: Sequence[str]) -> str:
     """["a", "b", "c"] -> "a, b and c"."""
     return " and ".join([*([", ".join(names[:-1])] if len(names) > 1 else []), *names[-1:]])
-
-
-def percent(share: float) -> str:
-    """0.0153 -> "1.5 %", 0.34 -> "34 %", 0.00102 -> "0.1 %"; never "100 %" for less than all, nor "0 %" for some."""
-    value = 100 * share
-    if 99.5 <= value < 100:
-        return "over 99 %"
-    return "under 0.01 %" if 0 < value < 0.01 else f"{value:.0f} %" if value >= 10 else f"{value:.2g} %"
 
 
 def times(lift: float) -> str:

@@ -35,6 +35,11 @@ FILES = {
 COLUMNS = {"admit_columns": ("table", "spec", "params"), "repair_columns": ("table", "spec", "state")}
 #: What has values to scale has both of these.
 SCALED = {"statistics": ("items", "state"), "normalisation": ("parts",)}
+#: What is known of an item in words: figures that are measured, or items that the modality gives by itself.
+TOLD = {
+    "measure": {"measured_by": ("spec",), "measure": ("facts", "column", "spec", "state")},
+    "items": {"items": ("column", "state"), "names": ("state",)},
+}
 #: What the raw view asks for, by how it is made.
 RAW = {
     "components": {"flat": ("items", "state")},
@@ -47,7 +52,11 @@ RAW = {
 def test_every_modality_has_what_the_stages_call(name: str, target: str) -> None:
     made = import_module(target)
     scaled = SCALED if any(hasattr(made, function) for function in SCALED) else {}
+    told = [functions for one, functions in TOLD.items() if hasattr(made, one)]
+    assert told, "nothing that a person could say of its items: see TOLD"
     wanted = COMMON | (FILES if made.GUARDED else COLUMNS) | RAW[made.RAW] | scaled
+    for functions in told:
+        wanted |= functions
     for function, parameters in wanted.items():
         found = inspect.signature(getattr(made, function)).parameters.values()
         needed = [p.name for p in found if p.default is p.empty]
@@ -64,6 +73,7 @@ def test_what_a_modality_says_of_its_columns_is_of_columns_that_it_has(name: str
     fields = made.raw_fields(spec)
     assert set(made.settled_by(spec)) <= set(fields)
     assert set(made.checked(spec)) <= set(fields) - {""}
+    assert set(made.measured_by(spec) if hasattr(made, "measure") else ()) <= set(fields)
     for _, arguments, action, reason in made.checks(spec, getattr(config.Validate(), name)):
         assert arguments["column"] in made.checked(spec)
         assert action in ("reject", "warn", "fail")

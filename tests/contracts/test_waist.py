@@ -18,7 +18,7 @@ BELOW = [
         for name in (
             "views", "items", "mine", "evaluate", "judges", "fusion", "sentences", "ledger", "metrics", "intervals",
             "clusterings", "profiles", "page/clusters",
-            "page/results", "page/words",
+            "page/results", "page/words", "rulemining", "ruletable", "deepitems", "shares",
         )
     ),
     *sorted((ROOT / "flows").glob("*.py")),

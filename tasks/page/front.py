@@ -1,0 +1,156 @@
+"""The first page: what was found, how sure that is, and what is wrong with the data; a sentence each, with where to look."""
+
+from typing import Any
+
+from tasks.page.words import bounds, confidence, count, cut, figure, isolated, number, percent, significant
+
+#: Test rows, and test rows of a class, under which a figure may be far off.
+FEW_ROWS, FEW_OF_CLASS = 200, 20
+#: Share of the rows set aside that is worth a word on the first page, copies not counted.
+MANY_LOST = 0.001
+#: Characters of a label in a sentence.
+LABEL = 40
+Line = dict[str, str]
+
+
+def front(page: dict[str, Any], verdict: dict[str, Any], summary: dict[str, Any]) -> dict[str, list[Line]]:
+    """Lines of `text` and `href` under `found`, `sure` and `wrong`; no group is empty.
+
+    Args:
+        page: the sections of the page as the templates have them.
+        verdict: what `evaluate` wrote; ``summary`` what `validate` did.
+    """
+    return {"found": _found(page, verdict), "sure": _sure(page, verdict), "wrong": _wrong(page, summary)}
+
+
+def _name(label: str) -> str:
+    return isolated(cut(label, LABEL))
+
+
+def _line(text: str, chapter: str) -> Line:
+    return {"text": text, "href": f"#{chapter}"}
+
+
+def _found(page: dict[str, Any], verdict: dict[str, Any]) -> list[Line]:
+    fusion, lines = page["fusion"], []
+    best = fusion["best"]
+    if best:
+        unit = fusion["measure"]["unit"]
+        value = figure(best["value"], unit)
+        told = f"is right on {value} of the test rows" if unit == "share" else f"is off by {value} on average"
+        if fusion["positive"] and best["positive"]["auc"] is not None:
+            told += f" (AUC {number(best['positive']['auc'])})"
+        lines.append(_line(f"The best way, {best['title']}, {told}.", "fusion"))
+    lines.append(_line(fusion["sentence"], "fusion"))
+    if pair := _confused(page, verdict):
+        lines.append(_line(pair, "confusion"))
+    groups = [g for g in page["clusters"] if g["view"] == "deep"] or page["clusters"]
+    if groups and best:
+        group = max(groups, key=lambda g: g["ari"] if g["ari"] is not None else g["silhouette"])
+        agree = (
+            f", which agree with the labels to {number(group['ari'])} (ARI; 1 is fully)"
+            if group["ari"] is not None
+            else ""
+        )
+        lines.append(
+            _line(
+                f"{group['name']} finds {count(group['clusters'])} clusters on the {group['view']} view{agree}.",
+                "clusters",
+            )
+        )
+    return lines
+
+
+def _confused(page: dict[str, Any], verdict: dict[str, Any]) -> str:
+    """The pair of classes that the best way takes for each other most often."""
+    matrix = verdict["confusion"].get(verdict["best"]) if verdict["best"] else None
+    if not matrix or len(matrix) < 3:
+        return ""
+    labels = verdict["labels"]
+    wrong = [(n, i, j) for i, row in enumerate(matrix) for j, n in enumerate(row) if i != j and n]
+    if not wrong:
+        return "The best way makes no mistake on the test rows."
+    n, i, j = max(wrong, key=lambda cell: (cell[0], -cell[1], -cell[2]))
+    return f"The commonest mistake: “{_name(labels[i])}” taken for “{_name(labels[j])}”, {count(n)} of {count(sum(matrix[i]))} times."
+
+
+def _sure(page: dict[str, Any], verdict: dict[str, Any]) -> list[Line]:
+    fusion, lines, rows = page["fusion"], [], page["test_rows"]
+    best = fusion["best"]
+    if not best:
+        return [
+            _line(
+                "Nothing could be judged: " + ("no test row has a label." if rows else "there are no test rows."),
+                "fusion",
+            )
+        ]
+    unit = fusion["measure"]["unit"]
+    lines.append(
+        _line(
+            f"All figures are from {count(rows)} test rows that nothing was fitted to; the "
+            f"{confidence(fusion['confidence'])} interval of the best is {bounds(best['interval'], unit)}.",
+            "fusion",
+        )
+    )
+    small = [row for row in page["classes"] if row["rows"] < FEW_OF_CLASS]
+    if rows < FEW_ROWS:
+        lines.append(
+            _line(f"{count(rows)} test rows are few: small differences between ways mean nothing here.", "fusion")
+        )
+    elif small:
+        few = min(small, key=lambda row: row["rows"])
+        more = f" and {len(small) - 1} more" if len(small) > 1 else ""
+        lines.append(
+            _line(
+                f"“{_name(few['label'])}”{more} has under {FEW_OF_CLASS} test rows: figures of that class may be far off.",
+                "confusion",
+            )
+        )
+    told = [p for p in fusion["differences"] if p["interval"][0] > 0 or p["interval"][1] < 0]
+    total = len(fusion["differences"])
+    if total:
+        lines.append(_line(f"{len(told)} of {total} differences between ways are larger than chance allows.", "fusion"))
+    return lines
+
+
+def _wrong(page: dict[str, Any], summary: dict[str, Any]) -> list[Line]:
+    lines = [_line(leak["sentence"], "leaks") for leak in page["leaks"]]
+    alike = page["alike"]
+    if alike["leaked"]:
+        lines.append(
+            _line(
+                f"{count(alike['leaked'])} of the {count(alike['test'])} test rows look almost the same as a row in train or val, so "
+                "test figures may be too good.",
+                "near-duplicates",
+            )
+        )
+    if alike.get("conflicts"):
+        lines.append(
+            _line(f"{count(alike['conflicts'])} groups of near-duplicates have different labels.", "near-duplicates")
+        )
+    lost = [group for group in page["quarantine"] if not group["reason"].startswith("cop")]
+    gone = sum(group["rows"] for group in lost)
+    if gone > MANY_LOST * max(page["splits"]["total"], 1):
+        worst = lost[0]
+        share = percent(gone / (page["splits"]["total"] + gone))
+        lines.append(_line(f"{count(gone)} rows ({share}) could not be used, most for: {worst['reason']}.", "quality"))
+    sizes = [row["total"] for row in page["splits"]["rows"] if row["total"]]
+    if len(sizes) > 1 and max(sizes) >= 5 * min(sizes):
+        lines.append(
+            _line(
+                f"Classes are uneven: the largest has {significant(max(sizes) / min(sizes), 2)} times the rows of the smallest.",
+                "quality",
+            )
+        )
+    if not page["splits"]["totals"][1]:
+        lines.append(
+            _line(
+                "There are no val rows: parameters could not be chosen, and ways are compared in their order.",
+                "quality",
+            )
+        )
+    unmet = [e for e in page["expectations"] if not e["success"] and e["action"] != "reject"]
+    if unmet:
+        reasons = ", ".join(dict.fromkeys(e["reason"] or e["words"] for e in unmet[:3]))
+        lines.append(_line(f"Not as expected: {reasons}.", "quality"))
+    return lines or [_line("Nothing that the checks look for was found.", "quality")]

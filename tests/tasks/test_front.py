@@ -1,0 +1,85 @@
+"""The first page: what matters is said, what does not matter is not."""
+
+from typing import Any
+
+from tasks.page.front import front
+
+
+def page(**more: Any) -> dict[str, Any]:
+    """The sections of a run in which nothing is wrong."""
+    best = {
+        "title": "deep → SVM", "value": 0.9, "interval": [0.88, 0.92], "positive": None,
+    }  # fmt: skip
+    fusion = {
+        "best": best, "measure": {"unit": "share"}, "positive": None, "sentence": "Fusion paid.", "confidence": 0.95,
+        "differences": [{"interval": [0.01, 0.02]}, {"interval": [-0.1, 0.2]}],
+    }  # fmt: skip
+    made = {
+        "fusion": fusion, "clusters": [], "test_rows": 1000, "classes": [{"label": "a", "rows": 500}], "leaks": [],
+        "alike": {"leaked": 0, "test": 1000, "conflicts": 0}, "quarantine": [], "expectations": [],
+        "splits": {"total": 5000, "totals": [3500, 500, 1000], "rows": [{"total": 2500}, {"total": 2500}]},
+    }  # fmt: skip
+    return made | more
+
+
+VERDICT: dict[str, Any] = {
+    "best": "deep_svm", "labels": ["a", "b", "c"], "confusion": {"deep_svm": [[9, 1, 0], [0, 7, 3], [0, 0, 10]]},
+}  # fmt: skip
+
+
+def texts(group: str, sections: dict[str, Any], verdict: dict[str, Any] = VERDICT) -> str:
+    return "\n".join(line["text"] for line in front(sections, verdict, {})[group])
+
+
+def test_clean_data_have_nothing_wrong_with_them() -> None:
+    assert texts("wrong", page()) == "Nothing that the checks look for was found."
+
+
+def test_what_was_found_is_the_best_way_the_verdict_and_the_commonest_mistake() -> None:
+    told = texts("found", page())
+    assert "deep → SVM, is right on 90.0 % of the test rows" in told
+    assert "Fusion paid." in told
+    assert "taken for “\u2068c\u2069”, 3 of 10 times" in told
+    right = {**VERDICT, "confusion": {"deep_svm": [[3, 0, 0], [0, 3, 0], [0, 0, 3]]}}
+    assert "makes no mistake" in texts("found", page(), right)
+
+
+def test_each_thing_that_is_wrong_is_said_once_with_where_to_look() -> None:
+    sections = page(
+        leaks=[{"sentence": "The column 'x' alone tells the label."}],
+        alike={"leaked": 7, "test": 1000, "conflicts": 2},
+        quarantine=[
+            {"reason": "copy", "rows": 400},
+            {"reason": "not an image", "rows": 90},
+            {"reason": "label missing", "rows": 10},
+        ],
+        splits={"total": 5000, "totals": [4000, 0, 1000], "rows": [{"total": 4500}, {"total": 500}]},
+        expectations=[{"success": False, "action": "warn", "reason": "x is constant", "words": "w"}],
+    )
+    lines = front(sections, VERDICT, {})["wrong"]
+    told = [line["text"] for line in lines]
+    assert any("'x' alone" in t for t in told)
+    assert any(t.startswith("7 of the 1,000 test rows look almost the same") for t in told)
+    assert any("2 groups of near-duplicates" in t for t in told)
+    # copies are no loss
+    assert any(t.startswith("100 rows (2.0 %) could not be used, most for: not an image") for t in told)
+    assert any("9 times the rows" in t for t in told)
+    assert any("no val rows" in t for t in told)
+    assert any("x is constant" in t for t in told)
+    assert len(told) == len(set(told)) == 7
+    assert {line["href"] for line in lines} == {"#leaks", "#near-duplicates", "#quality"}
+
+
+def test_how_sure_depends_on_the_rows() -> None:
+    assert "1 of 2 differences" in texts("sure", page())
+    assert "few" in texts("sure", page(test_rows=80))
+    few = page(classes=[{"label": "a", "rows": 500}, {"label": "b", "rows": 4}])
+    assert "“\u2068b\u2069” has under 20 test rows" in texts("sure", few)
+
+
+def test_without_labels_it_says_that_nothing_could_be_judged() -> None:
+    sections = page(test_rows=50)
+    sections["fusion"] = sections["fusion"] | {"best": None, "differences": []}
+    nothing = {"best": None, "labels": [], "confusion": {}}
+    assert "no test row has a label" in texts("sure", sections, nothing)
+    assert texts("found", sections, nothing) == "Fusion paid."
