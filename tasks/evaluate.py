@@ -13,12 +13,12 @@ from tasks import sentences
 from tasks.errors import DeepmineError
 from tasks.fusion import TITLES, fusion
 from tasks.intervals import ari_difference
-from tasks.judges import Classes, Numbers, Said, of_split, rows_of
+from tasks.judges import Classes, Numbers, Said, of_split
 from tasks.ledger import ledger
 from tasks.metrics import clustering
 from tasks.progress import Progress
 from tasks.store import PREDICTIONS, SUMMARY, read, read_manifest, write_json
-from tasks.views import View, has_view, load_view, trained_for
+from tasks.views import View, has_view, load_view, rows_of, trained_for
 
 if TYPE_CHECKING:
     from tasks.config import Evaluate

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from tasks.intervals import auc_difference, paired_difference, paired_means
 from tasks.metrics import classification, confusion, detection, regression
 from tasks.store import vectors
-from tasks.views import View, parse_numbers
+from tasks.views import parse_numbers
 
 if TYPE_CHECKING:
     from tasks.config import Evaluate
@@ -44,14 +44,6 @@ def of_split(predictions: pa.Table, split: str, names: list[str], numbers: bool)
     by = {name: _numbers(table[name]) if numbers else _text(table[name].to_pylist()) for name in names}
     scores = {n: table[f"{n}.score"].to_numpy() for n in names if f"{n}.score" in table.column_names}
     return Said(_text(table["id"].to_pylist()), truth, by, scores)
-
-
-def rows_of(view: View, ids: np.ndarray) -> np.ndarray:
-    """(N,) positions of ``ids`` in the view, whose rows are sorted by id."""
-    places: np.ndarray = np.searchsorted(view.ids, ids)
-    if len(ids) and not np.array_equal(view.ids[np.minimum(places, len(view.ids) - 1)], ids):
-        raise ValueError(f"rows of the predictions are not in the view {view.name}")
-    return places
 
 
 class Classes:
