@@ -14,11 +14,11 @@ from tasks.errors import DeepmineError
 from tasks.figures import figures, groups_of, in_groups
 from tasks.figures import numbers as of_figures
 from tasks.fusion import TITLES, fusion
-from tasks.judges import Classes, Numbers, Said, aligned, of_split, rows_of
+from tasks.judges import Classes, Numbers, Said, aligned, of_split
 from tasks.ledger import ledger
 from tasks.progress import Progress
 from tasks.store import PREDICTIONS, SUMMARY, read, read_manifest, write_json
-from tasks.views import View, has_view, load_view, trained_for
+from tasks.views import View, has_view, load_view, rows_of, trained_for
 
 if TYPE_CHECKING:
     from tasks.config import Evaluate

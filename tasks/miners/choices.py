@@ -65,7 +65,8 @@ class Count:
 MEASURES = {"silhouette": 2_000, "stability": 2_000, "bic": 10_000}
 COUNTS = (Count("n_clusters", "silhouette"), Count("n_components", "bic"))
 #: What twelve rows allow: more clusters or neighbours than these is no mistake, and one tree shows as much as many.
-SMALL = dict.fromkeys(("n_clusters", "n_components", "min_cluster_size", "min_samples"), 12) | {"n_estimators": 1}
+SMALL = dict.fromkeys(("n_clusters", "n_components", "min_cluster_size", "min_samples"), 12)
+SMALL |= {"n_neighbors": 11, "n_estimators": 1}
 #: Miners whose `max_iter` counts trees.
 TREES = ("gradient_boosting",)
 
