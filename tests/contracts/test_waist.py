@@ -16,6 +16,7 @@ BELOW = [
         ROOT / "tasks" / f"{name}.py"
         for name in (
             "views", "items", "mine", "evaluate", "judges", "fusion", "sentences", "ledger", "metrics", "intervals",
+            "unlike", "alike",
             "page/results", "page/words",
         )
     ),
