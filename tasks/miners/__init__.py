@@ -17,7 +17,7 @@ from sklearn.svm import SVC, SVR, LinearSVC, OneClassSVM
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils import get_tags
 
-from tasks.miners.forms import OUTLYING, Made, Task, linear_svr, machine, mixture, neighbours, nystroem, scaled, trees
+from tasks.miners.forms import OUTLYING, Made, Task, linear_svr, machine, mixture, neighbours, nystroem, trees, unscaled
 from tasks.miners.inductive import InductiveClusterer
 
 #: name -> (task, the person's parameters) -> unfitted estimator
@@ -56,11 +56,11 @@ MINERS: dict[str, Made] = {
     "local_outlier_factor": lambda task, **kw: LocalOutlierFactor(
         **{"novelty": True, "contamination": OUTLYING, "algorithm": "brute", **kw}
     ),
-    "one_class_svm": lambda task, **kw: scaled(task, OneClassSVM(**{"nu": OUTLYING, "cache_size": 1000, **kw})),
+    "one_class_svm": lambda task, **kw: unscaled(task, OneClassSVM(**{"nu": OUTLYING, "cache_size": 1000, **kw})),
 }
 
 #: Train rows that are fitted on at most where the person says nothing: all distances between them are kept or searched.
-MOST_ROWS = {"agglomerative": 10_000, "hdbscan": 10_000, "local_outlier_factor": 50_000}
+MOST_ROWS = {"agglomerative": 10_000, "hdbscan": 10_000, "local_outlier_factor": 20_000}
 #: Train rows below which a detector has nothing to hold a row against.
 LEAST_ROWS = 10
 #: Miners that fit one estimator for each number of a row, at a cost that grows with the square of the rows.

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import Ridge, RidgeClassifier, SGDOneClassSVM
+from sklearn.pipeline import make_pipeline
 
-from tasks.miners.forms import OUTLYING, Made, Task, in_double, nystroem, scaled
+from tasks.miners.forms import OUTLYING, Made, Task, in_double, nystroem
 
 #: Train rows above which an exact machine, whose cost grows with their square, is no longer fitted on all of them.
 KERNEL_ROWS = 20_000
@@ -54,15 +55,20 @@ def one_class(task: Task, params: dict[str, Any]) -> Any:
     """A one-class machine by stochastic gradient descent on a Nystroem map, as scikit-learn's guide has it."""
     kernel = Nystroem(**_kernel(params), random_state=task.seed)
     last = SGDOneClassSVM(nu=params.get("nu", OUTLYING), random_state=task.seed)
-    return scaled(task, in_double(), kernel, last)
+    return make_pipeline(in_double(), kernel, last)
+
+
+def gamma(X: np.ndarray) -> float:
+    """What an exact machine takes for `gamma: scale` of the (N, D) rows of ``X``."""
+    return float(1 / (X.shape[1] * (X.var(dtype=np.float64) or 1.0)))
 
 
 def _kernel(params: dict[str, Any]) -> dict[str, Any]:
     """What a map is told of the parameters of an exact machine."""
     own: dict[str, Any] = {name: params[name] for name in ("kernel", "degree", "coef0") if name in params}
-    gamma = params.get("gamma", "scale")
+    width = params.get("gamma", "scale")
     # of standardised features `scale` and `auto` are both one over their number, which is a map's own choice
-    return {"n_components": COMPONENTS, **own, **({} if isinstance(gamma, str) else {"gamma": gamma})}
+    return {"n_components": COMPONENTS, **own, **({} if isinstance(width, str) else {"gamma": width})}
 
 
 def better(exact: float | None, mapped: float | None) -> str:
