@@ -20,12 +20,15 @@ from tasks.store import write_atomically
 RECIPES = Path(tasks.__file__).with_name("recipes.yaml")
 
 
-def add(name: str, path: str, options: dict[str, str], recipe: str | None = None, unlabelled: bool = False) -> None:
+def add(
+    name: str, path: str, options: dict[str, str], recipe: str | None = None, unlabelled: bool = False, items: str = ""
+) -> None:
     """Print what ``path`` holds and append a commented entry to params.yaml.
 
     Args:
         options: keys of `source:` that a person gave.
         recipe: of recipes.yaml, whose entry is laid over what is proposed.
+        items: column of the goods of baskets.
 
     Raises:
         DeepmineError: the name is taken or impossible, the source is no form that is known, or there is no such recipe.
@@ -37,7 +40,7 @@ def add(name: str, path: str, options: dict[str, str], recipe: str | None = None
     known = dict(options)
     if "root" in known:
         known["root"] = _seen_from_here(known["root"])
-    made = propose(Source(path=_seen_from_here(path), **known), known, unlabelled)  # type: ignore[arg-type]
+    made = propose(Source(path=_seen_from_here(path), **known), known, unlabelled, items)  # type: ignore[arg-type]
     _check_recipe(made, chosen, recipe)
     console = Console(highlight=False)
     for line in findings(made):

@@ -30,15 +30,21 @@ def run(
 def add(
     name: Annotated[str, typer.Argument(help="Your name for it: lower-case letters, digits, '-' and '_'.")],
     path: Annotated[
-        str, typer.Argument(help="A folder of images, recordings or texts, or a table: CSV, TSV, Parquet, JSON Lines.")
+        str,
+        typer.Argument(
+            help="A folder of images, recordings or texts, a table (CSV, TSV, Parquet, JSON Lines), or baskets one a line."
+        ),
     ],
     label: Annotated[str | None, typer.Option(help="Column that holds the label.")] = None,
     split: Annotated[str | None, typer.Option(help="Column that holds train, val or test.")] = None,
     group: Annotated[str | None, typer.Option(help="Column whose rows stay together (patient, speaker).")] = None,
     id: Annotated[
-        str | None, typer.Option(help="Column that names the rows, or the series that each belongs to.")
+        str | None, typer.Option(help="Column that names the rows, or the series or basket that each belongs to.")
     ] = None,
     time: Annotated[str | None, typer.Option(help="Column that orders the rows.")] = None,
+    items: Annotated[
+        str | None, typer.Option(help="Column that holds a good of a basket: the rows of one --id are a basket.")
+    ] = None,
     root: Annotated[str | None, typer.Option(help="Folder that a table's paths are relative to.")] = None,
     pattern: Annotated[
         str | None, typer.Option(help="Regular expression with groups that say what the names of files mean.")
@@ -50,7 +56,7 @@ def add(
     from flows import add as adding
 
     options = {"label": label, "split": split, "group": group, "id": id, "time": time, "root": root, "pattern": pattern}
-    adding.add(name, path, {k: v for k, v in options.items() if v}, recipe, unlabelled)
+    adding.add(name, path, {k: v for k, v in options.items() if v}, recipe, unlabelled, items or "")
 
 
 @app.command()

@@ -92,6 +92,7 @@ def _offer(stage: str, name: str, progress: Progress) -> dict[str, Any]:
         offered["inputs"] = {k: parse(config.Input, v, f"{plan['plan']}: inputs") for k, v in part["inputs"].items()}
     if "objective" in part:
         offered["objective"] = part["objective"]
+    offered["chain"] = parse(config.Chain, part["chain"], f"{plan['plan']}: chain") if "chain" in part else None
     if stage == "report":
         offered["quality"] = project.paths("validate", name)["quality"]
     return offered

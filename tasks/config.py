@@ -11,7 +11,7 @@ from tasks.typed import Between, ByName, frozen
 
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
 #: Columns of every store, which no input may be called.
-RESERVED = {"id", "content", "split", "label", "group", "source", "bytes", "reason", "detail"}
+RESERVED = {"id", "content", "split", "label", "group", "source", "bytes", "time", "reason", "detail"}
 
 Count = Annotated[int, Between(1)]
 Share = Annotated[float, Between(0, 1)]
@@ -75,6 +75,14 @@ class ValidTabular:
 
 
 @frozen
+class ValidBasket:
+    """Bounds of the different goods of a basket."""
+
+    min_items: Annotated[int, Between(0)] = 1
+    max_items: Count = 1000
+
+
+@frozen
 class Validate:
     max_rejected: Share = 0.05
     min_class_rows: Count = 2
@@ -89,6 +97,7 @@ class Validate:
     text: ValidText = field(default_factory=ValidText)
     series: ValidSeries = field(default_factory=ValidSeries)
     tabular: ValidTabular = field(default_factory=ValidTabular)
+    basket: ValidBasket = field(default_factory=ValidBasket)
 
 
 @frozen
@@ -158,6 +167,14 @@ class CleanTabular:
 
 
 @frozen
+class CleanBasket:
+    """Goods in fewer train baskets than ``min_count``, and those beyond the most frequent, are left out."""
+
+    min_count: Count = 2
+    vocabulary: Count = 2000
+
+
+@frozen
 class Clean:
     fit_rows: Count = 200_000
     seed: Seed = 0
@@ -166,6 +183,7 @@ class Clean:
     text: CleanText = field(default_factory=CleanText)
     series: CleanSeries = field(default_factory=CleanSeries)
     tabular: CleanTabular = field(default_factory=CleanTabular)
+    basket: CleanBasket = field(default_factory=CleanBasket)
 
 
 Dropout = Annotated[float, Between(0, 0.95)]
@@ -262,6 +280,7 @@ class Encoders:
     text: Annotated[CNN | RNN | Attention | FFN | SentenceTransformer, ByName()] = field(default_factory=CNN)
     series: SequenceEncoder = field(default_factory=CNN)
     tabular: FFN = field(default_factory=FFN)
+    basket: FFN = field(default_factory=FFN)
 
 
 @frozen
@@ -342,12 +361,20 @@ class AugmentTabular:
 
 
 @frozen
+class AugmentBasket:
+    """``drop`` is the share of the goods that are left out."""
+
+    drop: Share = 0.2
+
+
+@frozen
 class Augment:
     image: AugmentImage = field(default_factory=AugmentImage)
     audio: AugmentAudio = field(default_factory=AugmentAudio)
     text: AugmentText = field(default_factory=AugmentText)
     series: AugmentSeries = field(default_factory=AugmentSeries)
     tabular: AugmentTabular = field(default_factory=AugmentTabular)
+    basket: AugmentBasket = field(default_factory=AugmentBasket)
 
 
 @frozen
@@ -412,11 +439,44 @@ class Mine:
 
 
 @frozen
+class Judge:
+    """Cross-validation; ``scheme: auto`` is `group` where a group is declared, `time` where time splits, else stratified."""
+
+    folds: Annotated[int, Between(0, 100)] = 0
+    scheme: Literal["auto", "stratified", "group", "time"] = "auto"
+    seed: Seed = 0
+
+    def __post_init__(self) -> None:
+        if self.folds == 1:
+            raise ValueError("folds: 1 leaves nothing to learn from; take 0 (none), or 2 and more")
+
+
+@frozen
+class Costs:
+    """What each mistake costs, of two classes, in any unit: a false alarm, and a positive row that is missed."""
+
+    false_positive: Positive
+    false_negative: Positive
+
+
+@frozen
+class Slices:
+    """Which attributes of rows are looked at (empty: all), how small a slice may be, and the share of false findings."""
+
+    columns: tuple[str, ...] = ()
+    min_rows: Annotated[int, Between(5)] = 20
+    q: Annotated[float, Between(0.0001, 0.5)] = 0.05
+
+
+@frozen
 class Evaluate:
     confidence: Annotated[float, Between(0.5, 0.999)] = 0.95
     resamples: Annotated[int, Between(100, 100_000)] = 2000
     silhouette_rows: Annotated[int, Between(10)] = 2000
     positive: str | None = None
+    costs: Costs | None = None
+    bins: Annotated[int, Between(2, 100)] = 10
+    slices: Slices = field(default_factory=Slices)
     seed: Seed = 0
 
 
@@ -434,7 +494,7 @@ class Input:
     Of a tabular input, ``categorical`` and ``date`` name those of ``columns`` that are not numbers.
     """
 
-    modality: Literal["image", "audio", "text", "series", "tabular"] = "image"
+    modality: Literal["image", "audio", "text", "series", "tabular", "basket"] = "image"
     columns: tuple[str, ...] = ("path",)
     categorical: tuple[str, ...] = ()
     date: tuple[str, ...] = ()
@@ -471,6 +531,8 @@ class Source:
     relative to (default: the table's own). ``pattern`` is a regular expression over the path of a file, whose named
     groups `label`, `group`, `train`, `val` and `test` say what they name. ``time`` orders rows: with ``layout: long``
     those of one ``id`` are a series, with ``window`` the whole table is one, else ``split_by: time`` cuts by it.
+    Of baskets, ``layout: long`` has a row for each good of one ``id``, ``layout: baskets`` a basket a line, its goods
+    between delimiters, as the column `items`.
     """
 
     path: str
@@ -484,7 +546,7 @@ class Source:
     encoding: str | None = None
     names: tuple[str, ...] = ()
     time: str | None = None
-    layout: Literal["rows", "long"] = "rows"
+    layout: Literal["rows", "long", "baskets"] = "rows"
     window: Window | None = None
     split_by: Literal["hash", "time"] = "hash"
     join: Join | None = None
@@ -506,6 +568,7 @@ class Dataset:
     train: Train = field(default_factory=Train)
     extract: Extract = field(default_factory=Extract)
     mine: Mine = field(default_factory=Mine)
+    judge: Judge = field(default_factory=Judge)
     evaluate: Evaluate = field(default_factory=Evaluate)
     report: Report = field(default_factory=Report)
 
@@ -519,3 +582,32 @@ class Dataset:
                 "train.encoders.text: sentence_transformer has a vocabulary of its own and needs the text as it is; "
                 "set clean.text.tokens: byte and train.augment.text.word_dropout: 0"
             )
+
+    @property
+    def chain(self) -> "Chain | None":
+        """What the rows of a fold go through, where there are folds."""
+        if not self.judge.folds:
+            return None
+        window = self.source.window
+        return Chain(
+            inputs=self.inputs, objective=self.objective, val=self.ingest.val,
+            span=window.length + window.horizon if window else 0,
+            clean=self.clean, train=self.train, extract=self.extract, mine=self.mine,
+        )  # fmt: skip
+
+
+@frozen
+class Chain:
+    """What `judge` repeats for every fold: the stages from `clean` to `mine`, as the dataset has them.
+
+    ``val`` is the share of the rows that choices are made on, ``span`` the steps that one window covers.
+    """
+
+    inputs: dict[str, Input]
+    objective: Objective = "auto"
+    val: Share = 0.1
+    span: Annotated[int, Between(0)] = 0
+    clean: Clean = field(default_factory=Clean)
+    train: Train = field(default_factory=Train)
+    extract: Extract = field(default_factory=Extract)
+    mine: Mine = field(default_factory=Mine)

@@ -10,8 +10,9 @@ import pyarrow as pa
 from tasks import sources
 from tasks.config import Ingest, Input, Source
 from tasks.errors import DeepmineError
+from tasks.guesses import ROWS
 from tasks.modalities import modality
-from tasks.propose import ROWS, Proposal, some
+from tasks.propose import Proposal, some
 
 #: Items that are opened to learn their sizes; a sample, as opening 60,000 files takes a while.
 SAMPLE = 500
@@ -75,7 +76,8 @@ def _split_line(made: Proposal, splits: Counter[Any]) -> str:
         return "splits   " + ", ".join(f"{k or 'none given'} {n:,}" for k, n in sorted(splits.items(), key=str))
     if made.source.window or made.source.split_by == "time":
         return "splits   by time: the last 20 % test, 10 % before them val"
-    by = f"group ({made.source.group or 'from the pattern'})" if _grouped(made.source) else "content"
+    own = all(getattr(modality(s.modality), "DRAWN_BY", "content") == "id" for s in made.inputs.values())
+    by = f"group ({made.source.group or 'from the pattern'})" if _grouped(made.source) else "id" if own else "content"
     return f"splits   none given: by hash of the {by}, 20 % test, 10 % val"
 
 
@@ -129,11 +131,18 @@ def _read(made: Proposal) -> tuple[list[str], Counter[Any], Counter[Any], list[s
         rows += batch.table.num_rows + batch.bad.num_rows
         ended = batch.done >= batch.total and batch.table.num_rows < ROWS
     size = sources.listing(made.source, made.inputs)["size"].to_pylist()
-    what = "series" if made.source.layout == "long" else "windows" if made.source.window else "rows"
+    what = _unit(made)
     head = [f"{made.source.path}: {'' if ended else 'over '}{rows:,} {what}, {sum(size) / 1e6:,.1f} MB"]
     lines = [line for name, spec in made.inputs.items() for line in _described(name, spec, first)]
     problems = [p for p in problems if not any(p in line for line in made.lines)]
-    return head, labels, splits, lines, [f"{n:,} of {rows:,} rows: {why}" for why, n in wrong.items()] + problems
+    return head, labels, splits, lines, [f"{n:,} of {rows:,} {what}: {why}" for why, n in wrong.items()] + problems
+
+
+def _unit(made: Proposal) -> str:
+    """What the rows of a table are."""
+    if made.source.layout == "rows":
+        return "windows" if made.source.window else "rows"
+    return "baskets" if any(spec.modality == "basket" for spec in made.inputs.values()) else "series"
 
 
 def _described(name: str, spec: Input, table: pa.Table | None) -> list[str]:
@@ -142,7 +151,6 @@ def _described(name: str, spec: Input, table: pa.Table | None) -> list[str]:
     module = modality(spec.modality)
     admitted = module.admit_columns(table.select(list(dict.fromkeys(spec.columns))).slice(0, ROWS), spec, Ingest())
     wrong = Counter(r for r in admitted.reasons if r)
-    columns = {suffix: values for suffix, values in admitted.columns.items() if suffix}
     shown = ", ".join(spec.columns[:6]) + (" ..." if len(spec.columns) > 6 else "")
-    told = [f"{name:<8} {spec.modality} of {shown}: {module.describe(pa.table(columns))}"]
+    told = [f"{name:<8} {spec.modality} of {shown}: {module.describe(pa.table(admitted.columns))}"]
     return told + [f"{'':<8} {n:,} of {len(admitted.reasons):,} rows: {why}" for why, n in wrong.items()]

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from tasks.modalities.cells import INTEGER, dates, numbers
 
-Kind = Literal["image", "audio", "number", "category", "date", "text", "numbers", "empty"]
+Kind = Literal["image", "audio", "number", "category", "date", "text", "numbers", "names", "empty"]
 #: What the name of a file says of it.
 SUFFIXES = {
     "image": {"jpg", "jpeg", "png", "gif", "bmp", "tif", "tiff", "webp", "ppm", "pgm", "pbm"},
@@ -28,7 +28,14 @@ USUAL = {
     "group": ("group", "speaker", "patient", "user", "subject", "session", "customer", "client", "household", "person"),
     "time": ("time", "timestamp", "datetime", "date", "ts", "t", "step", "when"),
     "id": ("id", "key", "uid", "uuid", "guid", "index", "rowid", "row_id"),
+    "basket": (
+        "basket", "transaction", "order", "invoice", "receipt", "ticket", "cart", "visit", "trans", "tid", "bill", "member",
+    ),
 }  # fmt: skip
+#: Rows of a table that its columns are told from.
+ROWS = 20_000
+#: Distinct numbers above which a label is a quantity and no class.
+CLASSES = 20
 #: Words on average above which a column is text, and distinct values above which a category is none.
 WORDS, LEVELS = 5, 50
 #: Share of the values that must be of a kind for the column to be (the others will be set aside, or missing).
@@ -42,7 +49,7 @@ class Column:
     """A column as it looks.
 
     Attributes:
-        kind: what it holds; `numbers` are lists of them.
+        kind: what it holds; `numbers` and `names` are lists of them.
         distinct, rows: different values among the rows of the sample that have one, and those rows.
         words: of a value, on average.
     """
@@ -69,7 +76,8 @@ def look(name: str, values: pa.ChunkedArray, root: Path) -> Column:
     """What ``values`` are; ``root`` is where files would be that they may name."""
     column = values.combine_chunks().drop_null()
     if pa.types.is_list(column.type) or pa.types.is_large_list(column.type) or pa.types.is_fixed_size_list(column.type):
-        return Column(name, "numbers", len(column), len(column))
+        named = pa.types.is_string(column.type.value_type) or pa.types.is_large_string(column.type.value_type)
+        return Column(name, "names" if named else "numbers", len(column), len(column))
     distinct, rows = len(pc.unique(column)), len(column)
     if not rows or pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
         return Column(name, "empty", distinct, rows)
@@ -107,14 +115,24 @@ def usual(columns: list[Column], use: str) -> list[Column]:
     """Columns whose name is usual for a use, the likeliest first."""
     names = {plain_name(c.name): c for c in reversed(columns)}
     found = [names[n] for n in USUAL[use] if n in names]
-    if use in ("group", "id"):
-        found += [names[f"{n}{end}"] for n in USUAL["group"] for end in ("id", "_id") if f"{n}{end}" in names]
+    if use in ("group", "id", "basket"):
+        whose = USUAL["basket" if use == "basket" else "group"]
+        ends = ("id", "_id", "no", "_no", "_number", "number")[: 6 if use == "basket" else 2]
+        found += [names[f"{n}{end}"] for n in whose for end in ends if f"{n}{end}" in names]
     return list(dict.fromkeys(found))
 
 
 def plain_name(name: str) -> str:
     """A column's name in small letters with `_` between its words."""
     return re.sub(r"[^a-z0-9]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.strip()).lower()).strip("_")
+
+
+def objective_of(label: Column | None) -> str:
+    """What is learned of a label: a class, or a quantity where there are many numbers."""
+    if label is None or label.kind != "number":
+        return "classification"
+    many = label.distinct > (CLASSES if label.whole else CLASSES // 2)
+    return "regression" if many else "classification"
 
 
 def steps(columns: list[Column]) -> list[str]:

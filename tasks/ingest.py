@@ -19,6 +19,7 @@ from tasks.progress import Progress
 from tasks.quarantine import set_aside
 from tasks.raw import column_name, input_fields, raw_schema
 from tasks.sources import Unreadable, read_bytes
+from tasks.sources.rows import TIME
 from tasks.splits import Draw, draw
 from tasks.store import QUARANTINE, Scratch, Writer, fingerprint
 
@@ -186,6 +187,7 @@ def _shard(
     """The accepted and the unusable rows of a shard: ``part`` as the source has it, ``read`` what its files hold."""
     count = part.num_rows
     columns: dict[str, Any] = {name: part[name] for name in ("id", "label", "group", "source")}
+    columns["time"] = part[TIME] if TIME in part.column_names else pa.nulls(count, pa.float64())
     columns["bytes"] = pa.array([0] * count, pa.int64()) if read is None else read["bytes"]
     reasons: list[str | None] = [None] * count if read is None else read["reason"].to_pylist()
     details: list[str | None] = [None] * count if read is None else read["detail"].to_pylist()
@@ -205,10 +207,12 @@ def _shard(
     for i, value in enumerate(content):
         if value is None and reasons[i] is None:
             reasons[i], details[i] = NOTHING, "every input of the row is empty"
+    by_id = all(getattr(modality(spec.modality), "DRAWN_BY", "content") == "id" for spec in inputs.values())
+    keys = part["id"].to_pylist() if by_id else content
     splits = [
-        drawn.split(own, group, value) if reason is None else own
-        for own, group, value, reason in zip(
-            part["split"].to_pylist(), part["group"].to_pylist(), content, reasons, strict=True
+        drawn.split(own, group, key) if reason is None else own
+        for own, group, key, reason in zip(
+            part["split"].to_pylist(), part["group"].to_pylist(), keys, reasons, strict=True
         )
     ]
     columns |= {"content": pa.array(content, pa.string()), "split": pa.array(splits, pa.string())}

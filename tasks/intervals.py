@@ -73,6 +73,18 @@ def auc_difference(positive: np.ndarray, a: np.ndarray, b: np.ndarray, confidenc
     return {"difference": difference, "interval": [max(difference - half, -1.0), min(difference + half, 1.0)]}
 
 
+def influence(positive: np.ndarray, scores: np.ndarray) -> tuple[float, np.ndarray]:
+    """Area under the ROC curve, and the (N,) influences of the rows on it: the area's variance is theirs over N.
+
+    DeLong's variance is their mean square over N, up to the degrees of freedom.
+    """
+    over, under = _placements(positive, scores)
+    area, n = float(over.mean()), len(positive)
+    own = np.empty(n)
+    own[positive], own[~positive] = (over - area) * (n / len(over)), (under - area) * (n / len(under))
+    return area, own
+
+
 def _placements(positive: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of each positive row the share of negative ones below it, of each negative row that of positive ones above.
 
@@ -111,6 +123,14 @@ def ari_difference(
     here = counts[None]
     difference = float((_ari(cells[0], cells[1], here) - _ari(cells[0], cells[2], here))[0])
     return {"difference": difference, "interval": percentiles(found, confidence)}
+
+
+def ari_interval(truth: np.ndarray, a: np.ndarray, confidence: float, resamples: int, seed: int) -> list[float]:
+    """Bootstrap interval of the adjusted Rand index of two labellings (N,) of the same rows, [low, high]."""
+    (_, t), (_, p) = (np.unique(x, return_inverse=True) for x in (truth, a))
+    cells, counts = np.unique(np.stack([t, p]), axis=1, return_counts=True)
+    draws = np.random.default_rng(seed).multinomial(len(truth), counts / len(truth), size=resamples)
+    return percentiles(_ari(cells[0], cells[1], draws), confidence)
 
 
 def _ari(classes: np.ndarray, clusters: np.ndarray, draws: np.ndarray) -> np.ndarray:

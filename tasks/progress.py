@@ -39,5 +39,25 @@ class Progress:
             write_json(self.file, {"done": done, "total": total, "unit": unit, "line": line})
 
 
+class Share(Progress):
+    """The part of a longer work that one stage in it makes, told as that work's progress.
+
+    Args:
+        whole: of the longer work, ``total`` units long; this part goes from ``start`` over ``size`` of them.
+        note: what this part is.
+    """
+
+    def __init__(self, whole: Progress, start: int, size: int, total: int, unit: str, note: str) -> None:
+        super().__init__(quiet=True)
+        self.whole, self.begin, self.size, self.total, self.unit, self.note = whole, start, size, total, unit, note
+
+    def __call__(self, done: int, total: int, unit: str, note: str = "", always: bool = False) -> None:
+        """Report ``done`` of ``total`` units of the part."""
+        passed = self.begin + self.size * min(done, total) // max(total, 1)
+        told = f"{self.note}: {note}" if note else self.note
+        # the whole is at its end only when the stage that it is of says so
+        self.whole(min(passed, self.total - 1), self.total, self.unit, note=told)
+
+
 def _clock(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

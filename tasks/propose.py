@@ -10,18 +10,15 @@ from typing import Any
 import pyarrow as pa
 
 from tasks import sources
+from tasks.baskets import proposed_baskets
 from tasks.config import NAME, RESERVED, Input, Source, Window
 from tasks.errors import DeepmineError
-from tasks.guesses import SUFFIXES, Column, look, steps, usual
+from tasks.guesses import CLASSES, ROWS, SUFFIXES, Column, look, objective_of, steps, usual
 from tasks.sources.rows import COMMON
 from tasks.sources.tablefile import TableFile, open_table
 
-#: Rows of a table that its columns are told from.
-ROWS = 20_000
 #: Names of columns that the pipeline gives rows itself.
 TAKEN = {*COMMON, "size", "mtime_ns"}
-#: Distinct numbers above which a label is a quantity and no class.
-CLASSES = 20
 
 
 @dataclass
@@ -61,18 +58,22 @@ class Proposal:
         return entry | ({"objective": self.objective} if self.objective != "auto" else {})
 
 
-def propose(source: Source, given: Iterable[str], unlabelled: bool = False) -> Proposal:
+def propose(source: Source, given: Iterable[str], unlabelled: bool = False, items: str = "") -> Proposal:
     """Look at a source and say what its rows, inputs, label and splits seem to be.
 
     Args:
         source: what a person said; the rest is guessed.
         given: the keys of it that they said, which win.
         unlabelled: there is no label, whatever the columns are called.
+        items: the column of a good of a basket, where each row is one, or of all its goods as a list.
 
     Raises:
         DeepmineError: no form that is known, or no label where there could be one.
     """
-    made = _table(source, set(given), unlabelled) if sources.is_table(source) else _folder(source)
+    if baskets := proposed_baskets(source, set(given), unlabelled, items):
+        made = Proposal(*baskets)
+    else:
+        made = _table(source, set(given), unlabelled) if sources.is_table(source) else _folder(source)
     return replace(made, objective="autoencoder") if unlabelled else made
 
 
@@ -139,7 +140,7 @@ def _table(source: Source, given: set[str], unlabelled: bool) -> Proposal:
         made.objective = "forecasting"
         made.remarks["source.window"] = "steps of each window, and ahead to forecast: a guess"
     elif "label" in chosen:
-        made.objective = _objective(known.get(chosen["label"]))
+        made.objective = objective_of(known.get(chosen["label"]))
         if made.objective == "regression":
             made.remarks["objective"] = f"of {full.label}, a number: classification if it is a class"
     else:
@@ -197,6 +198,9 @@ def _inputs(columns: list[Column], series: bool) -> dict[str, Input]:
     steps_ = tuple(c.name for c in columns if c.kind == "numbers") or (numbers if series else tuple(steps(columns)))
     if steps_:
         inputs["series"] = Input(modality="series", columns=steps_)
+    goods = tuple(c.name for c in columns if c.kind == "names")
+    if goods:
+        inputs["basket"] = Input(modality="basket", columns=goods)
     cells = [c for c in columns if _is_cell(c) and c.name not in steps_]
     if cells and not series:
         categories = tuple(c.name for c in cells if c.kind == "category")
@@ -217,13 +221,6 @@ def _named(name: str, taken: Iterable[str]) -> str:
     while plain in taken or plain in RESERVED:
         plain += "_2"
     return plain
-
-
-def _objective(label: Column | None) -> str:
-    if label is None or label.kind != "number":
-        return "classification"
-    many = label.distinct > (CLASSES if label.whole else CLASSES // 2)
-    return "regression" if many else "classification"
 
 
 def _ask_for_label(file: TableFile, columns: list[Column], unlabelled: bool) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 #: Columns of the raw data before those of the inputs.
 COMMON = {
     "id": pa.string(), "content": pa.string(), "split": pa.string(), "label": pa.string(), "group": pa.string(),
-    "source": pa.string(), "bytes": pa.int64(),
+    "source": pa.string(), "bytes": pa.int64(), "time": pa.float64(),
 }  # fmt: skip
 
 

@@ -9,9 +9,11 @@ import pyarrow as pa
 
 from tasks import STAGES
 from tasks.page import atlas, examples, forecasts, pictures, render, results, rows, rules, runs, sounds
+from tasks.page import clusters as clustered
 from tasks.page import quality as checks
 from tasks.page.front import front
 from tasks.page.judged import Judged
+from tasks.page.trust import trust
 from tasks.progress import Progress
 from tasks.store import HISTORY, PREDICTIONS, RULES, STATE, SUMMARY, read, read_manifest, write_atomically
 from tasks.views import View, columns_of, load_view, trained_for
@@ -81,7 +83,7 @@ def report(
         times=runs.times(recorded, SHOWN), about=runs.gathered(recorded), total=runs.total(recorded),
         fingerprint=read_manifest(features / "deep").metadata["fingerprint"],
     )  # fmt: skip
-    page = render(front=front(sections, verdict, summary), **sections).encode()
+    page = render(front=front(sections, verdict), **sections).encode()
     write_atomically(index, page)
     progress(PARTS, PARTS, "parts", note=f"{len(page) / 1e6:.1f} MB in {index}")
     return {"bytes": len(page), "map_rows": len(chosen)}
@@ -94,7 +96,8 @@ def _found(verdict: dict[str, Any], recorded: dict[str, dict[str, Any]]) -> dict
         "test_rows": verdict["test_rows"], "classes": results.classes(verdict),
         "fusion": results.fusion(verdict, titles, recorded), "miners": results.miners(verdict, recorded),
         "confusions": results.confusions(verdict, titles), "clusters": results.clusters(verdict, recorded),
-        "tried": results.counts(verdict),
+        "tried": results.counts(verdict), "told": clustered.told(verdict), "agreement": clustered.agreement(verdict),
+        "trust": trust(verdict, titles, recorded),
     }  # fmt: skip
 
 

@@ -94,8 +94,35 @@ def shown(pair: dict[str, Any], measure: dict[str, str]) -> str:
     return f"{middle} in {measure['title']} ({low} to {high})"
 
 
-def clusters(pairs: dict[str, dict[str, Any]], found: dict[str, Any]) -> str:
-    """What clusters say of the two views; without classes only that nobody can say."""
+def counted(key: str, curve: dict[str, Any]) -> str:
+    """Whether the number of clusters that train rows chose for ``key`` (`NAME@VIEW`) is one of clusters at all."""
+    structure, measure, k = curve.get("structure"), curve["measure"], curve["chosen"]
+    if structure is None:
+        return ""
+    of, value = " on the view ".join(key.split("@")), dict(curve["values"])[k]
+    if measure == "bic":
+        said = "is better than that of" if structure else "is no better than that of"
+        what = f"the BIC of {k} {said} a single one"
+    else:
+        name = {"stability": "prediction strength"}.get(measure, measure)
+        above = "more than" if value > curve["high"] else "no more than"
+        what = (
+            f"the {name} of {k} is {value:.2f}, {above} rows without clusters can be expected to give "
+            f"({curve['high']:.2f} at most)"
+        )
+        if measure == "stability" and not structure and value > curve["high"]:
+            what += ", but one half of the rows does not find the clusters of the other"
+    return (
+        f"{of}: {what}."
+        if structure
+        else f"{of}: no clusters that could be told from chance. {what[0].upper()}{what[1:]}: cutting the rows there is arbitrary."
+    )
+
+
+def clusters(
+    pairs: dict[str, dict[str, Any]], found: dict[str, Any], curves: dict[str, dict[str, Any]] | None = None
+) -> str:
+    """What clusters say of the two views; without classes only that nobody can say, and which are none by ``curves``."""
     measure = {"title": "ARI", "better": "higher", "unit": "number"}
     if pairs:
         return " ".join(
@@ -110,7 +137,7 @@ def clusters(pairs: dict[str, dict[str, Any]], found: dict[str, Any]) -> str:
     return (
         f"There are no classes to judge by. Clusters found: {listed}. A silhouette tells how well clusters stand apart "
         "within their own view; it is no contest between views."
-    )
+    ) + "".join(f" {counted(key, curve)}" for key, curve in (curves or {}).items() if curve.get("structure") is False)
 
 
 def _curve(ways: dict[str, Any], best: str, raw: str, curve: dict[str, Any]) -> str:

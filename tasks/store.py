@@ -32,6 +32,8 @@ PREDICTIONS = "predictions"
 RULES = "rules"
 #: What these call the rows that a clusterer puts into no cluster.
 NOISE = "noise"
+#: What they call the rows that a detector holds to be unlike the train rows, and the others.
+UNLIKE, USUAL = "unlike", "usual"
 #: Rows that cannot be used, each with its reason and where it came from.
 QUARANTINE = pa.schema(
     [("id", pa.string()), ("source", pa.string()), ("label", pa.string()), ("split", pa.string()),

@@ -1,6 +1,6 @@
 """Parameters of miners: judged before a run, and those that rows choose in place of the person."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -43,22 +43,30 @@ GRIDS: dict[str, Grid] = {
 
 @dataclass(frozen=True)
 class Count:
-    """How many clusters: a parameter that train rows choose where there are no classes to count, or for `auto`.
+    """How many clusters: a parameter that train rows choose where there are no classes to count, or where asked to.
 
     Attributes:
         name: of the parameter.
-        measure: `silhouette` (Rousseeuw 1987; the largest is best) or `bic` (Schwarz 1978; the smallest is).
-        rows: train rows that are enough to choose by; by `bic` more rows allow more clusters.
+        measure: what `auto` goes by, an entry of `MEASURES`.
     """
 
     name: str
     measure: str
-    rows: int
+
+    @property
+    def rows(self) -> int:
+        """Train rows that are enough to choose by."""
+        return MEASURES[self.measure]
 
 
-COUNTS = (Count("n_clusters", "silhouette", 2_000), Count("n_components", "bic", 10_000))
+#: By what a number of clusters may be chosen, `silhouette` (Rousseeuw 1987), `stability` (prediction strength:
+#: Tibshirani and Walther 2005) or `bic` (of mixtures; Schwarz 1978), and on how many train rows; by `bic` more rows
+#: allow more clusters.
+MEASURES = {"silhouette": 2_000, "stability": 2_000, "bic": 10_000}
+COUNTS = (Count("n_clusters", "silhouette"), Count("n_components", "bic"))
 #: What twelve rows allow: more clusters or neighbours than these is no mistake, and one tree shows as much as many.
-SMALL = dict.fromkeys(("n_clusters", "n_components", "min_cluster_size", "min_samples"), 12) | {"n_estimators": 1}
+SMALL = dict.fromkeys(("n_clusters", "n_components", "min_cluster_size", "min_samples"), 12)
+SMALL |= {"n_neighbors": 11, "n_estimators": 1}
 #: Miners whose `max_iter` counts trees.
 TREES = ("gradient_boosting",)
 
@@ -71,6 +79,13 @@ def check(miner: str, params: dict[str, Any], where: str, objective: str = "auto
     Raises:
         DeepmineError: a parameter does not exist or has an impossible value.
     """
+    count = count_of(miner)
+    asked = params.get(count.name) if count else None
+    if count and isinstance(asked, str) and asked not in words(miner):
+        raise DeepmineError(
+            f"{where}: '{count.name}' of {miner} is a whole number, or one of {', '.join(words(miner))}, by which train "
+            f"rows choose it; '{asked}' is neither.{nearest(asked, words(miner))}"
+        )
     numbers = Task(aim="regression")
     known = {"classification": [Task()], "regression": [numbers], "forecasting": [numbers]}
     tasks = known.get(objective, [Task(), numbers])
@@ -92,18 +107,27 @@ def count_of(miner: str) -> Count | None:
     return next((count for count in found if count.measure != "bic" or hasattr(last, "bic")), None)
 
 
+def words(miner: str) -> list[str]:
+    """What may be written in place of a number of clusters: `auto`, or by what the miner's is to be chosen."""
+    by_bic = hasattr(final(MINERS[miner](Task())), "bic")
+    return ["auto", *(measure for measure in MEASURES if measure != "bic" or by_bic)]
+
+
 def open_count(miner: str, params: dict[str, Any], task: Task) -> Count | None:
-    """The entry of `COUNTS` that is left to train rows: by `auto`, or by no value where there are no classes."""
+    """The entry of `COUNTS` left to train rows, by the measure asked for: by a word, or by no value without classes."""
     count = count_of(miner)
     unsaid = "auto" if task.aim != "classification" else None
-    return count if count and params.get(count.name, unsaid) == "auto" else None
+    asked = params.get(count.name, unsaid) if count else None
+    if count is None or not isinstance(asked, str):
+        return None
+    return count if asked == "auto" else replace(count, measure=asked)
 
 
 def given(miner: str, params: dict[str, Any]) -> dict[str, Any]:
-    """``params`` without what rows are to choose, being null or `auto`."""
+    """``params`` without what rows are to choose, being null or a word for a number of clusters."""
     grid, count = open_choice(miner, params), count_of(miner)
     left = {grid.name} if grid else set()
-    left |= {count.name} if count and params.get(count.name) == "auto" else set()
+    left |= {count.name} if count and isinstance(params.get(count.name), str) else set()
     return {name: value for name, value in params.items() if name not in left}
 
 

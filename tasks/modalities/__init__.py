@@ -18,6 +18,7 @@ MODALITIES = {
     "text": "tasks.modalities.text",
     "series": "tasks.modalities.series",
     "tabular": "tasks.modalities.tabular",
+    "basket": "tasks.modalities.basket",
 }
 
 

@@ -40,9 +40,10 @@
 
   function drawCurve(place, chart, printed) {
     const { layout, axis } = base(printed, PRINTED / 2, 230);
-    const traces = Object.entries(chart.lines).map(([name, y]) => ({
+    const traces = Object.entries(chart.lines).map(([name, y], i) => ({
       type: "scatter", mode: "lines+markers", name, x: chart.x, y, marker: { size: 5 },
-      line: name === "train" ? { color: COLOURS[0], dash: "dot", width: 2 } : { color: COLOURS[4], width: 2 },
+      line: name === "train" || (chart.errors && i) ? { color: COLOURS[0], dash: "dot", width: 2 } : { color: COLOURS[4], width: 2 },
+      ...(chart.errors?.[name] ? { error_y: { type: "data", array: chart.errors[name], thickness: 1, width: 3 } } : {}),
     }));
     Plotly.react(place, traces, {
       ...layout, hovermode: "x unified", legend: { orientation: "h", x: 1, xanchor: "right", y: 1.02, yanchor: "bottom" },

@@ -43,8 +43,13 @@ def fusion(verdict: dict[str, Any], titles: dict[str, str], records: dict[str, A
         "best": next((way for way in ways if way["best"]), None), "positive": verdict["positive"],
         "aim": verdict["aim"], "objective": verdict["objective"], "curves": any(d["auc"] for d in differences),
         "naive": "naive" in found, "skipped": _skipped(verdict["skipped"]), "chosen": _chosen(verdict["chosen"]),
-        "errors": errors(verdict, titles),
+        "errors": errors(verdict, titles), "groups": _several(verdict.get("groups")),
     }  # fmt: skip
+
+
+def _several(groups: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Groups that intervals are taken over: of one alone there is nothing to take."""
+    return groups if groups and groups["groups"] > 1 else None
 
 
 def miners(verdict: dict[str, Any], records: dict[str, Any]) -> list[dict[str, Any]]:
@@ -102,13 +107,17 @@ def classes(verdict: dict[str, Any]) -> list[dict[str, Any]]:
     if not verdict["confusion"]:
         return []
     scores = verdict["scores"][verdict["fusion"]["ways"][verdict["best"]]["by"]]["classes"]
-    rows = [{"label": label, **values} for label, values in scores.items()]
+    areas = (verdict.get("figures") or {}).get("class_auc", {})
+    rows = [{"label": label, "auc": areas.get(label), **values} for label, values in scores.items()]
     return sorted(rows, key=lambda row: (row["f1"], row["label"]))
 
 
 def clusters(verdict: dict[str, Any], records: dict[str, Any]) -> list[dict[str, Any]]:
     """Agreement of each clusterer on each view with the classes (None without classes), and its seconds."""
-    nothing = dict.fromkeys(("ari", "nmi", "purity", "accuracy", "noise"))
+    nothing = dict.fromkeys((
+        "ari", "ari_interval", "nmi", "homogeneity", "completeness", "purity", "accuracy", "noise", "davies_bouldin",
+        "calinski_harabasz", "stability", "stability_interval",
+    ))  # fmt: skip
     return [
         {"name": name.partition("@")[0], "view": name.partition("@")[2], **nothing, **values,
          "seconds": _seconds(name, records)}
@@ -121,11 +130,21 @@ def counts(verdict: dict[str, Any]) -> list[dict[str, Any]]:
     charts = []
     for key, curve in sorted(verdict["counts_tried"].items()):
         name, _, view = key.partition("@")
-        measure = {"bic": "BIC, the lower the better"}.get(curve["measure"], curve["measure"])
+        measure = {"bic": "BIC, the lower the better", "stability": "prediction strength"}.get(
+            curve["measure"], curve["measure"]
+        )
+        x, errors, none = (
+            [k for k, _ in curve["values"]],
+            dict(curve.get("errors", ())),
+            dict(curve.get("reference", ())),
+        )
+        lines = {measure: [value for _, value in curve["values"]]}
+        if set(none) & set(x):
+            lines["the same of rows without clusters"] = [none.get(k) for k in x]
         charts.append(
             {"title": f"{name} on the {view} view: {curve['chosen']} clusters, tried on {curve['rows']:,} train rows",
-             "axis": "clusters",
-             "x": [k for k, _ in curve["values"]], "lines": {measure: [value for _, value in curve["values"]]}}
+             "axis": "clusters", "x": x, "lines": lines, "errors": {measure: [errors.get(k, 0.0) for k in x]},
+             "sentence": curve.get("sentence", "")}
         )  # fmt: skip
     return charts
 
@@ -196,7 +215,7 @@ def _seconds(by: str, records: dict[str, Any]) -> dict[str, float]:
     times: dict[str, float] = records.get("mine", {}).get("facts", {}).get("seconds_of", {}).get(by, {})
     if by == "network" and "seconds" in records.get("train", {}):
         return {"train": records["train"]["seconds"]}
-    return {key: times[key] for key in ("choose", "fit", "predict") if key in times}
+    return {key: times[key] for key in ("choose", "fit", "predict", "stability") if key in times}
 
 
 def _scale(values: list[float], limits: tuple[float, float]) -> tuple[Callable[[float], float], tuple[float, float]]:

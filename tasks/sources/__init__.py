@@ -93,26 +93,30 @@ def tables(
 ) -> Iterator[Batch]:  # fmt: skip
     """The rows of a table of values, streamed in order, ``shard_rows`` at a time; see `Batch`.
 
-    Rows without an id of their own are called by their number, from 0. Memory stays flat (but for 8 bytes an id, and
-    for series, which are put together whole).
+    Rows without an id of their own are called by their number, from 0, baskets by their line, from 1. Memory stays
+    flat (but for 8 bytes an id, and for series and long baskets, which are put together whole).
 
     Args:
         shares: of val and test, where the split goes by time.
         warn: told what was repaired or detected.
 
     Raises:
-        DeepmineError: see `open_table`, `layout`, `rows`, `long` and `windows`.
+        DeepmineError: see `open_table`, `layout`, `rows`, `long`, `windows` and `pairs`.
     """
+    from tasks.sources.pairs import check_pairs, pairs
     from tasks.sources.series import check_series, long
     from tasks.sources.windows import windows
 
-    if source.window or source.layout == "long":
+    of_baskets = any(spec.modality == "basket" for spec in inputs.values())
+    if source.layout == "long" and of_baskets:
+        check_pairs(source, inputs)
+    elif source.window or source.layout == "long":
         check_series(source, inputs)
     made = layout(source, inputs, warn)
     if source.window:
         parts = windows(made, shares, warn)
     elif source.layout == "long":
-        parts = long(made, shares, warn)
+        parts = pairs(made, shares) if of_baskets else long(made, shares, warn)
     else:
         parts = rows(made, shares, warn)
     empty = True

@@ -58,8 +58,7 @@ def detect(
         DeepmineError: header only, two columns of one name, rows of another width than the header, an unknown
             encoding, or a delimiter that does not part the rows where another would.
     """
-    status = path.stat()
-    seen = _scan(path, status.st_size, status.st_mtime_ns)
+    seen = _seen(path)
     settled, notes = _encoding(seen, encoding)
     rows, delimiter = _part(path, _start(seen, settled), delimiter)
     filled = [(i, row) for i, row in enumerate(rows) if row.cells]
@@ -76,6 +75,22 @@ def detect(
     _check_width(path, found, rest if header else [first, *rest], delimiter, bool(names))
     skip, line = (filled[0][0] + 1, filled[0][1].end + 1) if header else (0, 1)
     return Dialect(settled, delimiter, found, skip, line, seen.odd, tuple(notes))
+
+
+def beginning(path: Path, encoding: str | None) -> tuple[str, list[str], str]:
+    """A text file's encoding (what is given wins), what to say of it, and its first lines.
+
+    Raises:
+        DeepmineError: an unknown encoding, or the file cannot be unpacked.
+    """
+    seen = _seen(path)
+    settled, notes = _encoding(seen, encoding)
+    return settled, notes, _start(seen, settled)
+
+
+def _seen(path: Path) -> "_Seen":
+    status = path.stat()
+    return _scan(path, status.st_size, status.st_mtime_ns)
 
 
 @dataclass(frozen=True)

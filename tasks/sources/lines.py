@@ -1,4 +1,4 @@
-"""JSON Lines: one object a line, its values as text (or as lists of numbers), broken lines set aside."""
+"""JSON Lines: one object a line, its values as text (or as lists of numbers or of texts), broken lines set aside."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -14,6 +14,8 @@ from tasks.sources.tablefile import BLOCK, BadRow, Block, TableFile, packed_stre
 
 #: Lines at the start of the file that its columns are told from.
 SAMPLE = 1000
+#: What a column holds; of two that its values say the later.
+PLAIN, NUMBERS, TEXTS = "", "numbers", "texts"
 #: Numbers stay as they are written: 2**63 and 0.1 alike.
 DECODE = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str).decode
 
@@ -23,13 +25,13 @@ class _Broken(Exception):
 
 
 def open_lines(path: Path) -> TableFile:
-    """Columns as the first lines have them; a column whose value is a list there holds lists of numbers.
+    """Columns as the first lines have them; a column whose value is a list there holds lists of numbers or texts.
 
     Raises:
         DeepmineError: none of the first lines is an object.
     """
     raw, stream = packed_stream(path)
-    names: dict[str, bool] = {}
+    names: dict[str, str] = {}
     first = ""
     try:
         with raw:
@@ -40,7 +42,7 @@ def open_lines(path: Path) -> TableFile:
                 except _Broken:
                     continue
                 for name, value in (found or {}).items():
-                    names[name] = names.get(name, False) or isinstance(value, list)
+                    names[name] = max(names.get(name, PLAIN), _kind(value))
     except (OSError, ValueError) as error:
         raise DeepmineError(f"{path}: cannot be unpacked: {error}.") from None
     if not names:
@@ -53,10 +55,25 @@ def open_lines(path: Path) -> TableFile:
     return TableFile(path, tuple(names), read)
 
 
-def _blocks(path: Path, columns: dict[str, bool]) -> Iterator[Block]:
+def _kind(value: Any) -> str:
+    """What a column is of that holds ``value``."""
+    if not isinstance(value, list):
+        return PLAIN
+    try:
+        _numbers(value)
+    except (TypeError, ValueError):
+        return TEXTS
+    return NUMBERS
+
+
+def _numbers(value: list[Any]) -> list[float]:
+    return [float("nan") if v is None else float(v) for v in value]
+
+
+def _blocks(path: Path, columns: dict[str, str]) -> Iterator[Block]:
     total = path.stat().st_size
     raw, stream = packed_stream(path)
-    of_lists = [name for name, lists in columns.items() if lists]
+    of_lists = {name: kind for name, kind in columns.items() if kind != PLAIN}
     line = number = 0
     with raw:
         while lines := _some(stream):
@@ -73,7 +90,7 @@ def _blocks(path: Path, columns: dict[str, bool]) -> Iterator[Block]:
                 except _Broken as error:
                     bad.append(BadRow(number, f"{path.name}:{line}", *error.args))
                 number += 1
-            arrays = [_column([row.get(name) for _, _, row in found], lists) for name, lists in columns.items()]
+            arrays = [_column([row.get(name) for _, _, row in found], kind) for name, kind in columns.items()]
             where = places(f"{path.name}:", np.array([at for _, at, _ in found], np.int64))
             numbers = np.array([n for n, _, _ in found], np.int64)
             yield Block(pa.table(arrays, names=list(columns)), numbers, where, bad, raw.tell(), total)
@@ -106,18 +123,26 @@ def _object(line: bytes) -> dict[str, Any] | None:
     return found
 
 
-def _check_lists(row: dict[str, Any], names: list[str]) -> None:
-    for name in (name for name in names if row.get(name) is not None):
+def _check_lists(row: dict[str, Any], kinds: dict[str, str]) -> None:
+    for name, kind in ((n, k) for n, k in kinds.items() if row.get(n) is not None):
         value = row[name]
         try:
-            row[name] = [float("nan") if v is None else float(v) for v in value]
+            if not isinstance(value, list):
+                raise TypeError
+            row[name] = _numbers(value) if kind == NUMBERS else [None if v is None else _text(v) for v in value]
         except (TypeError, ValueError):
-            raise _Broken("mixed types", f"'{name}' holds a list of numbers elsewhere, here {value!r:.60}") from None
+            raise _Broken("mixed types", f"'{name}' holds a list of {kind} elsewhere, here {value!r:.60}") from None
 
 
-def _column(values: list[Any], lists: bool) -> pa.Array:
-    if lists:
-        return pa.array(values, pa.list_(pa.float64()))
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value.encode("utf-8", "replace").decode()  # half a surrogate pair is no text
+
+
+def _column(values: list[Any], kind: str) -> pa.Array:
+    if kind != PLAIN:
+        return pa.array(values, pa.list_(pa.float64() if kind == NUMBERS else pa.string()))
     texts = [v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values]
     try:
         return pa.array(texts, pa.string())

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tasks.config import Input, Source
 
 COMMON = ("id", "source", "label", "split", "group")
+#: Numbers that order the rows, where the source is split by time; no table has a column of this name.
+TIME = ".time"
 BAD = pa.schema([(name, pa.string()) for name in ("id", "source", "label", "split", "reason", "detail")])
 
 
@@ -150,6 +152,8 @@ def rows(made: Layout, shares: tuple[float, float], warn: Warn | None = None, al
         # a column that is both (say the group, and an input's) stands once
         rest = [name for name in made.columns if name not in COMMON]
         full = pa.table([*common, *(table[name] for name in rest)], names=[*COMMON, *rest])
+        if clock is not None:
+            full = full.append_column(TIME, pa.array(times, pa.float64()))
         yield _part(full, block, faults, again)
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from tasks.errors import DeepmineError
 from tasks.sources.base import Warn, named_splits
-from tasks.sources.rows import COMMON, Layout, Part
+from tasks.sources.rows import COMMON, TIME, Layout, Part
 from tasks.sources.steps import PIECE, gather, in_order, lists, parts_of, with_lists
 from tasks.sources.tablefile import BadRow
 from tasks.sources.times import cuts, splits
@@ -53,10 +53,10 @@ def long(made: Layout, shares: tuple[float, float], warn: Warn | None = None) ->
         raise DeepmineError(f"{made.file.path}: no row has an id (column '{made.source.id}').")
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
     ends = np.append(starts[1:], len(order))
-    faults = _faults_by(steps.spoilt, codes)
+    faults = faults_by(steps.spoilt, codes)
     found: dict[str, pa.Array] = {}
     for key in ("label", "split", "group"):
-        found[key], several = _constant(steps.texts.get(key), order, starts)
+        found[key], several = constant(steps.texts.get(key), order, starts)
         for item in several.tolist():
             faults.setdefault(item, (f"several {key}s", f"{key} changes within the series"))
     first = np.minimum.reduceat(order, starts)
@@ -69,6 +69,8 @@ def long(made: Layout, shares: tuple[float, float], warn: Warn | None = None) ->
     nameless = [BadRow(int(steps.numbers[i]), steps.places[int(i)].as_py(), "id missing", f"column '{made.source.id}'")
                 for i in np.flatnonzero(codes < 0)]  # fmt: skip
     common = pa.table([ids.dictionary, where, *(found[k] for k in ("label", "split", "group"))], names=list(COMMON))
+    if made.source.split_by == "time":
+        common = common.append_column(TIME, pa.array(last, pa.float64()))
 
     def pieces() -> Iterator[tuple[pa.Table, np.ndarray]]:
         size = max(1, PIECE * max(1, len(starts)) // max(1, steps.values.size))
@@ -82,7 +84,7 @@ def long(made: Layout, shares: tuple[float, float], warn: Warn | None = None) ->
     yield from parts_of(made, pieces(), len(starts), faults, [*steps.lost, *nameless])
 
 
-def _faults_by(spoilt: dict[int, tuple[str, str]], codes: np.ndarray) -> dict[int, tuple[str, str]]:
+def faults_by(spoilt: dict[int, tuple[str, str]], codes: np.ndarray) -> dict[int, tuple[str, str]]:
     faults: dict[int, tuple[str, str]] = {}
     for row in sorted(spoilt):
         if codes[row] >= 0:
@@ -90,7 +92,7 @@ def _faults_by(spoilt: dict[int, tuple[str, str]], codes: np.ndarray) -> dict[in
     return faults
 
 
-def _constant(texts: pa.Array | None, order: np.ndarray, starts: np.ndarray) -> tuple[pa.Array, np.ndarray]:
+def constant(texts: pa.Array | None, order: np.ndarray, starts: np.ndarray) -> tuple[pa.Array, np.ndarray]:
     """Of each item the one value that its rows have (null where none has), and the items that have several."""
     if texts is None:
         return pa.nulls(len(starts), pa.string()), np.zeros(0, np.int64)

@@ -15,7 +15,8 @@ class Batch:
 
     Attributes:
         table: `id`, `source`, `label`, `split`, `group` (texts or null), then the columns that the inputs name:
-            text from CSV, typed from others, list<double> for series that were put together here.
+            text from CSV, typed from others, lists for series and baskets that were put together here; `.time`, where rows
+            are split by it.
         bad: rows from the same stretch that cannot be used: `id`, `source`, `label`, `split`, `reason`, `detail`.
         done, total: bytes of the source up to here, and in all.
     """

@@ -81,7 +81,8 @@ def open_table(
     except OSError as error:
         raise DeepmineError(f"{path}: {error.strerror}. Check 'source' in params.yaml.") from None
     given = (source.delimiter, source.encoding, source.names) if source else (None, None, ())
-    found = _open(path, status.st_size, status.st_mtime_ns, given, tuple(wanted))
+    of_baskets = source is not None and source.layout == "baskets"
+    found = _open(path, status.st_size, status.st_mtime_ns, given, tuple(wanted), of_baskets)
     if warn:
         for note in found.notes:
             warn(f"{path}: {note}")
@@ -111,7 +112,9 @@ def unique(path: Path, names: Sequence[str]) -> tuple[str, ...]:
 
 
 @lru_cache(8)
-def _open(path: Path, size: int, changed: int, given: tuple[Any, ...], wanted: tuple[str, ...]) -> TableFile:
+def _open(
+    path: Path, size: int, changed: int, given: tuple[Any, ...], wanted: tuple[str, ...], of_baskets: bool
+) -> TableFile:
     kind = kind_of(path)
     if kind not in (*DELIMITED, *PARQUET, *LINES) or not path.is_file():
         raise DeepmineError(
@@ -120,6 +123,10 @@ def _open(path: Path, size: int, changed: int, given: tuple[Any, ...], wanted: t
         )
     if size == 0:
         raise DeepmineError(f"{path}: an empty file.")
+    if of_baskets:
+        from tasks.sources.baskets import open_baskets
+
+        return open_baskets(path, *given)
     if kind in DELIMITED:
         from tasks.sources.delimited import open_delimited
 

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from tasks.errors import DeepmineError
 from tasks.sources.base import Warn, named_splits
-from tasks.sources.rows import COMMON, Layout, Part, numbered
+from tasks.sources.rows import COMMON, TIME, Layout, Part, numbered
 from tasks.sources.steps import PIECE, Steps, gather, in_order, lists, parts_of, with_lists
 
 
@@ -62,7 +62,8 @@ def windows(made: Layout, shares: tuple[float, float], warn: Warn | None = None)
             ]
             offsets = np.arange(len(at) + 1) * window.length
             columns = [lists(offsets, values[inside, c].ravel()) for c in range(values.shape[1])]
-            yield with_lists(pa.table(common, names=list(COMMON)), made.columns, columns), at
+            table = pa.table(common, names=list(COMMON)).append_column(TIME, pa.array(at, pa.float64()))
+            yield with_lists(table, made.columns, columns), at
 
     yield from parts_of(made, pieces(), len(begins), faults, [])
 

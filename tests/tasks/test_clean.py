@@ -301,7 +301,7 @@ def several(seed: int = 0, perturbed: str = "") -> pa.Table:
     columns: dict[str, Any] = {
         "id": [f"{i:03d}" for i in range(N)], "split": splits, "label": ["ab"[i % 2] for i in range(N)],
         "content": [hashlib.sha256(f"{i}".encode()).hexdigest() for i in range(N)], "group": [None] * N,
-        "source": ["s"] * N, "bytes": [1] * N,
+        "source": ["s"] * N, "bytes": [1] * N, "time": [None] * N,
         **{name: [row.get(name) for row in facts] for name in RAW.names if name.startswith("image")},
     }  # fmt: skip
     for name in ("note", "table"):

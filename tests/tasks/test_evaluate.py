@@ -20,9 +20,11 @@ from tasks.intervals import wilson
 from tasks.judges import Classes, Numbers
 from tasks.metrics import classification
 from tasks.page import HERE, captions, results, words
+from tasks.page.front import front
 from tasks.progress import Progress
 from tasks.sentences import ACCURACY, CLUSTERS, ERROR, NO_DEEP, sentence
 from tasks.store import PREDICTIONS, SUMMARY, Writer, vector_column, write_json
+from tests.itemstore import write_items
 from tests.tasks.test_views import write_view
 
 LABELS = ["a", "b", "c"]
@@ -48,6 +50,8 @@ WRONG = {
     "forest@raw": (0, 0),
 }
 NETWORK = (4, 20)
+#: What is measured of clusters where there are no classes.
+FIGURES = {"silhouette", "clusters", "davies_bouldin", "calinski_harabasz"}
 
 
 def said(wrong: tuple[int, int]) -> np.ndarray:
@@ -86,6 +90,8 @@ def predictions(home: Path, columns: dict[str, Any], mined: dict[str, Any]) -> N
     writer.add(pa.table(made))
     writer.finish({"in": int(held_out.sum()), "accepted": int(held_out.sum()), "quarantined": {}})
     write_json(home / "miners" / SUMMARY, mined)
+    rows = [columns[name].tolist() for name in ("id", "split", "label")]
+    write_items(home / "items", *rows, [], [], np.zeros((len(rows[0]), 0)))
 
 
 def world(home: Path, wrong: dict[str, tuple[int, int]] = WRONG, network: tuple[int, int] = NETWORK) -> None:
@@ -364,7 +370,7 @@ def test_numbers_are_judged_by_their_errors(tmp_path: Path) -> None:
     assert numbers["low"] <= numbers["mae"] <= numbers["high"]
     assert {"rmse_low", "rmse_high", "r2", "r2_low", "r2_high"} < set(numbers)
     assert "mase" not in numbers
-    assert set(metrics["clusters"]["groups"]) == {"silhouette", "clusters"}
+    assert set(metrics["clusters"]["groups"]) == FIGURES
     assert verdict["skipped"] == {"forest@raw": "it is told why"}
     assert len(verdict["scatter"]["truth"]) == len(verdict["scatter"]["predicted"]) == TEST
     assert sum(band["rows"] for band in verdict["bands"]) == TEST
@@ -428,7 +434,7 @@ def test_without_labels_the_silhouette_is_told_and_nothing_more(tmp_path: Path) 
     facts, metrics, verdict = run(tmp_path)
     assert facts["verdict"].startswith("There are no classes to judge by. Clusters found: 3 by groups on the view deep")
     assert (verdict["scores"], verdict["best"], verdict["fusion"]["ways"], verdict["test_rows"]) == ({}, None, {}, TEST)
-    assert set(metrics["clusters"]["groups@raw"]) == {"silhouette", "clusters"}
+    assert set(metrics["clusters"]["groups@raw"]) == FIGURES
     assert "cluster_differences" not in metrics
     assert metrics["rows"]["clean"]["accepted"] == N
 
@@ -448,9 +454,10 @@ def test_the_page_shows_what_was_evaluated(kind: str, tmp_path: Path) -> None:
         "fusion": results.fusion(verdict, titles, {}), "miners": results.miners(verdict, {}), "test_rows": TEST,
         "confusions": results.confusions(verdict, titles), "classes": results.classes(verdict),
         "clusters": results.clusters(verdict, {}), "name": "x", "source": "y", "listing": {"rows": N}, "quarantined": 4,
-        "splits": {"total": N, "rows": [], "totals": [TRAIN, VAL, TEST]}, "alike": {"leaked": 0}, "total": None,
-        "leaks": [],
+        "splits": {"total": N, "rows": [], "totals": [TRAIN, VAL, TEST]}, "alike": {"leaked": 0, "test": TEST}, "total": None,
+        "leaks": [], "quarantine": [], "expectations": [],
     }  # fmt: skip
+    values["front"] = front(values, verdict)
     pages = ["summary.html", "fusion.html", *(["confusion.html"] if values["confusions"] else [])]
     text = "".join(environment.get_template(name).render(**values) for name in pages)
     for told in {

@@ -108,7 +108,8 @@ def test_perfect_clusters() -> None:
 
 def test_one_cluster_tells_nothing() -> None:
     found = clustering(np.array(list("aaabbb")), np.array(["0"] * 6), X, ALL)
-    assert found == {"ari": 0.0, "nmi": 0.0, "purity": 0.5, "accuracy": 0.5, "silhouette": 0.0, "clusters": 1}
+    assert found == {"ari": 0.0, "nmi": 0.0, "homogeneity": 0.0, "completeness": 1.0, "purity": 0.5,
+                     "accuracy": 0.5, "silhouette": 0.0, "clusters": 1}  # fmt: skip
 
 
 def test_purity_by_hand() -> None:
@@ -136,7 +137,7 @@ def test_clustering_accuracy_matches_each_class_with_one_cluster() -> None:
 
 def test_without_classes_there_is_the_silhouette_alone() -> None:
     found = clustering(None, np.array(list("000111")), X, ALL)
-    assert set(found) == {"silhouette", "clusters"}
+    assert set(found) == {"silhouette", "clusters", "davies_bouldin", "calinski_harabasz"}
     assert found["silhouette"] == pytest.approx(
         clustering(np.array(list("000111")), np.array(list("000111")), X, ALL)["silhouette"]
     )

@@ -1,0 +1,224 @@
+"""Folds: each row is judged once by machines that saw neither it nor its like. By content and group, not by order."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from tasks.splits import draw
+
+#: A row that no fold has: of a split by time the first rows, which are only learned from.
+NONE = -1
+#: Classes that numbers are cut into, at most, so that each fold has small and large ones alike.
+BANDS = 10
+
+
+@dataclass(frozen=True)
+class Cases:
+    """What folds are made by, of N rows.
+
+    Attributes:
+        ids, content, label: (N,) text, the label "" where it is not known.
+        group: (N,) text, "" where a row has none.
+        time: (N,) numbers that order the rows, NaN where nothing does.
+        numbers: whether labels are numbers.
+        span: time that one row covers (a window and what it forecasts), 0 where it is a moment.
+    """
+
+    ids: np.ndarray
+    content: np.ndarray
+    label: np.ndarray
+    group: np.ndarray
+    time: np.ndarray
+    numbers: bool = False
+    span: float = 0.0
+
+    @property
+    def scheme(self) -> str:
+        """What `auto` comes to."""
+        if (self.group != "").any():
+            return "group"
+        return "time" if len(self.time) and np.isfinite(self.time).all() else "stratified"
+
+
+@dataclass(frozen=True)
+class Folds:
+    """The fold of each of N rows.
+
+    Attributes:
+        scheme: stratified, group or time.
+        fold: (N,) from 0 on, `NONE` for a row that is only learned from.
+        units: (N,) text; rows of one unit are copies or of one group, and share a fold.
+        count: of folds; below two there are none, and ``why`` says the reason.
+        split: (K, N) of every fold: test, val, train, or "" where a row has no part in it.
+        why: also where there are fewer folds than were asked for.
+    """
+
+    scheme: str
+    fold: np.ndarray
+    units: np.ndarray
+    count: int
+    split: np.ndarray
+    why: str = ""
+
+
+def make_folds(cases: Cases, asked: int, scheme: str, val: float, seed: int) -> Folds:
+    """At most ``asked`` folds, fewer where rows, groups or classes do not go so far.
+
+    Args:
+        val: share of what is left that choices are made on.
+    """
+    scheme = cases.scheme if scheme == "auto" else scheme
+    units = units_of(cases, grouped=scheme != "stratified")
+    if scheme == "time" and not np.isfinite(cases.time).all():
+        return nothing(cases, scheme, units, "no time of the rows is kept: set source.time and source.split_by: time")
+    if scheme == "group" and not (cases.group != "").any():
+        return nothing(cases, scheme, units, "no row has a group: name its column in source.group")
+    most, what = _most(cases, units, scheme)
+    for count in range(min(asked, most), 1, -1):
+        fold = _by_time(cases, count) if scheme == "time" else _by_class(cases, units, count, seed)
+        split = np.stack([_split(cases, fold, units, k, scheme, val, seed) for k in range(count)])
+        if all(_learnable(cases, row) for row in split):
+            why = "" if count == asked else f"{count} folds in place of {asked}: more do not go into {what}"
+            return Folds(scheme, fold, units, count, split, why)
+    return nothing(cases, scheme, units, f"{what} do not make two folds that can each be learned from and judged")
+
+
+def nothing(cases: Cases, scheme: str, units: np.ndarray, why: str) -> Folds:
+    """No folds, and ``why``."""
+    n = len(cases.ids)
+    return Folds(scheme, np.full(n, NONE), units, 0, np.empty((0, n), dtype=object), why)
+
+
+def units_of(cases: Cases, grouped: bool) -> np.ndarray:
+    """(N,) what each row belongs to: rows of equal content, and if ``grouped`` of one group, and chains of both.
+
+    A unit is called by the lowest name among its groups and contents.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    named = (cases.group != "") & grouped
+    names = np.where(named, np.char.add("group ", cases.group.astype(str)), cases.content.astype(str))
+    (own, name), (_, content) = (np.unique(x, return_inverse=True) for x in (names, cases.content.astype(str)))
+    n = len(names)
+    size = n + len(own)
+    # a group and a content that some row has are linked
+    edges = (np.ones(n, bool), (name, len(own) + content))
+    _, part = connected_components(coo_array(edges, shape=(size, size)), directed=False)
+    lowest: dict[int, str] = {}
+    for place, text in enumerate(own.tolist()):  # ascending, so that the first is the lowest
+        lowest.setdefault(int(part[place]), text)
+    return np.array([lowest[int(part[place])] for place in name], dtype=object)
+
+
+def _most(cases: Cases, units: np.ndarray, scheme: str) -> tuple[int, str]:
+    """The most folds there can be, and what they are made of."""
+    if scheme == "time":
+        times = len(set(cases.time.tolist()))
+        return times - 1, _many(times, "moment in time", "moments in time")
+    distinct = len(set(units.tolist()))
+    found = (
+        _many(distinct, "group", "groups") if scheme == "group" else _many(distinct, "different row", "different rows")
+    )
+    if cases.numbers or not (cases.label != "").any():
+        return distinct, found
+    # in every fold two classes must be left to learn, also where all rows of one stand in it
+    holding = Counter(label for label, _ in set(zip(cases.label.tolist(), units.tolist(), strict=True)) if label)
+    second = sorted(holding.values(), reverse=True)[1:2] or [0]
+    named = f"{found} of {_many(len(holding), 'class', 'classes')}, the smallest in {min(holding.values()):,}"
+    return min(distinct, max(second[0], 0)), named
+
+
+def _many(n: int, one: str, more: str) -> str:
+    return f"{n:,} {one if n == 1 else more}"
+
+
+def _by_class(cases: Cases, units: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """(N,) folds of about equal shares of each class (of numbers: of each band); units stay whole.
+
+    By scikit-learn's StratifiedKFold or StratifiedGroupKFold over rows in the order of a hash of their unit, so that
+    the order in which they came does not decide.
+    """
+    import warnings
+
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    keys = [_hash(seed, u, c, i) for u, c, i in zip(units, cases.content, cases.ids, strict=True)]
+    order = np.argsort(np.array(keys), kind="stable")
+    classes = _bands(cases.label) if cases.numbers else np.unique(cases.label, return_inverse=True)[1]
+    if Counter(classes.tolist()).most_common(1)[0][1] < count:  # no class would go round
+        classes = np.zeros(len(classes), np.int64)
+    fold = np.full(len(units), NONE)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class")
+        # where every unit is one row the first does as well, without a search for each unit
+        alone = len(set(units.tolist())) == len(units)
+        splitter = StratifiedKFold(count) if alone else StratifiedGroupKFold(count)
+        parts = splitter.split(np.zeros(len(order)), classes[order], units[order].astype(str))
+        for k, (_, test) in enumerate(parts):
+            fold[order[test]] = k
+    return fold
+
+
+def _bands(label: np.ndarray) -> np.ndarray:
+    """(N,) the band of the first number of each label, 0 where there is none."""
+    numbers = np.array([float(text.split()[0]) if text else np.nan for text in label.tolist()])
+    known = np.isfinite(numbers)
+    if not known.any():
+        return np.zeros(len(label), np.int64)
+    edges = np.unique(np.quantile(numbers[known], np.linspace(0, 1, BANDS + 1)[1:-1]))
+    return np.where(known, 1 + np.searchsorted(edges, numbers, side="right"), 0)
+
+
+def _by_time(cases: Cases, count: int) -> np.ndarray:
+    """(N,) folds that follow each other (scikit-learn's TimeSeriesSplit), rows of one time in one of them."""
+    from sklearn.model_selection import TimeSeriesSplit
+
+    times = np.sort(cases.time)
+    starts = [times[test[0]] for _, test in TimeSeriesSplit(count).split(times)]
+    return np.searchsorted(starts, cases.time, side="right") - 1
+
+
+def _split(cases: Cases, fold: np.ndarray, units: np.ndarray, k: int, scheme: str, val: float, seed: int) -> np.ndarray:
+    """(N,) the split of each row where fold ``k`` is tested."""
+    test = fold == k
+    split = np.full(len(fold), "", dtype=object)
+    split[test] = "test"
+    if scheme == "time":
+        # what is learned ends before what is chosen by begins, and that before what is tested; copies of this are left out
+        first, end = cases.time[test].min(initial=np.inf), cases.time + cases.span
+        rest = (fold < k) & (end <= first) & ~np.isin(cases.content, cases.content[test])
+        known = np.sort(cases.time[rest])
+        count = round(len(known) * val)
+        start = known[len(known) - count] if count else first
+        split[rest & (end <= start)] = "train"
+        split[rest & (cases.time >= start)] = "val"
+        return split
+    left = sorted(set(units[~test].tolist()))
+    drawn = draw(set(), [_hash(seed, unit) for unit in left], val, 0.0)
+    place = {unit: drawn.split(None, _hash(seed, unit), None) for unit in left}
+    split[~test] = [place[unit] for unit in units[~test].tolist()]
+    return split
+
+
+def _learnable(cases: Cases, split: np.ndarray) -> bool:
+    """Whether a fold leaves two train rows to learn from, of two classes where there are any, and a row to judge."""
+    labelled = (cases.label != "").any()
+    train = (split == "train") & ((cases.label != "") if labelled else True)
+    if train.sum() < 2 or not (split == "test").any():
+        return False
+    return bool(cases.numbers or not labelled or len(set(cases.label[train].tolist())) > 1)
+
+
+def _hash(seed: int, *parts: str) -> str:
+    return hashlib.sha256("\n".join([str(seed), *parts]).encode()).hexdigest()
+
+
+def told(folds: Folds) -> Iterator[dict[str, int]]:
+    """How many rows each fold learns from, chooses by and judges."""
+    for k in range(folds.count):
+        counts = Counter(folds.split[k].tolist())
+        yield {"fold": k, **{name: counts[name] for name in ("train", "val", "test")}}

@@ -1,0 +1,160 @@
+"""Long tables of baskets: a row for each good of a basket, put together to one list for each id."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tasks.errors import DeepmineError
+from tasks.sources.base import named_splits
+from tasks.sources.joins import text
+from tasks.sources.rows import COMMON, Layout, Part
+from tasks.sources.series import constant, faults_by
+from tasks.sources.steps import PIECE, parts_of, with_lists
+from tasks.sources.tablefile import BadRow
+from tasks.sources.times import Clock, cuts, splits
+
+if TYPE_CHECKING:
+    from tasks.config import Input, Source
+
+
+def check_pairs(source: "Source", inputs: "dict[str, Input]") -> None:
+    """Refuse what this layout cannot do.
+
+    Raises:
+        DeepmineError: an input beside the baskets, no id, or a window.
+    """
+    for name, spec in inputs.items():
+        if spec.modality != "basket":
+            raise DeepmineError(
+                f"source.layout: long makes baskets here, but input '{name}' is {spec.modality}. Give it a table of "
+                "its own."
+            )
+    if not source.id:
+        raise DeepmineError("source.layout: long needs source.id, the column that says which basket a row belongs to.")
+    if source.window:
+        raise DeepmineError("source.window cuts a series; baskets have none. Take it out.")
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """N rows of a table, each a good of a basket.
+
+    Attributes:
+        encoded: id, label, split and group of each row where there are such columns, and those of the inputs.
+        times: (N,) float64, where a split by time asks for it.
+        numbers, places: where each row stands.
+        spoilt: by row: reason and detail why its basket cannot be used.
+        lost: rows that could not be read.
+    """
+
+    encoded: dict[str, pa.DictionaryArray]
+    times: np.ndarray
+    numbers: np.ndarray
+    places: pa.Array
+    spoilt: dict[int, tuple[str, str]]
+    lost: list[BadRow]
+
+
+def pairs(made: Layout, shares: tuple[float, float]) -> Iterator[Part]:
+    """One row for each id, in the order in which they first appear, with lists of what its rows hold in each column.
+
+    A row without a name adds nothing to its basket, which is there all the same. Label, split and group must be the
+    same in all rows of an id. With a split by time a basket belongs where its last row does. As rows of one id may stand
+    anywhere, memory grows with the rows, by about 50 bytes each, however long ids and names are.
+    """
+    read = gather(made)
+    codes = read.encoded["id"].indices.fill_null(-1).to_numpy()
+    order = np.argsort(codes, kind="stable")
+    order = order[codes[order] >= 0]
+    if not len(order):
+        raise DeepmineError(f"{made.file.path}: no row has an id (column '{made.source.id}').")
+    starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
+    ends = np.append(starts[1:], len(order))
+    faults = faults_by(read.spoilt, codes)
+    found: dict[str, pa.Array] = {}
+    for key in ("label", "split", "group"):
+        found[key], several = constant(read.encoded.get(key), order, starts)
+        for item in several.tolist():
+            faults.setdefault(item, (f"several {key}s", f"{key} changes within the basket"))
+    first = order[starts]
+    where = read.places.take(pa.array(first))
+    if "split" in read.encoded:
+        found["split"] = named_splits(found["split"], where)
+    if made.source.split_by == "time":
+        last = np.maximum.reduceat(np.nan_to_num(read.times[order], nan=-np.inf), starts)
+        found["split"] = pa.array(splits(last, cuts(last, shares)), pa.string())
+    lost = read.lost + [
+        BadRow(int(read.numbers[i]), read.places[int(i)].as_py(), "id missing", f"column '{made.source.id}'")
+        for i in np.flatnonzero(codes < 0)
+    ]
+    ids = read.encoded["id"].dictionary
+    common = pa.table([ids, where, *(found[k] for k in ("label", "split", "group"))], names=list(COMMON))
+
+    def pieces() -> Iterator[tuple[pa.Table, np.ndarray]]:
+        size = max(1, PIECE * len(starts) // max(1, len(order)))
+        for a in range(0, len(starts), size):
+            b = min(a + size, len(starts))
+            rows = order[starts[a] : ends[b - 1]]
+            offsets = pa.array(np.append(starts[a:b], ends[b - 1]) - starts[a], pa.int32())
+            columns = []
+            for name in made.columns:
+                goods = read.encoded[held(name)]
+                named = goods.dictionary.take(goods.indices.take(pa.array(rows)))
+                columns.append(pa.ListArray.from_arrays(offsets, named))
+            yield with_lists(common.slice(a, b - a), made.columns, columns), read.numbers[first[a:b]]
+
+    yield from parts_of(made, pieces(), len(starts), faults, lost)
+
+
+def gather(made: Layout) -> Pairs:
+    """All rows of the table, every text once for each block and a number for each row.
+
+    Raises:
+        DeepmineError: no row can be read.
+    """
+    by_time = made.source.split_by == "time"
+    wanted = {key: name for key, name in made.keys.items() if key != "time"}
+    wanted |= {held(name): name for name in made.columns}
+    clock = Clock(made.keys["time"]) if by_time else None
+    encoded: dict[str, list[pa.Array]] = {key: [] for key in wanted}
+    times, numbers, places = [], [], []
+    spoilt: dict[int, tuple[str, str]] = {}
+    lost: list[BadRow] = []
+    n = 0
+    for block, faults in made.read(list(dict.fromkeys([*wanted.values(), *([made.keys["time"]] if clock else [])]))):
+        lost += block.bad
+        if not block.table.num_rows:
+            continue
+        for key, name in wanted.items():
+            texts = text(block.table[name], name)
+            texts = pc.if_else(pc.equal(texts, ""), None, texts) if key == "id" else texts
+            encoded[key] += [chunk.dictionary_encode() for chunk in texts.chunks]
+        if clock:
+            times.append(clock(block.table[made.keys["time"]]))
+            for i in np.flatnonzero(np.isnan(times[-1])).tolist():
+                spoilt.setdefault(n + i, ("no time", f"{block.places[i]}: column '{made.keys['time']}'"))
+        for i, (reason, detail) in faults.items():
+            spoilt.setdefault(n + i, (reason, f"{block.places[i]}: {detail}"))
+        numbers.append(block.numbers)
+        places.append(block.places)
+        n += block.table.num_rows
+    if not n:
+        raise DeepmineError(f"{made.file.path}: holds no row that can be read.")
+    whole = {key: _whole(parts) for key, parts in encoded.items()}
+    known = np.concatenate(times) if times else np.zeros(n)
+    chunks = [c for part in places for c in (part.chunks if isinstance(part, pa.ChunkedArray) else [part])]
+    return Pairs(whole, known, np.concatenate(numbers), pa.concat_arrays(chunks), spoilt, lost)
+
+
+def held(name: str) -> str:
+    """What `Pairs.encoded` calls a column of an input: one that is none of ours."""
+    return f"input {name}"
+
+
+def _whole(parts: list[pa.Array]) -> pa.DictionaryArray:
+    made = pa.chunked_array(parts).unify_dictionaries().combine_chunks()
+    return made if isinstance(made, pa.DictionaryArray) else made.chunk(0)
