@@ -454,7 +454,7 @@ def test_the_page_shows_what_was_evaluated(kind: str, tmp_path: Path) -> None:
         "confusions": results.confusions(verdict, titles), "classes": results.classes(verdict),
         "clusters": results.clusters(verdict, {}), "name": "x", "source": "y", "listing": {"rows": N}, "quarantined": 4,
         "splits": {"total": N, "rows": [], "totals": [TRAIN, VAL, TEST]}, "alike": {"leaked": 0}, "total": None,
-        "leaks": [],
+        "leaks": [], "front": {"found": [], "sure": [], "wrong": []},
     }  # fmt: skip
     pages = ["summary.html", "fusion.html", *(["confusion.html"] if values["confusions"] else [])]
     text = "".join(environment.get_template(name).render(**values) for name in pages)
