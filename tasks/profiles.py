@@ -8,7 +8,8 @@ import numpy as np
 from scipy.sparse import csr_array, hstack
 
 from tasks.rules.judgement import adjusted, fisher
-from tasks.rules.wording import enumerated, percent
+from tasks.rules.wording import enumerated
+from tasks.shares import percent
 from tasks.store import NOISE
 
 #: Clusters that are told of at most, the largest; and items of each, in the list and in its sentence.
