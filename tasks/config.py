@@ -452,11 +452,31 @@ class Judge:
 
 
 @frozen
+class Costs:
+    """What each mistake costs, of two classes, in any unit: a false alarm, and a positive row that is missed."""
+
+    false_positive: Positive
+    false_negative: Positive
+
+
+@frozen
+class Slices:
+    """Which attributes of rows are looked at (empty: all), how small a slice may be, and the share of false findings."""
+
+    columns: tuple[str, ...] = ()
+    min_rows: Annotated[int, Between(5)] = 20
+    q: Annotated[float, Between(0.0001, 0.5)] = 0.05
+
+
+@frozen
 class Evaluate:
     confidence: Annotated[float, Between(0.5, 0.999)] = 0.95
     resamples: Annotated[int, Between(100, 100_000)] = 2000
     silhouette_rows: Annotated[int, Between(10)] = 2000
     positive: str | None = None
+    costs: Costs | None = None
+    bins: Annotated[int, Between(2, 100)] = 10
+    slices: Slices = field(default_factory=Slices)
     seed: Seed = 0
 
 

@@ -81,7 +81,7 @@ def write_items(
     schema = items_schema(names, attributes, fitted=json.dumps(fitted, ensure_ascii=False))
     writer = Writer(items, schema, schema.metadata[b"fingerprint"].decode())
     for path, shard in zip(shards, made_by.shards, strict=True):
-        parts = [held(pq.read_table(path, page_checksum_verification=True), fitted)]
+        parts = [held(_kept(path), fitted)]
         rows = read_shard(clean, shard, [*COLUMNS, *goods])
         parts += [modality(inputs[n].modality).items(rows[n], states[n]) for n in goods]
         writer.add(items_table(rows, csr_array(hstack(parts, format="csr")), schema))
@@ -124,14 +124,15 @@ def fit(table: pa.Table) -> Fitted:
     columns, flags = {}, []
     for name in table.column_names[1:]:
         column = table[name].combine_chunks()
-        column = _frequent(column) if pa.types.is_string(column.type) else column
         different = pc.count_distinct(column.drop_null()).as_py()
+        column = _frequent(column) if pa.types.is_string(column.type) else column
         # of a measurement that is the same wherever it is, that the input is missing tells as much
         if different > 1 or (different and column.null_count and f"{name}{MISSING}" in table.column_names):
             if pa.types.is_boolean(column.type):
                 flags.append(name)
             else:
                 columns[name] = column
+    columns = {name: column for name, column in columns.items() if column.null_count < len(column)}
     binning = fit_binning(pa.table(columns), BINS) if columns else Binning({}, {})
     fitted: Fitted = {name: {"cuts": list(cuts)} for name, cuts in binning.cuts.items()}
     fitted |= {name: {"levels": list(levels)} for name, levels in binning.levels.items() if levels}
@@ -193,8 +194,15 @@ def _goods(spec: "Input", state: dict[str, Any]) -> list[str]:
 
 
 def _chosen(shards: list[Path], chosen: pa.Array) -> pa.Table:
-    tables = (pq.read_table(path, page_checksum_verification=True) for path in shards)
-    return pa.concat_tables(table.filter(pc.is_in(table[""], chosen)) for table in tables)
+    wanted, parts = set(chosen.to_pylist()), []  # Arrow would hash all of them anew for every shard
+    for path in shards:
+        table = _kept(path)
+        parts.append(table.filter(pa.array([name in wanted for name in table[""].to_pylist()], pa.bool_())))
+    return pa.concat_tables(parts)
+
+
+def _kept(path: Path) -> pa.Table:
+    return pq.read_table(path, page_checksum_verification=True, use_threads=False)
 
 
 def _whole(values: Any) -> pa.Array:

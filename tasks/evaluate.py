@@ -2,20 +2,25 @@
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tasks import sentences
+from tasks.alike import neighbours
 from tasks.clusterings import clusterings
 from tasks.errors import DeepmineError
+from tasks.figures import figures, groups_of, in_groups
+from tasks.figures import numbers as of_figures
 from tasks.fusion import TITLES, fusion
-from tasks.judges import Classes, Numbers, Said, of_split, rows_of
+from tasks.judges import Classes, Numbers, Said, aligned, of_split
 from tasks.ledger import ledger
 from tasks.progress import Progress
-from tasks.store import PREDICTIONS, SUMMARY, read, read_manifest, write_json
-from tasks.views import View, has_view, load_view, trained_for
+from tasks.store import BESIDE, PREDICTIONS, SUMMARY, read, read_manifest, write_json
+from tasks.unlike import agreement, detectors
+from tasks.views import View, has_view, load_view, rows_of, trained_for
 
 if TYPE_CHECKING:
     from tasks.config import Evaluate
@@ -37,9 +42,10 @@ def evaluate(
     predictions = read(miners / PREDICTIONS)
     objective, mined = trained_for(features), json.loads((miners / SUMMARY).read_bytes())
     kinds = mined["miners"]
-    names = [c for c in predictions.column_names if "@" in c and not c.endswith(".score")]
+    names = [c for c in predictions.column_names if "@" in c and not c.endswith(BESIDE)]
     clusterers = sorted(n for n in names if kinds[n.partition("@")[0]]["clusterer"])
-    judged = [n for n in names if n not in clusterers]
+    unlike = sorted(n for n in names if kinds[n.partition("@")[0]].get("kind") == "outlier_detector")
+    judged = [n for n in names if n not in (*clusterers, *unlike)]
     said = {split: of_split(predictions, split, judged, mined["aim"] == "regression") for split in SPLITS}
     grouped = clusterings(clusterers, predictions, features, items, mined, params)
     found, pairs = grouped["clusters"], grouped["cluster_pairs"]
@@ -50,6 +56,8 @@ def evaluate(
         "test_rows": predictions["split"].to_pylist().count("test"),
         "chosen": mined["chosen"], "skipped": mined["skipped"],
         "rules": mined.get("rules", {}),
+        "calibrated": mined.get("calibrated", {}), "kernel_maps": mined.get("kernel_maps", {}),
+        "neighbours": _neighbours(predictions, features, mined["aim"]),
     }  # fmt: skip
     about_clusters = (
         sentences.clusters(pairs, found, mined["curves"])
@@ -60,27 +68,41 @@ def evaluate(
         words = about_clusters or "No test row has a label, so nothing can be judged."
         result |= _nothing(words, params.confidence)
     else:
-        result |= _judged(said, kinds, features, objective, mined["aim"], params)
+        groups, in_words = in_groups(groups_of(raw, said["test"].ids))
+        said["test"] = replace(said["test"], groups=groups)
+        result |= {"groups": in_words} | _judged(said, mined, features, items, objective, params)
         result["fusion"]["sentence"] = " ".join(filter(None, [about_clusters, result["fusion"]["sentence"]]))
+    best = (said["test"], result["fusion"]["ways"][result["best"]]["by"]) if result["best"] else None
+    result["detectors"] = detectors(predictions, unlike, best, params)
+    result["detector_pairs"] = agreement(predictions, unlike)
     write_json(metrics, numbers(result))
     write_json(evaluation, result)
     progress(result["test_rows"], result["test_rows"], "test rows")
     return {"rows": result["test_rows"], "verdict": result["fusion"]["sentence"]}
 
 
+def _neighbours(predictions: pa.Table, features: Path, aim: str) -> dict[str, Any]:
+    """What the nearest train rows say of the labels, where these are classes."""
+    names = [c.removesuffix(".like") for c in predictions.column_names if c.endswith(".like")]
+    if aim != "classification":
+        return {}
+    return {name: neighbours(predictions, name, load_view(features, name.partition("@")[2])) for name in names}
+
+
 def _nothing(words: str, confidence: float) -> dict[str, Any]:
     """What stands in the evaluation where no verdict can be judged."""
     empty = {"ways": {}, "pairs": {}, "sentence": words, "confidence": confidence, "measure": None}
-    return {"labels": [], "positive": None, "scores": {}, "fusion": empty, "best": None, "confusion": {}}
+    nothing: dict[str, Any] = {"groups": None, "figures": {}}
+    return {"labels": [], "positive": None, "scores": {}, "fusion": empty, "best": None, "confusion": {}} | nothing
 
 
 def _judged(
-    said: dict[str, Said], kinds: dict[str, Any], features: Path, objective: str, aim: str, params: "Evaluate"
+    said: dict[str, Said], mined: dict[str, Any], features: Path, items: Path, objective: str, params: "Evaluate"
 ) -> dict[str, Any]:
     view = load_view(features, "network")
     judge: Classes | Numbers
     positive = None
-    if aim == "regression":
+    if mined["aim"] == "regression":
         views = {"naive": load_view(features, "naive")} if has_view(features, "naive") else {}
         if objective in ("regression", "forecasting"):
             views["network"] = view
@@ -90,13 +112,19 @@ def _judged(
         counts = Counter(view.label[view.rows("train") & view.known].tolist())
         classes = sorted(counts)
         positive = _positive(classes, counts, params.positive)
+        for rows in said.values():
+            for name, shares in rows.probabilities.items():
+                rows.probabilities[name] = aligned(shares, mined.get("classes", classes), classes)
         if objective == "classification":
             _add_network(said, view, features, classes)
         judge = Classes(said["test"], classes, positive, params)
     scores = {name: judge.score(name) for name in said["test"].by}
-    found = fusion(judge, said["val"], kinds, scores)
+    found = fusion(judge, said["val"], mined["miners"], scores)
     best, chosen = found.pop("best"), found.pop("chosen")
-    details = {"confusion": {}, **(judge.details(chosen, best) if best else {})}
+    details: dict[str, Any] = {"confusion": {}, "figures": {}}
+    if best:
+        details |= judge.details(chosen, best)
+        details["figures"] = figures(judge, said["val"], chosen, best, items, params)
     return {"labels": judge.labels, "positive": positive, "scores": scores, "fusion": found, "best": best, **details}
 
 
@@ -115,6 +143,7 @@ def _add_network(said: dict[str, Said], view: View, features: Path, classes: lis
     for rows in said.values():
         probabilities = view.X[rows_of(view, rows.ids)]
         rows.by["network"] = np.array(labels)[probabilities.argmax(1)]
+        rows.probabilities["network"] = aligned(probabilities, labels, classes)
         if len(classes) == 2 and classes[1] in labels:
             rows.scores["network"] = probabilities[:, labels.index(classes[1])].astype(np.float64)
 
@@ -146,18 +175,23 @@ def numbers(result: dict[str, Any]) -> dict[str, Any]:
         name: {k: v for k, v in _bounded(scores).items() if k not in ("low", "high")}
         for name, scores in result["scores"].items()
     }
-    figures = {
+    own, parts = of_figures(result["figures"])
+    ways = {way: values | _bounded(own.get(way, {})) for way, values in ways.items()}
+    told = {
         "fusion": {**ways, "differences": pairs},
         "clusters": {name.removesuffix("@deep"): _bounded(values) for name, values in result["clusters"].items()},
         "miners": miners, "rows": rows,
     }  # fmt: skip
     if result.get("rules"):
-        figures["rules"] = {
-            over: {name: told.get(name, 0) for name in ("kept", "held_up")} for over, told in result["rules"].items()
+        told["rules"] = {
+            over: {name: values.get(name, 0) for name in ("kept", "held_up")}
+            for over, values in result["rules"].items()
         }
+    if parts:
+        told["slices"] = parts
     if result["cluster_pairs"]:
-        figures["cluster_differences"] = {name: _bounded(pair) for name, pair in result["cluster_pairs"].items()}
-    return figures
+        told["cluster_differences"] = {name: _bounded(pair) for name, pair in result["cluster_pairs"].items()}
+    return told
 
 
 def _bounded(values: dict[str, Any]) -> dict[str, Any]:

@@ -1,16 +1,17 @@
 """Who is right, and by how much: verdicts of miners and networks on the same held-out rows, as classes or as numbers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks import grouped
 from tasks.intervals import auc_difference, paired_difference, paired_means
 from tasks.metrics import classification, confusion, detection, regression
 from tasks.store import vectors
-from tasks.views import View, parse_numbers
+from tasks.views import parse_numbers
 
 if TYPE_CHECKING:
     from tasks.config import Evaluate
@@ -28,30 +29,33 @@ class Said:
         truth: (N,) text, or (N, K) numbers.
         by: `NAME@VIEW`, `network` or `naive` -> verdicts of the form of ``truth``.
         scores: of two classes, (N,) numbers that grow with how much a row looks like the second.
+        probabilities: (N, K) of the classes in their order, of those verdicts that have them.
+        groups: (N,) the number of each row's group, or None where rows are independent.
     """
 
     ids: np.ndarray
     truth: np.ndarray
     by: dict[str, np.ndarray]
     scores: dict[str, np.ndarray]
+    probabilities: dict[str, np.ndarray] = field(default_factory=dict)
+    groups: np.ndarray | None = None
 
 
 def of_split(predictions: pa.Table, split: str, names: list[str], numbers: bool) -> Said:
-    """What the miners ``names`` say of the rows of ``split`` that have a label."""
+    """What the miners ``names`` say of the rows of ``split`` that have a label; probabilities as they are kept."""
     table = predictions.filter(pc.and_(predictions["label"].is_valid(), pc.equal(predictions["split"], split)))
     texts = table["label"].to_pylist()
     truth = parse_numbers(texts) if numbers else _text(texts)
     by = {name: _numbers(table[name]) if numbers else _text(table[name].to_pylist()) for name in names}
     scores = {n: table[f"{n}.score"].to_numpy() for n in names if f"{n}.score" in table.column_names}
-    return Said(_text(table["id"].to_pylist()), truth, by, scores)
+    shares = {n: _lists(table[f"{n}.probability"]) for n in names if f"{n}.probability" in table.column_names}
+    return Said(_text(table["id"].to_pylist()), truth, by, scores, shares)
 
 
-def rows_of(view: View, ids: np.ndarray) -> np.ndarray:
-    """(N,) positions of ``ids`` in the view, whose rows are sorted by id."""
-    places: np.ndarray = np.searchsorted(view.ids, ids)
-    if len(ids) and not np.array_equal(view.ids[np.minimum(places, len(view.ids) - 1)], ids):
-        raise ValueError(f"rows of the predictions are not in the view {view.name}")
-    return places
+def aligned(probabilities: np.ndarray, own: list[str], classes: list[str]) -> np.ndarray:
+    """(N, K) probabilities of ``own`` classes in the order of ``classes``; zeros for one that they do not know."""
+    columns = [probabilities[:, own.index(c)] if c in own else np.zeros(len(probabilities)) for c in classes]
+    return np.stack(columns, axis=1).astype(np.float64)
 
 
 class Classes:
@@ -60,7 +64,7 @@ class Classes:
     measure: ClassVar = {"key": "accuracy", "title": "accuracy", "better": "higher", "unit": "share"}
 
     def __init__(self, test: Said, classes: list[str], positive: str | None, params: "Evaluate") -> None:
-        self.test, self.params, self.positive = test, params, positive
+        self.test, self.params, self.positive, self.classes = test, params, positive, classes
         self.labels = sorted(set(test.truth.tolist()))
         # scores grow with the second class
         self.sign = 1.0 if positive is None or positive == classes[-1] else -1.0
@@ -71,8 +75,14 @@ class Classes:
         found = classification(test.truth, test.by[name], self.labels, p.confidence)
         if self.positive is not None:
             true, said = test.truth == self.positive, test.by[name] == self.positive
-            found["positive"] = detection(true, said, self._scores(name), p.confidence, p.resamples, p.seed)
+            found["positive"] = detection(true, said, self.rank(name), p.confidence, p.resamples, p.seed)
+        if test.groups is not None:
+            found["interval"] = grouped.share(self.values(name), test.groups, p.confidence)
         return found
+
+    def values(self, name: str) -> np.ndarray:
+        """(N,) whether a verdict is right."""
+        return np.asarray(self.test.by[name] == self.test.truth)
 
     def merit(self, name: str, val: Said) -> float:
         """What choices on val rows go by; higher is better."""
@@ -81,9 +91,11 @@ class Classes:
     def pair(self, a: str, b: str) -> dict[str, Any]:
         """The difference of two verdicts on the same test rows."""
         p, test = self.params, self.test
-        hits = [test.by[name] == test.truth for name in (a, b)]
+        hits = [self.values(name) for name in (a, b)]
         found = paired_difference(hits[0], hits[1], p.confidence, p.resamples, p.seed)
-        one, two = self._scores(a), self._scores(b)
+        if test.groups is not None:
+            found["interval"] = grouped.difference(hits[0], hits[1], test.groups, p.confidence)["interval"]
+        one, two = self.rank(a), self.rank(b)
         true = test.truth == self.positive
         if one is not None and two is not None and min(true.sum(), (~true).sum()) >= 2:
             found["auc"] = auc_difference(true, one, two, p.confidence)
@@ -94,9 +106,14 @@ class Classes:
         test = self.test
         return {"confusion": {way: confusion(test.truth, test.by[n], self.labels) for way, n in chosen.items()}}
 
-    def _scores(self, name: str) -> np.ndarray | None:
-        scores = self.test.scores.get(name)
-        return None if scores is None or self.positive is None else self.sign * scores
+    def rank(self, name: str) -> np.ndarray | None:
+        """(N,) what grows with how much a row looks positive: a score, else a probability; None without either."""
+        if self.positive is None:
+            return None
+        if name in self.test.scores:
+            return np.asarray(self.sign * self.test.scores[name])
+        shares = self.test.probabilities.get(name)
+        return None if shares is None else shares[:, self.classes.index(self.positive)]
 
 
 class Numbers:
@@ -111,13 +128,21 @@ class Numbers:
     def __init__(self, test: Said, scale: float | None, params: "Evaluate") -> None:
         self.test, self.scale, self.params = test, scale, params
         self.labels: list[str] = []
+        #: rows that are drawn
+        self.some = np.sort(np.random.default_rng(params.seed).permutation(len(test.truth))[:DRAWN])
 
     def score(self, name: str) -> dict[str, Any]:
         """Every figure of one verdict on test rows."""
         p = self.params
         found = regression(self.test.truth, self.test.by[name], p.confidence, p.resamples, p.seed)
         found["interval"] = found.pop("mae_interval")
+        if self.test.groups is not None:
+            found["interval"] = grouped.mean(self.values(name), self.test.groups, p.confidence)[0]
         return {**found, "mase": found["mae"] / self.scale} if self.scale else found
+
+    def values(self, name: str) -> np.ndarray:
+        """(N,) absolute errors of a verdict, of several outputs their mean."""
+        return np.asarray(np.abs(self.test.by[name] - self.test.truth).mean(1))
 
     def merit(self, name: str, val: Said) -> float:
         """What choices on val rows go by; higher is better."""
@@ -126,14 +151,16 @@ class Numbers:
     def pair(self, a: str, b: str) -> dict[str, Any]:
         """The difference of two verdicts' absolute errors on the same test rows."""
         p = self.params
-        errors = [np.abs(self.test.by[name] - self.test.truth).mean(1) for name in (a, b)]
+        errors = [self.values(name) for name in (a, b)]
+        if self.test.groups is not None:
+            found = grouped.difference(errors[0], errors[1], self.test.groups, p.confidence)
+            return {key: found[key] for key in ("difference", "interval")}
         return paired_means(errors[0], errors[1], p.confidence, p.resamples, p.seed)
 
     def details(self, chosen: dict[str, str], best: str) -> dict[str, Any]:
         """True and predicted numbers of some rows under the best way, its errors in bands, each way's for each output."""
         truth, said = self.test.truth, self.test.by[chosen[best]]
-        some = np.sort(np.random.default_rng(self.params.seed).permutation(len(truth))[:DRAWN])
-        scatter = {"truth": _plain(truth[some, 0]), "predicted": _plain(said[some, 0])}
+        scatter = {"truth": _plain(truth[self.some, 0]), "predicted": _plain(said[self.some, 0])}
         steps = {way: _plain(np.abs(self.test.by[name] - truth).mean(0)) for way, name in chosen.items()}
         return {"scatter": scatter, "bands": _bands(truth[:, 0], said[:, 0]), "steps": steps, "outputs": truth.shape[1]}
 
@@ -160,6 +187,12 @@ def _plain(values: np.ndarray) -> list[float]:
 
 def _text(values: list[Any]) -> np.ndarray:
     return np.array(values, dtype=str)  # also where there are none
+
+
+def _lists(column: pa.ChunkedArray) -> np.ndarray:
+    """(N, K) of lists that are all equally long."""
+    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return flat.astype(np.float64).reshape(len(column), -1) if len(column) else np.empty((0, 0))
 
 
 def _numbers(column: pa.ChunkedArray) -> np.ndarray:

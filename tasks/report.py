@@ -8,13 +8,14 @@ import numpy as np
 import pyarrow as pa
 
 from tasks import STAGES
-from tasks.page import atlas, examples, forecasts, pictures, render, results, rows, runs, sounds
+from tasks.page import atlas, examples, forecasts, pictures, render, results, rows, rules, runs, sounds
 from tasks.page import clusters as clustered
 from tasks.page import quality as checks
 from tasks.page.front import front
 from tasks.page.judged import Judged
+from tasks.page.trust import trust
 from tasks.progress import Progress
-from tasks.store import HISTORY, PREDICTIONS, STATE, SUMMARY, read, read_manifest, write_atomically
+from tasks.store import HISTORY, PREDICTIONS, RULES, STATE, SUMMARY, read, read_manifest, write_atomically
 from tasks.views import View, columns_of, load_view, trained_for
 
 if TYPE_CHECKING:
@@ -56,7 +57,11 @@ def report(
         {"ingest": read(unreadable), "validate": read(rejected), "clean": read(cleaned)}, params.examples
     )
     alike = summary["near_duplicates"] or {"leaked": 0, "examples": []}
+    mined = verdict.get("rules", {})
+    stored = read(miners / RULES).to_pylist() if mined else []
+    ruled = rules.sections(mined, stored, judged, params.examples)
     shown = examples.ids([*({"groups": found} for found in centres.values()), *galleries])
+    shown += rules.ids(ruled)
     pairs = [row["id"] for pair in alike["examples"] for row in pair["rows"]]
     source = rows.Rows(inputs, _json(clean / STATE)["inputs"], clean, raw)
     points["inputs"], looks = _look(source, points["ids"], [*shown, *pairs], checks.read_before(lost))
@@ -66,6 +71,7 @@ def report(
         name=name, source=planned["source"]["path"], listing=planned["listing"], asked=objective,
         parameters={stage: planned[stage]["params"] for stage in STAGES if stage in planned},
         objective=judged.objective, points=points, galleries=galleries, centres=centres, alike=alike, rows=looks.of,
+        rules=ruled,
         room=looks.room, heard=looks.sounds, seconds=looks.seconds, sound_rate=sounds.RATE, most_sounds=sounds.MOST,
         curves=runs.curves(_json(encoder / HISTORY)), network=runs.network(_json(encoder / CARD)),
         leaks=summary["leaks"], expectations=checks.expectations(summary), docs=checks.data_docs(quality, index),
@@ -77,7 +83,7 @@ def report(
         times=runs.times(recorded, SHOWN), about=runs.gathered(recorded), total=runs.total(recorded),
         fingerprint=read_manifest(features / "deep").metadata["fingerprint"],
     )  # fmt: skip
-    page = render(front=front(sections, verdict, summary), **sections).encode()
+    page = render(front=front(sections, verdict), **sections).encode()
     write_atomically(index, page)
     progress(PARTS, PARTS, "parts", note=f"{len(page) / 1e6:.1f} MB in {index}")
     return {"bytes": len(page), "map_rows": len(chosen)}
@@ -91,6 +97,7 @@ def _found(verdict: dict[str, Any], recorded: dict[str, dict[str, Any]]) -> dict
         "fusion": results.fusion(verdict, titles, recorded), "miners": results.miners(verdict, recorded),
         "confusions": results.confusions(verdict, titles), "clusters": results.clusters(verdict, recorded),
         "tried": results.counts(verdict), "told": clustered.told(verdict), "agreement": clustered.agreement(verdict),
+        "trust": trust(verdict, titles, recorded),
     }  # fmt: skip
 
 

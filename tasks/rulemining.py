@@ -104,7 +104,10 @@ def _find(params: "Params", table: Table, over: str) -> Found:
     if not len(val):
         rules, fresh = rules.take(~fresh), fresh[~fresh]
     test = table.of("test")
-    judged = judge(rules, searched.itemsets, test if len(test) else None, (fresh, val) if fresh.any() else None)
+    about_label = _leads_to_label(rules, table), _tried_for_label(searched, table)
+    judged = judge(
+        rules, searched.itemsets, test if len(test) else None, (fresh, val) if fresh.any() else None, about_label
+    )
     stands = judged.improvement_q_values <= params.q
     rules, judged, fresh = rules.take(stands), judged.take(stands), fresh[stands]
     told = told_once(rules, _leads_to_label(rules, table))
@@ -124,19 +127,33 @@ def _kinds(rules: Rules, table: Table) -> list[set[int]]:
 def _trivial(rules: Rules, table: Table, train: Transactions, over: str) -> np.ndarray:
     """(R,) whether a rule says nothing by what its items are, or nothing of what is asked for.
 
-    Two items of one column; the label as one of several things that something follows from; over deep features what
-    has none of them, as it is found over items.
+    Two items of one column; the label as one of several things that something follows from. Over deep features what
+    has none of them, as it is found over items, and what has several beside other items: all are made of the same
+    features, and each says most of what the next one does. Nor what a feature and an item say of another item: it is
+    the items that are to tell of features, and features of the label.
     """
     found = repeated(rules, table.attributes, nested(train, table.attributes))
     for i, antecedent in enumerate(rules.antecedents):
         found[i] |= len(antecedent) > 1 and LABEL in table.origin[list(antecedent)]
     if over == "deep":
-        found |= np.array([DEEP not in kinds for kinds in _kinds(rules, table)], bool)
+        for i, (antecedent, consequent) in enumerate(zip(rules.antecedents, rules.consequents, strict=True)):
+            before, after = (table.origin[list(of)] for of in (antecedent, consequent))
+            deep = int((before == DEEP).sum() + (after == DEEP).sum())
+            mixed = len(before) > 1 and DEEP in before and LABEL not in after
+            found[i] |= mixed or deep == 0 or (deep > 1 and len(before) > 1)
     return found
 
 
 def _leads_to_label(rules: Rules, table: Table) -> np.ndarray:
     return np.array([LABEL in table.origin[list(c)] for c in rules.consequents], bool)
+
+
+def _tried_for_label(searched: Search, table: Table) -> int:
+    """Pairs of a frequent antecedent without the label, and a level of the label."""
+    label = set(np.flatnonzero(table.origin == LABEL).tolist())
+    levels = sum((item,) in searched.itemsets.counts for item in label)
+    shorter = [s for s in searched.itemsets.counts if 0 < len(s) < searched.max_length and label.isdisjoint(s)]
+    return len(shorter) * levels
 
 
 def _about(rules: Rules, table: Table) -> list[str]:
@@ -202,7 +219,7 @@ def _summary(found: Found, table: pa.Table) -> dict[str, Any]:
         "judged": len(held), "held_up": sum(held),
         "about_label": found.about.count("label"), "tested_on_val": int(found.fresh.sum()),
         "left_out": list(found.table.left_out), "meaning": _meaning(found), "sentence": _sentence(found, held),
-        "top": [{name: row[name] for name in told} for row in rows[:TOP]],
+"top": [{n: None if row[n] != row[n] else row[n] for n in told} for row in rows[:TOP]],
     }  # fmt: skip
 
 

@@ -96,7 +96,9 @@ def rule_table(
     matrix.sort_indices()
     attributes = tuple(f"{attribute} {origin}" for _, _, own, origin in parts for attribute in own)
     origin = np.array([o for _, own, _, o in parts for _ in own], np.int64)
-    every = Transactions(matrix, names, view.ids, "rows").take(rows)
+    # an item that is a value of nothing but itself is a thing that a basket holds
+    goods = len(parts) == 1 and items.names == items.attributes
+    every = Transactions(matrix, names, view.ids, "baskets" if goods else "rows").take(rows)
     return _lean(Table(every, attributes, origin, view.split[rows], meaning))
 
 

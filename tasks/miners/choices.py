@@ -69,7 +69,8 @@ MEASURES = {"silhouette": 2_000, "stability": 2_000, "bic": 10_000}
 #: but of the right ones in two columns stability could not tell 28 of 53 from chance, and the silhouette could all.
 COUNTS = (Count("n_clusters", "silhouette"), Count("n_components", "bic"))
 #: What twelve rows allow: more clusters or neighbours than these is no mistake, and one tree shows as much as many.
-SMALL = dict.fromkeys(("n_clusters", "n_components", "min_cluster_size", "min_samples"), 12) | {"n_estimators": 1}
+SMALL = dict.fromkeys(("n_clusters", "n_components", "min_cluster_size", "min_samples"), 12)
+SMALL |= {"n_neighbors": 11, "n_estimators": 1}
 #: Miners whose `max_iter` counts trees.
 TREES = ("gradient_boosting",)
 

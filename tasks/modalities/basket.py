@@ -183,6 +183,16 @@ def names(state: dict[str, Any]) -> list[str]:
     return list(state["vocabulary"])
 
 
+def items(column: pa.ChunkedArray, state: dict[str, Any]) -> "csr_array":
+    """(N, M) bool: the goods themselves are what is known of each of N cleaned baskets; none for null."""
+    from scipy.sparse import csr_array
+
+    lists = column.combine_chunks()
+    starts = np.concatenate([[0], np.cumsum(pc.fill_null(pc.list_value_length(lists), 0).to_numpy())])
+    places = pc.list_flatten(lists).to_numpy()
+    return csr_array((np.ones(len(places), bool), places, starts), shape=(len(lists), *shape(state)))
+
+
 def array(column: pa.ChunkedArray, state: dict[str, Any]) -> np.ndarray:
     """A cleaned column as (N, M) uint8, 1 where a basket has a good; zeros for null."""
     items = np.zeros((len(column), *shape(state)), DTYPE)

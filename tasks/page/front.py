@@ -13,14 +13,14 @@ LABEL = 40
 Line = dict[str, str]
 
 
-def front(page: dict[str, Any], verdict: dict[str, Any], summary: dict[str, Any]) -> dict[str, list[Line]]:
+def front(page: dict[str, Any], verdict: dict[str, Any]) -> dict[str, list[Line]]:
     """Lines of `text` and `href` under `found`, `sure` and `wrong`; no group is empty.
 
     Args:
         page: the sections of the page as the templates have them.
-        verdict: what `evaluate` wrote; ``summary`` what `validate` did.
+        verdict: what `evaluate` wrote.
     """
-    return {"found": _found(page, verdict), "sure": _sure(page, verdict), "wrong": _wrong(page, summary)}
+    return {"found": _found(page, verdict), "sure": _sure(page, verdict), "wrong": _wrong(page)}
 
 
 def _name(label: str) -> str:
@@ -113,7 +113,7 @@ def _sure(page: dict[str, Any], verdict: dict[str, Any]) -> list[Line]:
     return lines
 
 
-def _wrong(page: dict[str, Any], summary: dict[str, Any]) -> list[Line]:
+def _wrong(page: dict[str, Any]) -> list[Line]:
     lines = [_line(leak["sentence"], "leaks") for leak in page["leaks"]]
     alike = page["alike"]
     if alike["leaked"]:

@@ -43,8 +43,13 @@ def fusion(verdict: dict[str, Any], titles: dict[str, str], records: dict[str, A
         "best": next((way for way in ways if way["best"]), None), "positive": verdict["positive"],
         "aim": verdict["aim"], "objective": verdict["objective"], "curves": any(d["auc"] for d in differences),
         "naive": "naive" in found, "skipped": _skipped(verdict["skipped"]), "chosen": _chosen(verdict["chosen"]),
-        "errors": errors(verdict, titles),
+        "errors": errors(verdict, titles), "groups": _several(verdict.get("groups")),
     }  # fmt: skip
+
+
+def _several(groups: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Groups that intervals are taken over: of one alone there is nothing to take."""
+    return groups if groups and groups["groups"] > 1 else None
 
 
 def miners(verdict: dict[str, Any], records: dict[str, Any]) -> list[dict[str, Any]]:
@@ -102,7 +107,8 @@ def classes(verdict: dict[str, Any]) -> list[dict[str, Any]]:
     if not verdict["confusion"]:
         return []
     scores = verdict["scores"][verdict["fusion"]["ways"][verdict["best"]]["by"]]["classes"]
-    rows = [{"label": label, **values} for label, values in scores.items()]
+    areas = (verdict.get("figures") or {}).get("class_auc", {})
+    rows = [{"label": label, "auc": areas.get(label), **values} for label, values in scores.items()]
     return sorted(rows, key=lambda row: (row["f1"], row["label"]))
 
 

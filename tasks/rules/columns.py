@@ -47,7 +47,7 @@ def fit_binning(table: pa.Table, bins: int = 4) -> Binning:
         if pa.types.is_floating(column.type) and count > bins:
             cuts[name] = _cuts(values.to_numpy(), bins)
         else:
-            levels[name] = tuple(sorted(set(_levels(values)) - {""}, key=_natural))
+            levels[name] = tuple(sorted(set(_levels(values.unique())) - {""}, key=_natural))
     if not cuts and not levels:
         raise DeepmineError(
             f"no column of {', '.join(table.column_names) or 'the table'} tells one train row from another, so there "
@@ -80,8 +80,10 @@ def from_columns(table: pa.Table, binning: Binning, ids: np.ndarray) -> Transact
             own, code = intervals(name, cuts), np.where(column.is_null().to_numpy(zero_copy_only=False), -1, code)
         else:
             levels = binning.levels[name]
+            different = column.dictionary_encode()  # each level is looked up once
             places = {level: i for i, level in enumerate(levels)}
-            code = np.array([places.get(value, -1) for value in _levels(column)], np.int64)
+            known = [places.get(value, -1) for value in _levels(different.dictionary)]
+            code = np.array([*known, -1], np.int64)[different.indices.fill_null(len(known)).to_numpy()]
             own = [f"{name}={level}" for level in levels]
         found.append(np.where(code < 0, -1, code + len(names)))
         names += own

@@ -41,7 +41,7 @@ class Judgement:
 
 def judge(
     rules: Rules, itemsets: Itemsets, held_out: Transactions | None = None,
-    fresh: tuple[np.ndarray, Transactions] | None = None,
+    fresh: tuple[np.ndarray, Transactions] | None = None, apart: tuple[np.ndarray, int] | None = None,
 ) -> Judgement:  # fmt: skip
     """Test ``rules`` on the baskets that they and ``itemsets`` were found in, and count them in ``held_out``.
 
@@ -53,6 +53,8 @@ def judge(
     Args:
         fresh: an (R,) mask of rules that the first baskets cannot test, as their items were made to agree there, and
             the baskets that do.
+        apart: an (R,) mask of rules that were asked for by themselves, and how many such pairs were tried; they are
+            adjusted for those alone, and the others for the rest (families of tests, Benjamini and Bogomolov 2014).
     """
     p_values, improvement = tested(rules, itemsets)
     if fresh is not None:
@@ -60,7 +62,11 @@ def judge(
         p_values[mask], improvement[mask] = tested(*elsewhere(rules.take(mask), others))
     held = None if held_out is None else recount(rules, held_out)
     interval = np.full((len(rules), 2), np.nan) if held is None else lift_interval(held)
-    return Judgement(p_values, adjusted(p_values, rules.tried), adjusted(improvement, rules.tried), held, interval)
+    own, tried = apart or (np.zeros(len(rules), bool), 0)
+    q_values, improved = np.ones(len(rules)), np.ones(len(rules))
+    for mask, count_of in ((own, tried), (~own, rules.tried - tried)):
+        q_values[mask], improved[mask] = (adjusted(p[mask], count_of) for p in (p_values, improvement))
+    return Judgement(p_values, q_values, improved, held, interval)
 
 
 def tested(rules: Rules, itemsets: Itemsets) -> tuple[np.ndarray, np.ndarray]:

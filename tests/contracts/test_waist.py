@@ -17,8 +17,9 @@ BELOW = [
         ROOT / "tasks" / f"{name}.py"
         for name in (
             "views", "items", "mine", "evaluate", "judges", "fusion", "sentences", "ledger", "metrics", "intervals",
-            "clusterings", "profiles", "page/clusters",
-            "page/results", "page/words", "rulemining", "ruletable", "deepitems", "shares",
+            "page/results", "page/words", "rulemining", "ruletable", "deepitems", "shares", "clusterings", "profiles",
+            "figures", "curves", "calibration", "costs", "residuals", "slices", "comparisons", "grouped", "page/clusters",
+            "unlike", "alike",
         )
     ),
     *sorted((ROOT / "flows").glob("*.py")),

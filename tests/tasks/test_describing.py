@@ -12,7 +12,7 @@ import pytest
 from tasks import config
 from tasks.describing import fit, held, named, unique
 from tasks.items import MOST_LEVELS, Items, load_items
-from tasks.modalities import image, modality, text
+from tasks.modalities import image, modality
 from tasks.raw import raw_schema
 from tasks.store import read, read_manifest
 from tests.images import encode
@@ -218,22 +218,19 @@ def test_inputs_that_clash_are_told_apart_and_a_missing_one_is_told(tmp_path: Pa
     assert not any("back brightness" in name for name in told["3"])
 
 
-def test_a_modality_may_give_its_items_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from scipy.sparse import csr_array
-
-    def goods(column: pa.ChunkedArray, state: dict[str, Any]) -> csr_array:
-        return csr_array([[name in (v or "").split() for name in ("milk", "rye")] for v in column.to_pylist()])
-
-    monkeypatch.setattr(text, "items", goods, raising=False)
-    monkeypatch.setattr(text, "names", lambda state: ["milk", "rye"], raising=False)
-    monkeypatch.delattr(text, "measure")
-    rows = [
-        {"id": str(i), "split": "train", "basket": {"b": b}} for i, b in enumerate(["milk rye", "milk", "rye milk"])
-    ]
-    spec = config.Input(modality="text", columns=("b",))
-    found = made(tmp_path, {"basket": spec}, rows, [1, 3], params=config.Clean(text=config.CleanText(min_count=1)))
-    assert of(found) == {"0": {"milk", "rye"}, "1": {"milk"}, "2": {"milk", "rye"}}
-    assert found.names == found.attributes
+def test_the_items_of_baskets_are_their_goods(tmp_path: Path) -> None:
+    inputs = {"first": config.Input(modality="basket", columns=("a",))}
+    bought = [["milk", "rye"], ["milk"], None, ["rye", "milk"], [], ["rye"]]
+    rows = [{"id": str(i), "split": "train", "first": None if b is None else {"a": b}} for i, b in enumerate(bought)]
+    params = config.Clean(basket=config.CleanBasket(min_count=1))
+    both = inputs | {"second": config.Input(modality="basket", columns=("b",))}
+    twice = [row | {"second": {"b": ["milk"] if i % 2 else ["gin"]}} for i, row in enumerate(rows)]
+    found = made(tmp_path / "one", inputs, [row for row in rows if row["first"]], [1, 3, 5], params=params)
+    assert of(found) == {str(i): set(b) for i, b in enumerate(bought) if b is not None}
+    assert found.names == found.attributes == ("milk", "rye")
+    told = of(made(tmp_path / "two", both, twice, [2, 6], params=params))
+    assert told["3"] == {"first milk", "first rye", "second milk"}
+    assert told["2"] == {"first missing", "second gin"}
 
 
 def known(**columns: list[Any]) -> pa.Table:

@@ -20,6 +20,7 @@ from tasks.intervals import wilson
 from tasks.judges import Classes, Numbers
 from tasks.metrics import classification
 from tasks.page import HERE, captions, results, words
+from tasks.page.front import front
 from tasks.progress import Progress
 from tasks.sentences import ACCURACY, CLUSTERS, ERROR, NO_DEEP, sentence
 from tasks.store import PREDICTIONS, SUMMARY, Writer, vector_column, write_json
@@ -453,9 +454,10 @@ def test_the_page_shows_what_was_evaluated(kind: str, tmp_path: Path) -> None:
         "fusion": results.fusion(verdict, titles, {}), "miners": results.miners(verdict, {}), "test_rows": TEST,
         "confusions": results.confusions(verdict, titles), "classes": results.classes(verdict),
         "clusters": results.clusters(verdict, {}), "name": "x", "source": "y", "listing": {"rows": N}, "quarantined": 4,
-        "splits": {"total": N, "rows": [], "totals": [TRAIN, VAL, TEST]}, "alike": {"leaked": 0}, "total": None,
-        "leaks": [],
+        "splits": {"total": N, "rows": [], "totals": [TRAIN, VAL, TEST]}, "alike": {"leaked": 0, "test": TEST}, "total": None,
+        "leaks": [], "quarantine": [], "expectations": [],
     }  # fmt: skip
+    values["front"] = front(values, verdict)
     pages = ["summary.html", "fusion.html", *(["confusion.html"] if values["confusions"] else [])]
     text = "".join(environment.get_template(name).render(**values) for name in pages)
     for told in {

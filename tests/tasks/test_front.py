@@ -28,7 +28,7 @@ VERDICT: dict[str, Any] = {
 
 
 def texts(group: str, sections: dict[str, Any], verdict: dict[str, Any] = VERDICT) -> str:
-    return "\n".join(line["text"] for line in front(sections, verdict, {})[group])
+    return "\n".join(line["text"] for line in front(sections, verdict)[group])
 
 
 def test_clean_data_have_nothing_wrong_with_them() -> None:
@@ -56,7 +56,7 @@ def test_each_thing_that_is_wrong_is_said_once_with_where_to_look() -> None:
         splits={"total": 5000, "totals": [4000, 0, 1000], "rows": [{"total": 4500}, {"total": 500}]},
         expectations=[{"success": False, "action": "warn", "reason": "x is constant", "words": "w"}],
     )
-    lines = front(sections, VERDICT, {})["wrong"]
+    lines = front(sections, VERDICT)["wrong"]
     told = [line["text"] for line in lines]
     assert any("'x' alone" in t for t in told)
     assert any(t.startswith("7 of the 1,000 test rows look almost the same") for t in told)

@@ -188,7 +188,7 @@ def miner(**changes: Any) -> config.Mine:
         ({"params": {"c": 1.0}}, "mine.params: unknown parameter 'c'. Did you mean 'C'?"),
         ({"params": {"C": -1.0}}, "mine.params: The 'C' parameter of LinearSVC must be a float"),
         ({"params": {"C": "big"}}, "mine.params: The 'C' parameter of LinearSVC must be a float"),
-        ({"miner": "kmeans", "params": {"n_clusters": "ten"}}, "mine.params: The 'n_clusters' parameter of KMeans"),
+        ({"miner": "kmeans", "params": {"n_clusters": "ten"}}, "mine.params: 'n_clusters' of kmeans is a whole number"),
         ({"miner": "kmeans", "params": {"n_clusters": 0}}, "mine.params: The 'n_clusters' parameter of KMeans"),
         ({"miner": "kmeans", "params": {"n_cluster": 3}}, "Did you mean 'n_clusters'?"),
     ],

@@ -16,9 +16,12 @@ from tasks.rules import itemsets as itemsets_module
 from tasks.rules.association import Counts, Rules, find, redundant
 from tasks.rules.columns import Binning, fit_binning, from_columns
 from tasks.rules.itemsets import count, frequent, least_count
-from tasks.rules.judgement import adjusted, judge, recount
+from tasks.rules.judgement import adjusted, judge, lift_interval, recount
+from tasks.rules.pruning import nested, repeated, told_once, twins
+from tasks.rules.search import search
 from tasks.rules.transactions import Transactions, from_baskets, from_long, read_baskets
-from tasks.rules.wording import as_table, as_words, percent, times
+from tasks.rules.wording import as_table, as_words, times
+from tasks.shares import percent
 
 DATA = Path(os.environ.get("DEEPMINE_TEST_DATA", Path(__file__).parents[2] / "../shared/data"))
 GROCERIES = DATA / "groceries.csv"
@@ -380,26 +383,124 @@ def test_held_out_counts_are_of_the_held_out_baskets() -> None:
         recount(rules, baskets("bread"))
 
 
+@pytest.mark.parametrize(
+    ("rows", "antecedent", "with_it", "without"),
+    [(200, 0.2, 0.5, 0.2), (300, 0.05, 0.4, 0.1), (100, 0.5, 0.95, 0.3), (2000, 0.02, 0.1, 0.02), (150, 0.3, 0.3, 0.3)],
+)
+def test_intervals_of_the_lift_cover_it(rows: int, antecedent: float, with_it: float, without: float) -> None:
+    rng = np.random.default_rng(rows)
+    before = rng.binomial(rows, antecedent, 4000)
+    both = rng.binomial(before, with_it)
+    counts = Counts(rows, both, before, both + rng.binomial(rows - before, without))
+    ends = lift_interval(counts)
+    share = before / rows  # given how many baskets hold the antecedent
+    truth = with_it / (share * with_it + (1 - share) * without)
+    covered = ((ends[:, 0] <= truth) & (truth <= ends[:, 1]))[before > 0].mean()
+    assert 0.93 <= covered <= 0.99
+    known = before > 0
+    assert np.isnan(ends[~known]).all()
+    found = counts.lift[known & (counts.both > 0)]
+    assert (ends[known & (counts.both > 0), 0] < found).all()
+
+
+def test_an_interval_stays_an_interval_at_the_edges() -> None:
+    counts = Counts(100, np.array([0, 10, 50, 0]), np.array([10, 10, 100, 0]), np.array([20, 10, 50, 5]))
+    ends = lift_interval(counts)
+    assert ends[0, 0] < 0.5
+    assert ends[0, 1] < 5
+    assert ends[1, 0] > 1 and ends[1, 1] < 10.1  # noqa: PT018
+    assert ends[2] == pytest.approx([1, 1])  # the antecedent is everywhere
+    assert np.isnan(ends[3]).all()
+
+
+def test_rules_that_were_made_to_hold_are_tested_elsewhere_and_families_apart() -> None:
+    transactions = planted(0, 3000)
+    rules, found = find(transactions, support=0.005, confidence=0.3)
+    plain = judge(rules, found)
+    first = np.arange(len(rules)) == at(rules, "i03", "i04")
+    elsewhere = noise(1, 500, 30)
+    moved = judge(rules, found, fresh=(first, elsewhere))
+    assert moved.p_values[first] > 0.001 > plain.p_values[first]
+    assert (moved.p_values[~first] == plain.p_values[~first]).all()
+    again = judge(rules, found, fresh=(np.ones(len(rules), bool), transactions))
+    assert again.p_values.tolist() == plain.p_values.tolist()
+    assert again.improvement_q_values == pytest.approx(plain.improvement_q_values)
+    apart = judge(rules, found, apart=(first, 7))
+    assert apart.q_values[first] == pytest.approx(7 * plain.p_values[first])
+    assert apart.q_values[~first] == pytest.approx(adjusted(plain.p_values[~first], rules.tried - 7))
+
+
+# what is left out
+
+
+def test_what_implies_each_other_by_what_it_is() -> None:
+    held = baskets("a30 a60 red x y", "a30 red x", "red y", "a30 a60 x y", "a30 blue", "blue x")
+    kind = {"a30": "age", "a60": "age", "red": "colour", "blue": "colour", "x": "goods", "y": "goods"}
+    attributes = [kind[name] for name in held.names]
+    assert nested(held, attributes) == {"age", "colour"}
+    rules, _ = find(held, support=0.1, confidence=0.1)
+    told = dict(zip(pairs(rules), repeated(rules, attributes, {"age", "colour"}).tolist(), strict=True))
+    assert told["a60", "a30"]
+    assert told["a60 x", "a30"]
+    assert not told["x", "y"]
+    assert not told["a30", "x"]
+
+
+def test_twins_and_other_words() -> None:
+    held = baskets("a b c", "a b", "c", "a b c", "d")
+    assert {held.names[i]: held.names[first] for i, first in twins(held).items()} == {"b": "a"}
+    rules, _ = find(baskets("a b c", "a b", "a c", "a b c d", "b", "d"), support=0.1, confidence=0.1, max_length=2)
+    kept = rules.take(told_once(rules, np.array([c == "a" for _, c in pairs(rules)])))
+    found = pairs(kept)
+    assert len({frozenset(pair) for pair in found}) == len(found)
+    assert all("a" not in a for a, _ in found)
+    # of equal lifts the more certain
+    assert ("d", "b") in found
+
+
+# where no support is given
+
+
+def test_the_support_is_the_lowest_with_few_enough_itemsets(monkeypatch: pytest.MonkeyPatch) -> None:
+    transactions = noise(0, 1000, 20, 0.3)
+    monkeypatch.setattr("tasks.rules.search.MOST", 250)
+    found = search(transactions, None, 0.1, 3)
+    assert len(found.itemsets.counts) <= 251
+    assert (found.support, found.max_length) == (0.05, 3)  # all pairs, in 9 %, but few triples, in 2.7 %
+    monkeypatch.setattr("tasks.rules.search.MOST", 150)
+    assert search(transactions, None, 0.1, 3).support > 0.05
+    monkeypatch.setattr("tasks.rules.search.MOST", 30_000)
+    assert search(transactions, None, 0.1, 3).support == 0.01  # ten baskets
+    same = search(transactions, 0.2, 0.1, 3)
+    assert same.support == 0.2
+    wide = noise(1, 400, 60, 0.5)
+    assert search(wide, None, 0.1, 3).rules.counts.both.min() >= 10
+    with pytest.raises(DeepmineError, match="nothing is in at least 10 of 9 baskets"):
+        search(noise(0, 9, 5, 0.9), None, 0.1, 3)
+
+
 # what is said
 
 
 def test_a_rule_is_told_in_words() -> None:
     rules, _ = find(baskets(*MARKET), support=0.4, confidence=0.6)
     assert as_words(rules, at(rules, "diapers milk", "beer")) == (
-        "who buys diapers and milk also buys beer: 40 % of the baskets, 67 % of those (1.1 times as often as in all)"
+        "who buys diapers and milk also buys beer: 40.0 % of the baskets, 66.7 % of those (1.1 times as often as in all)"
     )
     table = pa.table({"age": [20, 30, 40, 50, 60, 70], "home": ["rent"] * 3 + ["own"] * 3})
     rows = from_columns(table, fit_binning(table, bins=2), np.arange(6))
     rules, _ = find(rows, support=0.4, confidence=0.6, min_length=1)
     assert as_words(rules, at(rules, "age < 50", "home=rent")) == (
-        "where age < 50, there is also home=rent: 50 % of the rows, 100 % of those (2 times as often as in all)"
+        "with age < 50 comes home=rent: 50.0 % of the rows, 100 % of those (2 times as often as in all)"
     )
-    assert as_words(find(rows, support=0.4, confidence=0.4, min_length=1)[0], -1).endswith("in 50 % of the rows")
+    assert as_words(find(rows, support=0.4, confidence=0.4, min_length=1)[0], -1).endswith("in 50.0 % of the rows")
 
 
 def test_numbers_are_short_and_not_wrong() -> None:
-    shares = [percent(s) for s in (1, 0.9999, 0.994, 0.34, 0.0999, 0.0153, 0.00102, 0.00001, 0)]
-    assert shares == ["100 %", "over 99 %", "99 %", "34 %", "10 %", "1.5 %", "0.1 %", "under 0.01 %", "0 %"]
+    shares = [percent(s) for s in (1, 0.99996, 0.9997, 0.994, 0.34, 0.0099, 0.00193, 0.00001, 0)]
+    assert shares == [
+        "100 %", "over 99.99 %", "99.97 %", "99.4 %", "34.0 %", "0.99 %", "0.19 %", "under 0.01 %", "0 %"
+    ]  # fmt: skip
     assert [times(lift) for lift in (11235.1, 11.2, 3.07, 1.002, 0.834)] == [
         "11,235 times", "11 times", "3.1 times", "just", "0.83 times",
     ]  # fmt: skip
@@ -454,6 +555,6 @@ def test_the_best_rules_of_groceries_are_the_published_ones() -> None:
     assert 0 < redundant(rules, found).sum() < 100
     rules, _ = find(transactions, support=0.001, confidence=0.8)
     assert as_words(rules, 0) == (
-        "who buys liquor and red/blush wine also buys bottled beer: 0.19 % of the baskets, 90 % of those "
+        "who buys liquor and red/blush wine also buys bottled beer: 0.19 % of the baskets, 90.5 % of those "
         "(11 times as often as in all)"
     )

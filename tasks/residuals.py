@@ -1,0 +1,46 @@
+"""What numbers are off by: residuals (predicted less true) against what was predicted, their spread, their bias."""
+
+from typing import Any
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from tasks import grouped
+from tasks.intervals import bootstrap, percentiles
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+#: Bars of the histogram.
+BARS = 31
+
+
+def residuals(
+    truth: np.ndarray, said: np.ndarray, some: np.ndarray, confidence: float, resamples: int, seed: int,
+    groups: np.ndarray | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Dots, histogram, quantiles and bias of the residuals of (N, K) numbers, and whether they grow with the prediction.
+
+    Args:
+        some: positions of the rows that are drawn; of several outputs the first.
+    """
+    off = said - truth
+    row = off.mean(1)
+    interval = percentiles(bootstrap(row[:, None], resamples, seed)[:, 0], confidence)
+    if groups is not None:
+        interval = grouped.mean(row, groups, confidence)[0]
+    # the outermost hundredth would leave the rest in one bar
+    low, high = np.quantile(off, [0.005, 0.995])
+    counts, edges = np.histogram(np.clip(off, low, high), bins=BARS)
+    found: dict[str, Any] = {
+        "predicted": _plain(said[some, 0]), "residual": _plain(off[some, 0]), "counts": counts.tolist(),
+        "edges": _plain(edges), "quantiles": [[share, float(np.quantile(off, share))] for share in QUANTILES],
+        "bias": float(row.mean()), "bias_interval": interval, "grows": None, "size": float(np.abs(off).mean()),
+    }  # fmt: skip
+    size, level = np.abs(off).mean(1), said.mean(1)
+    if len(size) > 3 and np.ptp(size) > 0 and np.ptp(level) > 0:
+        test = spearmanr(size, level)
+        found["grows"] = {"correlation": float(test.statistic), "p": float(test.pvalue)}
+    return found
+
+
+def _plain(values: np.ndarray) -> list[float]:
+    return [float(f"{v:.6g}") for v in values]

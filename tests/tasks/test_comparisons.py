@@ -1,0 +1,79 @@
+"""Every two verdicts: exact p-values by hand, no alarm among equals, and who is as good as the best."""
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest, wilcoxon
+
+from tasks.comparisons import comparisons, holm, mcnemar, signed_ranks
+
+
+def test_mcnemar_and_holm_by_hand() -> None:
+    a = np.array([1] * 10 + [0] * 2 + [1] * 30, bool)
+    b = np.array([0] * 10 + [1] * 2 + [1] * 30, bool)
+    assert mcnemar(a, b) == pytest.approx(binomtest(2, 12, 0.5).pvalue)
+    assert mcnemar(a, a) == 1
+    assert holm(np.array([0.01, 0.04, 0.03])).tolist() == pytest.approx([0.03, 0.06, 0.06])
+    assert holm(np.empty(0)).tolist() == []
+
+
+def test_numbers_are_compared_by_signed_ranks() -> None:
+    rng = np.random.default_rng(0)
+    a = rng.exponential(1, 50)
+    b = a + rng.normal(0.2, 0.3, 50)
+    assert signed_ranks(a - b) == pytest.approx(wilcoxon(a, b, method="asymptotic").pvalue)
+    assert signed_ranks(np.zeros(9)) == 1
+    found = comparisons({"a": a, "b": b, "c": a}, "a", False, 0.95, 500, 0)
+    assert found["names"][:2] == ["a", "c"]
+    assert [one["name"] for one in found["alike"]] == ["c"]
+    pair = next(p for p in found["pairs"] if (p["a"], p["b"]) == ("a", "b"))
+    assert pair["difference"] == pytest.approx((a - b).mean())
+    assert pair["interval"][0] < pair["difference"] < pair["interval"][1] < 0
+    # bounds of what bootstrap means would be by the normal distribution
+    assert np.ptp(pair["interval"]) == pytest.approx(2 * 1.96 * (a - b).std() / np.sqrt(50), rel=0.15)
+
+
+def hits(seed: int, chances: dict[str, float], rows: int = 300) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return {name: rng.random(rows) < chance for name, chance in chances.items()}
+
+
+def test_equals_are_told_apart_as_rarely_as_is_said() -> None:
+    chances = dict.fromkeys(["a", "b", "c", "d"], 0.8)
+    alarms = [
+        min(p["holm"] for p in comparisons(hits(seed, chances), "a", True, 0.95, 100, 0)["pairs"]) < 0.05
+        for seed in range(200)
+    ]
+    assert np.mean(alarms) <= 0.08
+
+
+def test_the_worse_one_is_found_and_not_as_good_as_the_best() -> None:
+    chances = {"net": 0.85, "raw": 0.85, "poor": 0.6}
+    found = comparisons(hits(0, chances), "net", True, 0.95, 300, 0)
+    assert found["names"][-1] == "poor"
+    assert [one["name"] for one in found["alike"]] == ["raw"]
+    [raw] = found["alike"]
+    values = hits(0, chances)
+    assert raw["difference"] == pytest.approx(values["raw"].mean() - values["net"].mean())
+    assert raw["interval"][0] <= raw["difference"] <= raw["interval"][1]
+    assert all(p["holm"] < 0.01 for p in found["pairs"] if "poor" in (p["a"], p["b"]))
+
+
+def test_what_is_better_than_the_choice_of_val_rows_is_as_good_too() -> None:
+    found = comparisons(hits(0, {"chosen": 0.6, "better": 0.9}), "chosen", True, 0.95, 300, 0)
+    assert [one["name"] for one in found["alike"]] == ["better"]
+
+
+def test_rows_of_one_group_are_not_counted_as_many() -> None:
+    """Ten speakers, thirty rows each, of which two favour one verdict wholly: row by row that would be sure."""
+    a, b = np.ones(300, bool), np.ones(300, bool)
+    b[:60] = False
+    groups = np.repeat(np.arange(10), 30)
+    assert mcnemar(a, b) < 1e-9
+    found = comparisons({"a": a, "b": b}, "a", True, 0.95, 300, 0, groups)
+    assert found["pairs"][0]["p"] > 0.1
+    assert [one["name"] for one in found["alike"]] == ["b"]
+
+
+def test_one_verdict_has_nobody_beside_it() -> None:
+    found = comparisons({"a": np.array([True])}, "a", True, 0.95, 100, 0)
+    assert (found["pairs"], found["alike"], found["names"]) == ([], [], ["a"])
