@@ -65,7 +65,8 @@ def mine(*, params: "Mine", items: Path, features: Path, miners: Path, progress:
     `.probability` of each of the summary's `classes`; `.like` and `.distance` of the nearest train rows. What has
     nothing to do (no labels, sparse features) is skipped, and the summary says why. It holds, too, how probabilities
     were calibrated, what a kernel map was held against, trees as text, the components of each view, what each number
-    of clusters is worth where train rows chose it, and how far each clustering comes out again from other rows.
+    of clusters is worth where train rows chose it, how far each clustering comes out again from other rows, and what
+    became of the search for association rules, which stand in a store of their own, `rules`.
     """
     if params.accelerate:
         accelerate.require()
