@@ -122,5 +122,7 @@ def clustering(truth: np.ndarray | None, clusters: np.ndarray, X: Any, sample: n
 
 def confusion(truth: np.ndarray, predicted: np.ndarray, labels: list[str]) -> list[list[int]]:
     """Rows are the true classes, columns the predicted ones."""
+    if len(labels) == 1:  # scikit-learn warns of it
+        return [[int((predicted == labels[0]).sum())]]
     matrix: list[list[int]] = sk.confusion_matrix(truth, predicted, labels=labels).tolist()
     return matrix

@@ -125,17 +125,15 @@ def _worst(part: dict[str, Any], base: dict[str, Any]) -> list[str]:
     worse = [s for s in standing if sign * s["difference"] < 0]
     better = [s for s in standing if sign * s["difference"] > 0]
     if worse:
-        lines.append(f"Worst where {_told(worse[0], unit, part['measure'])}")
-    if better and (worse or part["measure"] != "recall"):
+        first = "Positive rows are missed most where" if part["measure"] == "recall" else "Worst where"
+        lines.append(f"{first} {_told(worse[0], unit, part['measure'])}")
+    if better and part["measure"] != "recall":
         lines.append(f"Best where {_told(better[-1], unit, part['measure'])}")
     bad = [s for s in rows if s["stands"] and s["kind"] == "class" and sign * s["difference"] < 0]
     if bad:
         lines.append(f"Worst of the classes: {_told(bad[0], unit, part['measure'])}")
-    if not standing:
-        about = "" if part["measure"] != "recall" else "Of the positive rows: "
-        lines.append(
-            f"{about}{'None' if not about else 'none'} of {tried} differs from the rest by more than chance allows."
-        )
+    if not standing and part["measure"] != "recall":
+        lines.append(f"None of {tried} differs from the rest by more than chance allows.")
     return lines
 
 
