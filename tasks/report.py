@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from tasks import STAGES
-from tasks.page import atlas, examples, forecasts, pictures, render, results, rows, runs, sounds
+from tasks.page import atlas, examples, forecasts, mined, pictures, render, results, rows, runs, sounds
 from tasks.page import quality as checks
 from tasks.page.judged import Judged
 from tasks.progress import Progress
@@ -44,6 +44,7 @@ def report(
     judged = _judged(view, features)
     clusters = _clusters(verdict, miners)
     galleries = examples.galleries(judged, params.examples)
+    told = mined.sections(verdict, judged, galleries, features, miners, params.examples)
     centres = {n: examples.centres(judged, of, params.examples) for n, of in clusters.items()}
     progress(1, PARTS, "parts", note="laying out the map", always=True)
     chosen = atlas.sample(judged, params.map_points, params.seed)
@@ -55,6 +56,7 @@ def report(
     )
     alike = summary["near_duplicates"] or {"leaked": 0, "examples": []}
     shown = examples.ids([*({"groups": found} for found in centres.values()), *galleries])
+    shown += mined.ids(told)
     pairs = [row["id"] for pair in alike["examples"] for row in pair["rows"]]
     source = rows.Rows(inputs, _json(clean / STATE)["inputs"], clean, raw)
     points["inputs"], looks = _look(source, points["ids"], [*shown, *pairs], checks.read_before(lost))
@@ -71,7 +73,7 @@ def report(
             pa.table({"label": view.label, "split": view.split}), [c["label"] for c in summary["classes"]]
         ),
         quarantine=lost, quarantined=sum(group["rows"] for group in lost),
-        ledger=checks.ledger(verdict, _json(metrics), STAGES), **_found(verdict, recorded),
+        ledger=checks.ledger(verdict, _json(metrics), STAGES), **_found(verdict, recorded), **told,
         times=runs.times(recorded, SHOWN), about=runs.gathered(recorded), total=runs.total(recorded),
         fingerprint=read_manifest(features / "deep").metadata["fingerprint"],
     ).encode()  # fmt: skip
@@ -136,6 +138,7 @@ def _forecasts(source: rows.Rows, judged: Judged, shown: list[str]) -> dict[str,
     if judged.objective != "forecasting" or judged.numbers is None:
         return {}
     place = {i: k for k, i in enumerate(judged.ids.tolist())}
+    shown = [i for i in shown if i in place]  # train rows were not judged
     name, windows = source.sequences(shown) or ("", {})
     return {i: (name, forecasts.draw(windows.get(i), judged.numbers[place[i]], judged.said[place[i]])) for i in shown}
 
