@@ -22,8 +22,8 @@ def like(name: str, row: str, top: int) -> None:
     view = load_view(project.paths("extract", name)["features"], VIEW)
     places, distances = nearest_rows(view, row, top)
     console = Console(highlight=False)
-    [own] = np.flatnonzero(view.ids == row)
-    console.print(f"{row}  {_label(view, int(own))}  {view.split[own]}", markup=False)
+    own = int(np.flatnonzero(view.ids == row)[0])
+    console.print(f"{row}  {_label(view, own)}  {view.split[own]}", markup=False)
     table = Table("id", "label", "split", "distance", box=None, pad_edge=False)
     for place, distance in zip(places.tolist(), distances.tolist(), strict=True):
         told = (str(view.ids[place]), _label(view, place), str(view.split[place]))
