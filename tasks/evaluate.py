@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks import sentences
+from tasks import optimism, sentences
 from tasks.errors import DeepmineError
 from tasks.fusion import TITLES, fusion
 from tasks.intervals import ari_difference
@@ -28,7 +28,7 @@ SPLITS = ("val", "test")
 
 def evaluate(
     *, params: "Evaluate", raw: Path, rejected: Path, clean: Path, items: Path, features: Path, miners: Path,
-    metrics: Path, evaluation: Path, progress: Progress,
+    judged: Path, metrics: Path, evaluation: Path, progress: Progress,
 ) -> dict[str, Any]:  # fmt: skip
     """Test-set figures to ``metrics`` (numbers for DVC) and ``evaluation`` (tables and sentences for the report).
 
@@ -42,8 +42,8 @@ def evaluate(
     kinds = mined["miners"]
     names = [c for c in predictions.column_names if "@" in c and not c.endswith(".score")]
     clusterers = sorted(n for n in names if kinds[n.partition("@")[0]]["clusterer"])
-    judged = [n for n in names if n not in clusterers]
-    said = {split: of_split(predictions, split, judged, mined["aim"] == "regression") for split in SPLITS}
+    learned = [n for n in names if n not in clusterers]
+    said = {split: of_split(predictions, split, learned, mined["aim"] == "regression") for split in SPLITS}
     found, pairs = _clusters(clusterers, predictions, features, mined["aim"], params)
     result: dict[str, Any] = {
         "objective": objective, "aim": mined["aim"], "clusters": found, "cluster_pairs": pairs,
@@ -61,6 +61,7 @@ def evaluate(
     else:
         result |= _judged(said, kinds, features, objective, mined["aim"], params)
         result["fusion"]["sentence"] = " ".join(filter(None, [about_clusters, result["fusion"]["sentence"]]))
+    result["judged"] = optimism.figures(judged, params)
     write_json(metrics, numbers(result))
     write_json(evaluation, result)
     progress(result["test_rows"], result["test_rows"], "test rows")
@@ -173,6 +174,8 @@ def numbers(result: dict[str, Any]) -> dict[str, Any]:
         "clusters": {name.removesuffix("@deep"): values for name, values in result["clusters"].items()},
         "miners": miners, "rows": rows,
     }  # fmt: skip
+    if result["judged"]["ways"]:
+        figures["judged"] = optimism.scalars(result["judged"])
     if result["cluster_pairs"]:
         figures["cluster_differences"] = {name: _bounded(pair) for name, pair in result["cluster_pairs"].items()}
     return figures

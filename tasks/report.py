@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from tasks import STAGES
-from tasks.page import atlas, examples, forecasts, pictures, render, results, rows, runs, sounds
+from tasks.page import atlas, examples, folds, forecasts, pictures, render, results, rows, runs, sounds
 from tasks.page import quality as checks
 from tasks.page.judged import Judged
 from tasks.progress import Progress
@@ -87,7 +87,7 @@ def _found(verdict: dict[str, Any], recorded: dict[str, dict[str, Any]]) -> dict
         "test_rows": verdict["test_rows"], "classes": results.classes(verdict),
         "fusion": results.fusion(verdict, titles, recorded), "miners": results.miners(verdict, recorded),
         "confusions": results.confusions(verdict, titles), "clusters": results.clusters(verdict, recorded),
-        "tried": results.counts(verdict),
+        "tried": results.counts(verdict), "crossed": folds.crossed(verdict),
     }  # fmt: skip
 
 

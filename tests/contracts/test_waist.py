@@ -16,7 +16,7 @@ BELOW = [
         ROOT / "tasks" / f"{name}.py"
         for name in (
             "views", "items", "mine", "evaluate", "judges", "fusion", "sentences", "ledger", "metrics", "intervals",
-            "page/results", "page/words",
+            "judge", "folds", "verdicts", "optimism", "page/folds", "page/results", "page/words",
         )
     ),
     *sorted((ROOT / "flows").glob("*.py")),
