@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from tasks import sentences
+from tasks import optimism, sentences
 from tasks.alike import neighbours
 from tasks.clusterings import clusterings
 from tasks.errors import DeepmineError
@@ -31,7 +31,7 @@ SPLITS = ("val", "test")
 
 def evaluate(
     *, params: "Evaluate", raw: Path, rejected: Path, clean: Path, items: Path, features: Path, miners: Path,
-    metrics: Path, evaluation: Path, progress: Progress,
+    judged: Path, metrics: Path, evaluation: Path, progress: Progress,
 ) -> dict[str, Any]:  # fmt: skip
     """Test-set figures to ``metrics`` (numbers for DVC) and ``evaluation`` (tables and sentences for the report).
 
@@ -46,8 +46,8 @@ def evaluate(
     names = [c for c in predictions.column_names if "@" in c and not c.endswith(BESIDE)]
     clusterers = sorted(n for n in names if kinds[n.partition("@")[0]]["clusterer"])
     unlike = sorted(n for n in names if kinds[n.partition("@")[0]].get("kind") == "outlier_detector")
-    judged = [n for n in names if n not in (*clusterers, *unlike)]
-    said = {split: of_split(predictions, split, judged, mined["aim"] == "regression") for split in SPLITS}
+    learned = [n for n in names if n not in (*clusterers, *unlike)]
+    said = {split: of_split(predictions, split, learned, mined["aim"] == "regression") for split in SPLITS}
     grouped = clusterings(clusterers, predictions, features, items, mined, params)
     found, pairs = grouped["clusters"], grouped["cluster_pairs"]
     result: dict[str, Any] = {
@@ -76,6 +76,7 @@ def evaluate(
     best = (said["test"], result["fusion"]["ways"][result["best"]]["by"]) if result["best"] else None
     result["detectors"] = detectors(predictions, unlike, best, params)
     result["detector_pairs"] = agreement(predictions, unlike)
+    result["judged"] = optimism.figures(judged, params)
     write_json(metrics, numbers(result))
     write_json(evaluation, result)
     progress(result["test_rows"], result["test_rows"], "test rows")
@@ -190,6 +191,8 @@ def numbers(result: dict[str, Any]) -> dict[str, Any]:
         }
     if parts:
         told["slices"] = parts
+    if result["judged"]["ways"]:
+        told["judged"] = optimism.scalars(result["judged"])
     if result["cluster_pairs"]:
         told["cluster_differences"] = {name: _bounded(pair) for name, pair in result["cluster_pairs"].items()}
     return told

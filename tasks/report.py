@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from tasks import STAGES
-from tasks.page import atlas, examples, forecasts, mined, pictures, render, results, rows, rules, runs, sounds
+from tasks.page import atlas, examples, folds, forecasts, mined, pictures, render, results, rows, rules, runs, sounds
 from tasks.page import clusters as clustered
 from tasks.page import quality as checks
 from tasks.page.front import front
@@ -98,7 +98,7 @@ def _found(verdict: dict[str, Any], recorded: dict[str, dict[str, Any]]) -> dict
         "fusion": results.fusion(verdict, titles, recorded), "miners": results.miners(verdict, recorded),
         "confusions": results.confusions(verdict, titles), "clusters": results.clusters(verdict, recorded),
         "tried": results.counts(verdict), "told": clustered.told(verdict), "agreement": clustered.agreement(verdict),
-        "trust": trust(verdict, titles, recorded),
+        "trust": trust(verdict, titles, recorded), "crossed": folds.crossed(verdict),
     }  # fmt: skip
 
 
