@@ -27,7 +27,7 @@ def sections(
     return {
         "near": near, "near_by": key, "near_told": alike.sentence(told),
         "odd": odd, "odd_by": unlike.first(verdict), "detectors": unlike.detectors(verdict),
-        "agreement": unlike.agreement(verdict), "components": components.components(summary.get("components") or {}),
+        "marked_alike": unlike.agreement(verdict), "components": components.components(summary.get("components") or {}),
         "trees": trees.trees(summary.get("trees") or {}, summary.get("tree_nodes") or {}), "maps": maps(verdict),
         "calibrated": calibrated(verdict),
     }  # fmt: skip

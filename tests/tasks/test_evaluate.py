@@ -19,7 +19,7 @@ from tasks.fusion import TITLES, WAYS, table
 from tasks.intervals import wilson
 from tasks.judges import Classes, Numbers
 from tasks.metrics import classification
-from tasks.page import HERE, captions, results, words
+from tasks.page import HERE, captions, mined, results, words
 from tasks.page.front import front
 from tasks.progress import Progress
 from tasks.sentences import ACCURACY, CLUSTERS, ERROR, NO_DEEP, sentence
@@ -458,7 +458,7 @@ def test_the_page_shows_what_was_evaluated(kind: str, tmp_path: Path) -> None:
         "splits": {"total": N, "rows": [], "totals": [TRAIN, VAL, TEST]}, "alike": {"leaked": 0, "test": TEST}, "total": None,
         "leaks": [], "quarantine": [], "expectations": [],
     }  # fmt: skip
-    values["front"] = front(values, verdict)
+    values |= {"front": front(values, verdict), "maps": mined.maps(verdict), "calibrated": mined.calibrated(verdict)}
     pages = ["summary.html", "fusion.html", *(["confusion.html"] if values["confusions"] else [])]
     text = "".join(environment.get_template(name).render(**values) for name in pages)
     for told in {
