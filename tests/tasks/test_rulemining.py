@@ -13,7 +13,7 @@ from tasks import config
 from tasks.errors import DeepmineError
 from tasks.mine import mine
 from tasks.progress import Progress
-from tasks.rules.transactions import read_baskets
+from tasks.rules.transactions import from_baskets
 from tasks.store import RULES, SUMMARY, read
 from tests.itemstore import write_items
 from tests.tasks.test_views import write_view
@@ -368,7 +368,8 @@ def test_without_val_rows_deep_features_and_label_are_not_joined_and_without_tes
 
 
 def groceries(home: Path, split: np.ndarray | None = None) -> None:
-    baskets = read_baskets(GROCERIES)
+    lines = GROCERIES.read_text().splitlines()
+    baskets = from_baskets((str(i), line.split(",")) for i, line in enumerate(lines))
     split = np.full(len(baskets), "train") if split is None else split
     write(home, baskets.matrix.toarray(), list(baskets.names), split=split)
 
