@@ -127,13 +127,14 @@ def _worst(part: dict[str, Any], base: dict[str, Any]) -> list[str]:
     if worse:
         first = "Positive rows are missed most where" if part["measure"] == "recall" else "Worst where"
         lines.append(f"{first} {_told(worse[0], unit, part['measure'])}")
-    if better and part["measure"] != "recall":
-        lines.append(f"Best where {_told(better[-1], unit, part['measure'])}")
+    if better and (part["measure"] != "recall" or not worse):
+        first = "Positive rows are found best where" if part["measure"] == "recall" else "Best where"
+        lines.append(f"{first} {_told(better[-1], unit, part['measure'])}")
     bad = [s for s in rows if s["stands"] and s["kind"] == "class" and sign * s["difference"] < 0]
     if bad:
         lines.append(f"Worst of the classes: {_told(bad[0], unit, part['measure'])}")
     if not standing and part["measure"] != "recall":
-        lines.append(f"None of {tried} differs from the rest by more than chance allows.")
+        lines.append(f"{'Else none' if bad else 'None'} of {tried} differs from the rest by more than chance allows.")
     return lines
 
 
