@@ -100,7 +100,7 @@ def slices(found: dict[str, Any], base: dict[str, Any]) -> dict[str, Any] | None
     for measure, made in found.items():
         if made["tried"]:
             unit = "number" if measure == "mae" else "share"
-            order = sorted(made["slices"], key=lambda s: s["difference"], reverse=unit == "number")  # the worst first
+            order = sorted(made["slices"], key=lambda s: s["value"], reverse=unit == "number")  # the worst first
             rows = [{**one, "told": _spelt(one, base)} for one in order]
             parts.append({**made, "measure": measure, "unit": unit, "rows_told": rows, "title": MEASURES[measure]})
     if not parts:
