@@ -20,7 +20,7 @@ from flows.project import STAGES, paths, read_record
 from tasks.fusion import table
 from tasks.store import SUMMARY
 
-LONG = ("train", "extract")
+LONG = ("train", "extract", "judge")
 LINE = re.compile(r"[\d,]+/[\d,]+ \w+")
 
 
@@ -41,15 +41,19 @@ class Progress:
         """Send the share done, at most every two seconds."""
         if self.node.stage not in LONG or time.monotonic() - self._sent < 2 or not self.file.is_file():
             return
-        if (changed := self.file.stat().st_mtime_ns) == self._seen:
+        if not self._changed():
             return
-        self._seen, self._sent = changed, time.monotonic()
+        self._seen, self._sent = self.file.stat().st_mtime_ns, time.monotonic()
         state = json.loads(self.file.read_bytes())
         self._send(100.0 * state["done"] / max(state["total"], 1), state["line"])
 
+    def _changed(self) -> bool:
+        return self.file.is_file() and self.file.stat().st_mtime_ns != self._seen
+
     def finish(self) -> None:
         """Show a finished stage as such."""
-        if self.node.stage in LONG:
+        # a stage that had nothing to do has reported nothing
+        if self._artifact is not None or (self.node.stage in LONG and self._changed()):
             self._send(100.0, "done")
 
     def _send(self, percent: float, line: str) -> None:

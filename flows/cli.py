@@ -76,6 +76,18 @@ def status(datasets: Names = None) -> None:
 
 
 @app.command()
+def like(
+    dataset: Annotated[str, typer.Argument(help="A name from params.yaml.")],
+    row: Annotated[str, typer.Argument(metavar="ROW_ID", help="The id of one of its rows.")],
+    top: Annotated[int, typer.Option(min=1, help="Rows to show.")] = 8,
+) -> None:
+    """Show the rows most like one row, by their deep features."""
+    from flows import like as liking
+
+    liking.like(dataset, row, top)
+
+
+@app.command()
 def stop() -> None:
     """End the Prefect server that `deepmine run` started."""
     from flows import server

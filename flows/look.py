@@ -10,6 +10,7 @@ from rich.table import Table
 
 from flows import project
 from flows.graph import Graph, Node
+from tasks.plan import CHAIN
 from tasks.plan import plan as make_plan
 from tasks.store import MANIFEST, SUMMARY
 
@@ -38,6 +39,8 @@ def show_plan(names: list[str]) -> None:
                 running.add(node.name)
             table.add_row(node.stage, what, why, _rows_to_do(node, what))
         console.print(table)
+        if cost := _cost(name, picked[name].judge.folds):
+            console.print(f"  {cost}")
         console.print(f"  {_seconds(name, running)}\n")
 
 
@@ -121,7 +124,9 @@ def _rows_to_do(node: Node, what: str) -> str:
 
 def _counts(node: Node) -> tuple[str, str]:
     files = project.paths(node.stage, node.dataset)
-    own = {"ingest": "raw", "validate": "rejected", "clean": "clean", "extract": "features"}.get(node.stage)
+    own = {"ingest": "raw", "validate": "rejected", "clean": "clean", "extract": "features", "judge": "judged"}.get(
+        node.stage
+    )
     folder = files[own] / "deep" if own == "features" else files[own] if own else None
     if folder is None or not (folder / MANIFEST).is_file():
         return "-", "-"
@@ -129,7 +134,7 @@ def _counts(node: Node) -> tuple[str, str]:
         counts = json.loads(Path(folder / SUMMARY).read_bytes())
     else:
         counts = json.loads((folder / MANIFEST).read_bytes())["counts"]
-    if node.stage == "clean":
+    if node.stage in ("clean", "judge"):
         return f"{counts['accepted']:,}", "-"
     return f"{counts['accepted']:,}", ", ".join(f"{n:,} {why}" for why, n in counts["quarantined"].items()) or "0"
 
@@ -140,3 +145,17 @@ def _seconds(name: str, running: set[str]) -> str:
     last = [project.read_record(name, node.partition("@")[0]).get("seconds") for node in running]
     known = [s for s in last if s is not None]
     return f"{len(running)} stages" + (f"; they took {sum(known):.0f} s last time" if known else "")
+
+
+def _cost(name: str, folds: int) -> str:
+    """About how long the folds of `judge` take, by the seconds of the stages that it repeats; nothing without folds."""
+    if not folds:
+        return ""
+    records = {stage: project.read_record(name, stage) for stage in CHAIN}
+    told = f"judge: {folds} folds + 1, about {folds + 1} x (clean + train + extract) + {2 * folds} x mine"
+    if not all(records.values()):
+        return f"{told}; no record of these yet"
+    times = {stage: 2 * folds if stage == "mine" else folds + 1 for stage in CHAIN}
+    total = sum(times[stage] * float(record["seconds"]) for stage, record in records.items())
+    clock = f"{total:.0f} s" if total < 100 else f"{total / 60:.0f} min"
+    return f"{told} = {clock} by the last run's seconds"

@@ -11,10 +11,9 @@ from sklearn.metrics import adjusted_rand_score
 
 from tasks.intervals import ari_difference, ari_interval
 from tasks.items import load_items
-from tasks.judges import rows_of
 from tasks.metrics import clustering
 from tasks.profiles import Known, of_classes, of_numbers, profiles
-from tasks.views import load_view, parse_numbers
+from tasks.views import load_view, parse_numbers, rows_of
 
 if TYPE_CHECKING:
     from tasks.config import Evaluate

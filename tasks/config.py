@@ -91,6 +91,7 @@ class Validate:
     copies: Literal["auto", "reject", "keep"] = "auto"
     near_duplicates: Annotated[float, Between(0.9, 1)] = 0.99
     leak: Annotated[float, Between(0.5, 1)] = 0.99
+    leaks: Literal["warn", "fail"] = "warn"
     expectations: tuple[Expectation, ...] = ()
     image: ValidImage = field(default_factory=ValidImage)
     audio: ValidAudio = field(default_factory=ValidAudio)

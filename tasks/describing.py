@@ -116,6 +116,16 @@ def facts(raw: pa.Table, rows: pa.Table, inputs: "dict[str, Input]", states: dic
     return pa.table({"": _whole(rows["id"]), **dict(zip(full, (value for *_, value in found), strict=True))})
 
 
+def facts_of(columns: dict[str, pa.Array]) -> pa.Table:
+    """Columns of numbers, texts, dates and truth values as `facts` has them, and where each is missing."""
+    found = []
+    for name, values in columns.items():
+        found += [*_told(name, values), (f"{name}{MISSING}", values.is_null())]
+    rows = len(next(iter(columns.values()), ()))
+    full = unique(key for key, _ in found)
+    return pa.table({"": np.arange(rows), **dict(zip(full, (value for _, value in found), strict=True))})
+
+
 def fit(table: pa.Table) -> Fitted:
     """Levels and intervals of `facts` of train rows. Columns that tell none of these rows from another are left out.
 
@@ -213,7 +223,7 @@ def _whole(values: Any) -> pa.Array:
     if pa.types.is_integer(values.type) or pa.types.is_floating(values.type):
         values = pc.cast(values, pa.float64(), safe=False)
         return pc.if_else(pc.is_finite(values), values, pa.scalar(None, pa.float64()))
-    return values
+    return values.cast(pa.string()) if pa.types.is_large_string(values.type) else values
 
 
 def _told(name: str, values: Any) -> Iterator[tuple[str, pa.Array]]:

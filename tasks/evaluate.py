@@ -7,18 +7,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
-from tasks import sentences
+from tasks import optimism, sentences
+from tasks.alike import neighbours
 from tasks.clusterings import clusterings
 from tasks.errors import DeepmineError
 from tasks.figures import figures, groups_of, in_groups
 from tasks.figures import numbers as of_figures
 from tasks.fusion import TITLES, fusion
-from tasks.judges import Classes, Numbers, Said, aligned, of_split, rows_of
+from tasks.judges import Classes, Numbers, Said, aligned, of_split
 from tasks.ledger import ledger
 from tasks.progress import Progress
-from tasks.store import PREDICTIONS, SUMMARY, read, read_manifest, write_json
-from tasks.views import View, has_view, load_view, trained_for
+from tasks.store import BESIDE, PREDICTIONS, SUMMARY, read, read_manifest, write_json
+from tasks.unlike import agreement, detectors
+from tasks.views import View, has_view, load_view, rows_of, trained_for
 
 if TYPE_CHECKING:
     from tasks.config import Evaluate
@@ -28,7 +31,7 @@ SPLITS = ("val", "test")
 
 def evaluate(
     *, params: "Evaluate", raw: Path, rejected: Path, clean: Path, items: Path, features: Path, miners: Path,
-    metrics: Path, evaluation: Path, progress: Progress,
+    judged: Path, metrics: Path, evaluation: Path, progress: Progress,
 ) -> dict[str, Any]:  # fmt: skip
     """Test-set figures to ``metrics`` (numbers for DVC) and ``evaluation`` (tables and sentences for the report).
 
@@ -40,10 +43,11 @@ def evaluate(
     predictions = read(miners / PREDICTIONS)
     objective, mined = trained_for(features), json.loads((miners / SUMMARY).read_bytes())
     kinds = mined["miners"]
-    names = [c for c in predictions.column_names if "@" in c and "." not in c.partition("@")[2]]
+    names = [c for c in predictions.column_names if "@" in c and not c.endswith(BESIDE)]
     clusterers = sorted(n for n in names if kinds[n.partition("@")[0]]["clusterer"])
-    judged = [n for n in names if n not in clusterers]
-    said = {split: of_split(predictions, split, judged, mined["aim"] == "regression") for split in SPLITS}
+    unlike = sorted(n for n in names if kinds[n.partition("@")[0]].get("kind") == "outlier_detector")
+    learned = [n for n in names if n not in (*clusterers, *unlike)]
+    said = {split: of_split(predictions, split, learned, mined["aim"] == "regression") for split in SPLITS}
     grouped = clusterings(clusterers, predictions, features, items, mined, params)
     found, pairs = grouped["clusters"], grouped["cluster_pairs"]
     result: dict[str, Any] = {
@@ -53,6 +57,8 @@ def evaluate(
         "test_rows": predictions["split"].to_pylist().count("test"),
         "chosen": mined["chosen"], "skipped": mined["skipped"],
         "rules": mined.get("rules", {}),
+        "calibrated": mined.get("calibrated", {}), "kernel_maps": mined.get("kernel_maps", {}),
+        "neighbours": _neighbours(predictions, features, mined["aim"]),
     }  # fmt: skip
     about_clusters = (
         sentences.clusters(pairs, found, mined["curves"])
@@ -67,10 +73,22 @@ def evaluate(
         said["test"] = replace(said["test"], groups=groups)
         result |= {"groups": in_words} | _judged(said, mined, features, items, objective, params)
         result["fusion"]["sentence"] = " ".join(filter(None, [about_clusters, result["fusion"]["sentence"]]))
+    best = (said["test"], result["fusion"]["ways"][result["best"]]["by"]) if result["best"] else None
+    result["detectors"] = detectors(predictions, unlike, best, params)
+    result["detector_pairs"] = agreement(predictions, unlike)
+    result["judged"] = optimism.figures(judged, params)
     write_json(metrics, numbers(result))
     write_json(evaluation, result)
     progress(result["test_rows"], result["test_rows"], "test rows")
     return {"rows": result["test_rows"], "verdict": result["fusion"]["sentence"]}
+
+
+def _neighbours(predictions: pa.Table, features: Path, aim: str) -> dict[str, Any]:
+    """What the nearest train rows say of the labels, where these are classes."""
+    names = [c.removesuffix(".like") for c in predictions.column_names if c.endswith(".like")]
+    if aim != "classification":
+        return {}
+    return {name: neighbours(predictions, name, load_view(features, name.partition("@")[2])) for name in names}
 
 
 def _nothing(words: str, confidence: float) -> dict[str, Any]:
@@ -173,6 +191,8 @@ def numbers(result: dict[str, Any]) -> dict[str, Any]:
         }
     if parts:
         told["slices"] = parts
+    if result["judged"]["ways"]:
+        told["judged"] = optimism.scalars(result["judged"])
     if result["cluster_pairs"]:
         told["cluster_differences"] = {name: _bounded(pair) for name, pair in result["cluster_pairs"].items()}
     return told

@@ -90,7 +90,8 @@ def _raw(states: dict[str, State], clean: Path, features: Path, params: "Extract
     prints = {name: fingerprint([array.tobytes().hex() for array in made.values()]) for name, made in fitted.items()}
     mark = fingerprint("raw", states, prints)
     view = RawView(states, fitted, batch)
-    schema = view_schema("raw", view.width, mark, sparse=view.sparse, parts=json.dumps(view.parts))
+    told = {"names": json.dumps(view.names)} if view.names else {}
+    schema = view_schema("raw", view.width, mark, sparse=view.sparse, parts=json.dumps(view.parts), **told)
     return Group({"raw": schema}, view, fingerprint(code, batch, mark))
 
 

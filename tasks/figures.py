@@ -14,10 +14,11 @@ from tasks.comparisons import comparisons
 from tasks.costs import Prices, costs
 from tasks.errors import DeepmineError, nearest
 from tasks.items import load_items
-from tasks.judges import Classes, Numbers, Said, rows_of
+from tasks.judges import Classes, Numbers, Said
 from tasks.residuals import residuals
 from tasks.slices import Facts, slices
 from tasks.store import MANIFEST, read, read_manifest
+from tasks.views import rows_of
 
 if TYPE_CHECKING:
     from tasks.config import Evaluate

@@ -39,6 +39,21 @@ def paired_means(a: np.ndarray, b: np.ndarray, confidence: float, resamples: int
     return {"difference": float(a.mean() - b.mean()), "interval": percentiles(means, confidence)}
 
 
+def share_difference(hits: int, n: int, others: int, m: int, confidence: float) -> dict[str, Any]:
+    """A share less that of other rows, with the interval that Wilson's two make (Newcombe 1998, method 10)."""
+    p, q = hits / n, others / m
+    (low, high), (under, over) = wilson(hits, n, confidence), wilson(others, m, confidence)
+    down = float(np.hypot(p - low, over - q))
+    up = float(np.hypot(high - p, q - under))
+    return {"difference": p - q, "interval": [p - q - down, p - q + up]}
+
+
+def mean_difference(a: np.ndarray, b: np.ndarray, confidence: float, resamples: int, seed: int) -> dict[str, Any]:
+    """Mean of ``a`` (N,) less that of other rows ``b`` (M,), with its percentile bootstrap interval."""
+    one, two = bootstrap(a[:, None], resamples, seed)[:, 0], bootstrap(b[:, None], resamples, seed + 1)[:, 0]
+    return {"difference": float(a.mean() - b.mean()), "interval": percentiles(one - two, confidence)}
+
+
 def bootstrap(values: np.ndarray, resamples: int, seed: int) -> np.ndarray:
     """Column means (R, M) of R resamples of the rows of ``values`` (N, M); the same rows for the same seed and N."""
     rng, n = np.random.default_rng(seed), len(values)

@@ -70,6 +70,8 @@ def judge(
     if chain is None:
         return _empty(judged, OFF)
     cases = _cases(raw, rejected, chain)
+    if not (cases.label != "").any():
+        return _empty(judged, "no row has a label that verdicts could be judged by", params.folds)
     folds = make_folds(cases, params.folds, params.scheme, chain.val, params.seed)
     if folds.why:
         warn(f"judge: {folds.why}")
@@ -89,7 +91,7 @@ def judge(
         "set_aside": lost, "grouped": len(set(folds.units.tolist())) < len(folds.units), "sizes": list(told(folds)),
         **{name: nested[0][1][name] for name in ("aim", "kinds", "clusterers")},
         "skipped": [piece[1]["skipped"] for piece in nested],
-        "merits": {"nested": [p[1]["merits"] for p in nested], "naive": [p[1]["merits"] for p in naive]},
+        "merits": [piece[1]["merits"] for piece in nested],
     }  # fmt: skip
     _write(judged, table, summary, fingerprint(*(piece.key for piece in work.pieces)))
     work.finish()

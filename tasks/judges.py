@@ -11,7 +11,7 @@ from tasks import grouped
 from tasks.intervals import auc_difference, paired_difference, paired_means
 from tasks.metrics import classification, confusion, detection, regression
 from tasks.store import vectors
-from tasks.views import View, parse_numbers
+from tasks.views import parse_numbers
 
 if TYPE_CHECKING:
     from tasks.config import Evaluate
@@ -56,14 +56,6 @@ def aligned(probabilities: np.ndarray, own: list[str], classes: list[str]) -> np
     """(N, K) probabilities of ``own`` classes in the order of ``classes``; zeros for one that they do not know."""
     columns = [probabilities[:, own.index(c)] if c in own else np.zeros(len(probabilities)) for c in classes]
     return np.stack(columns, axis=1).astype(np.float64)
-
-
-def rows_of(view: View, ids: np.ndarray) -> np.ndarray:
-    """(N,) positions of ``ids`` in the view, whose rows are sorted by id."""
-    places: np.ndarray = np.searchsorted(view.ids, ids)
-    if len(ids) and not np.array_equal(view.ids[np.minimum(places, len(view.ids) - 1)], ids):
-        raise ValueError(f"rows of the predictions are not in the view {view.name}")
-    return places
 
 
 class Classes:

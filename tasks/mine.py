@@ -15,14 +15,18 @@ from threadpoolctl import threadpool_limits
 
 from tasks.cores import cores
 from tasks.items import load_items
-from tasks.miners import MOST_ROWS, Task, accelerate, clusters, unfit
+from tasks.miners import LEAST_ROWS, MOST_ROWS, Task, accelerate, clusters, kind, unfit
+from tasks.miners.calibration import Calibrated
+from tasks.miners.components import components
 from tasks.miners.counting import Curve, count
-from tasks.miners.fitting import Job, choose, fit, lowest
+from tasks.miners.fitting import Fit, Job, choose, fit_best, lowest
+from tasks.miners.reading import Tree, read_tree
 from tasks.miners.saved import Fitted, save_miner
 from tasks.miners.stability import stability
+from tasks.miners.verdicts import Said, columns, verdicts
 from tasks.progress import Progress
 from tasks.rulemining import mine_rules
-from tasks.store import NOISE, PREDICTIONS, RULES, SUMMARY, Writer, fingerprint, vector_column, write_json
+from tasks.store import PREDICTIONS, RULES, SUMMARY, Writer, fingerprint, write_json
 from tasks.views import View, has_view, load_view, parse_numbers, trained_for
 
 if TYPE_CHECKING:
@@ -41,11 +45,13 @@ class Result:
     """
 
     key: str
+    made: Fit
     fitted: Fitted
     chosen: dict[str, float]
     curve: Curve | None
-    predicted: np.ndarray
-    scores: np.ndarray | None
+    said: Said
+    calibrated: Calibrated | None
+    tree: Tree | None
     times: dict[str, float]
     stable: dict[str, Any] | None = None
 
@@ -53,11 +59,14 @@ class Result:
 def mine(*, params: "Mine", items: Path, features: Path, miners: Path, progress: Progress) -> dict[str, Any]:
     """Fit each miner on each of its views; write `NAME@VIEW.skops` files and a store of predictions to ``miners``.
 
-    The predictions hold `id`, `split`, `label` of val and test rows and a column `NAME@VIEW` for each: a class or a
-    cluster as text, a number, or a list of numbers. Of two classes there is `NAME@VIEW.score` too, which grows with the
-    later of their names. What has nothing to do (no labels, sparse features) is skipped, and the summary says why. It
-    holds under `curves` what each number of clusters is worth, where train rows chose it, and under `stability` how far
-    each clustering comes out again from other rows.
+    The predictions hold `id`, `split`, `label` of val and test rows and a column `NAME@VIEW` for each: a class, a
+    cluster or a detector's mark as text, a number, or a list of numbers. After it come, where there are such:
+    `.score`, which grows with the later of two classes' names or with how unlike the train rows a row is;
+    `.probability` of each of the summary's `classes`; `.like` and `.distance` of the nearest train rows. What has
+    nothing to do (no labels, sparse features) is skipped, and the summary says why. It holds, too, how probabilities
+    were calibrated, what a kernel map was held against, trees as text, the components of each view, what each number
+    of clusters is worth where train rows chose it, how far each clustering comes out again from other rows, and what
+    became of the search for association rules, which stand in a store of their own, `rules`.
     """
     if params.accelerate:
         accelerate.require()
@@ -77,22 +86,51 @@ def mine(*, params: "Mine", items: Path, features: Path, miners: Path, progress:
             progress(done, len(jobs), "fits", note=_note(result), always=True)
     if skipped:
         progress(len(jobs), len(jobs), "fits", note=f"skipped: {_listed(skipped)}", always=True)
+    found = [results[job.key] for job in jobs]
     mark = fingerprint("mine", repr(params), [v.fingerprint for v in views.values()])
-    write_predictions(miners / PREDICTIONS, first, [results[job.key] for job in jobs], mark)
-    kinds = {name: {"miner": m.miner, "clusterer": clusters(m.miner)} for name, m in params.miners.items()}
-    chosen = {job.key: results[job.key].chosen for job in jobs if results[job.key].chosen}
-    found = {job.key: results[job.key].curve for job in jobs}
-    curves = {key: {**asdict(c), "chosen": c.best, "structure": c.structure} for key, c in found.items() if c}
-    summary: dict[str, Any] = {"aim": task.aim, "miners": kinds, "chosen": chosen, "curves": curves, "skipped": skipped}
-    summary["stability"] = {job.key: results[job.key].stable for job in jobs if results[job.key].stable}
+    write_predictions(miners / PREDICTIONS, first, found, mark)
+    plain_views = {name: view for name, view in views.items() if "+" not in name}
+    summary: dict[str, Any] = {
+        "aim": task.aim, "classes": list(task.names), "miners": _kinds(params, task), "skipped": skipped,
+        "components": components(plain_views, items, params.seed), **_told(found),
+    }  # fmt: skip
     if params.rules.views:
-        fitted = {job.name: results[job.key].fitted for job in jobs if job.view.name == "deep" and job.clusterer}
+        fitted = {
+            job.name: results[job.key].fitted for job in jobs if job.view.name == "deep" and job.kind == "clusterer"
+        }
         summary["rules"] = _rules(params, items, features, views.get("deep"), fitted, task, miners / RULES)
     write_json(miners / SUMMARY, summary)
+    chosen = summary["chosen"]
     seconds = {key: results[key].times for key in results}
     kept = {over: told.get("kept", 0) for over, told in summary.get("rules", {}).items()}
     told = {"rows": len(first.ids), "fits": len(jobs), "seconds_of": seconds, "chosen": chosen, "skipped": skipped}
     return told | ({"rules": kept} if kept else {})
+
+
+def _kinds(params: "Mine", task: Task) -> dict[str, dict[str, Any]]:
+    return {
+        name: {"miner": m.miner, "clusterer": clusters(m.miner), "kind": kind(m.miner, task)}
+        for name, m in params.miners.items()
+    }
+
+
+def _told(results: list[Result]) -> dict[str, Any]:
+    """What the summary tells of each fit, by its key."""
+    return {
+        "chosen": {r.key: r.chosen for r in results if r.chosen},
+        "curves": {
+            r.key: {**asdict(r.curve), "chosen": r.curve.best, "structure": r.curve.structure}
+            for r in results if r.curve
+        },
+        "stability": {r.key: r.stable for r in results if r.stable},
+        "calibrated": {
+            r.key: {"method": r.calibrated.method, "rows": r.calibrated.rows, "on": r.calibrated.on}
+            for r in results if r.calibrated
+        },
+        "kernel_maps": {r.key: asdict(r.made.weighed) for r in results if r.made.weighed},
+        "trees": {r.key: r.tree.text for r in results if r.tree},
+        "tree_nodes": {r.key: r.tree.nodes for r in results if r.tree},
+    }  # fmt: skip
 
 
 def _jobs(params: "Mine", views: dict[str, View], task: Task) -> tuple[list[Job], dict[str, str]]:
@@ -104,6 +142,8 @@ def _jobs(params: "Mine", views: dict[str, View], task: Task) -> tuple[list[Job]
             limit = miner.max_rows or MOST_ROWS.get(miner.miner)
             job = Job(name, miner.miner, views[view], own, dict(miner.params), limit)
             why = unfit(miner.miner, own)
+            if why is None and job.kind == "outlier_detector" and views[view].rows("train").sum() < LEAST_ROWS:
+                why = "train rows are too few to be unlike them"
             if why is None:
                 jobs.append(job)
             else:
@@ -138,7 +178,7 @@ def aim(objective: str, view: View, seed: int) -> Task:
         numbers = _numbers(known.tolist())
     if numbers:
         return Task(seed, "regression", groups, view.targets(train & view.known).shape[1])
-    return Task(seed, "classification", distinct)
+    return Task(seed, "classification", distinct, names=tuple(sorted(set(known.tolist()))))
 
 
 def train_rows(view: View, limit: int | None, labelled: bool = False) -> np.ndarray:
@@ -150,25 +190,17 @@ def train_rows(view: View, limit: int | None, labelled: bool = False) -> np.ndar
 def write_predictions(folder: Path, view: View, results: list[Result], mark: str) -> None:
     """The store of what was said of the held-out rows of ``view``."""
     rows = view.rows(*HELD_OUT)
-    columns = {
+    made = {
         "id": pa.array(view.ids[rows], pa.string()),
         "split": pa.array(view.split[rows], pa.string()),
         "label": pa.array(view.label[rows], pa.string(), mask=~view.known[rows]),
     }
     for result in results:
-        columns[result.key] = _column(result.predicted)
-        if result.scores is not None:
-            columns[f"{result.key}.score"] = pa.array(result.scores, pa.float64())
-    table = pa.table(columns)
+        made |= columns(result.said, result.key)
+    table = pa.table(made)
     writer = Writer(folder, table.schema, mark)
     writer.add(table)
     writer.finish({"in": table.num_rows, "accepted": table.num_rows, "quarantined": {}})
-
-
-def _column(said: np.ndarray) -> pa.Array:
-    if said.dtype.kind != "f":
-        return pa.array(said.astype(str).tolist(), pa.string())
-    return pa.array(said, pa.float64()) if said.ndim == 1 else vector_column(said)
 
 
 def _run(jobs: list[Job], accelerated: bool) -> Iterator[Result]:
@@ -188,40 +220,34 @@ def _limited(job: Job, accelerated: bool) -> Result:
 
 def _one(job: Job, accelerated: bool) -> Result:
     view, held_out = job.view, job.view.rows(*HELD_OUT)
-    rows = train_rows(view, job.limit, labelled=not job.clusterer)
+    rows = train_rows(view, job.limit, labelled=job.labelled)
     began = time.perf_counter()
     chosen, curve = choose(job, rows), count(job, rows)
     start = time.perf_counter()
     more = {**chosen, **({curve.parameter: curve.best} if curve else {})}
-    fitted = Fitted(fit(job, rows, more, accelerate.accelerated if accelerated else None), view.name, view.fingerprint)
+    made = fit_best(job, rows, more, accelerate.accelerated if accelerated else None)
     middle = time.perf_counter()
-    predicted = _told(job, fitted.predict(view, held_out))
-    scores = fitted.scores(view, held_out) if job.task.aim == "classification" else None
+    fitted = Fitted(made.estimator, view.name, view.fingerprint)
+    said, fitted, calibrated = verdicts(made, fitted, held_out, job.task.names, more)
     times = {
         "fit": round(middle - start, 3),
         "predict": round(time.perf_counter() - middle, 3),
-        "train_rows": len(rows),
+        "train_rows": len(made.rows),
     } | ({"choose": round(start - began, 3)} if more else {})
     stable = None
-    if job.clusterer:
+    if job.kind == "clusterer":
         began = time.perf_counter()
         stable = stability(job, rows, more, fitted.estimator)
         times["stability"] = round(time.perf_counter() - began, 3)
+    tree = read_tree(made.estimator, view)
     plain = replace(fitted, estimator=accelerate.plain(fitted.estimator))
-    return Result(job.key, plain, chosen, curve, predicted, scores, times, stable)
-
-
-def _told(job: Job, said: np.ndarray) -> np.ndarray:
-    """Predictions as they are kept: clusters as text, numbers as (M,) or (M, K) float64, classes as they are."""
-    if job.clusterer:
-        return np.array([NOISE if cluster == -1 else str(cluster) for cluster in said.tolist()], dtype=object)
-    if job.task.aim != "regression":
-        return said
-    return said.astype(np.float64).reshape((-1, job.task.outputs) if job.task.outputs > 1 else (-1,))
+    return Result(job.key, made, plain, chosen, curve, said, calibrated, tree, times, stable)
 
 
 def _note(result: Result) -> str:
     told = f"{result.key} in {result.times['fit']:.1f} s"
+    if result.made.weighed:
+        told += f", a kernel map of {result.made.weighed.rows:,} rows weighed: the {result.made.weighed.used} is used"
     return f"{told}, {result.curve.best} clusters by {result.curve.measure}" if result.curve else told
 
 

@@ -40,6 +40,20 @@ class RawView:
         self.parts = [(self._one(n, items).shape[1], self.made[n].RAW == "sparse") for n, items in empty.items()]
         self.width = sum(width for width, _ in self.parts)
 
+    @property
+    def names(self) -> list[str]:
+        """What each feature is, where an input is of columns that a person knows; else empty.
+
+        Where there are several inputs the name says which, and of others than columns, which feature of it.
+        """
+        if all(made.RAW != "columns" for made in self.made.values()):
+            return []
+        found: list[str] = []
+        for (name, made), (width, _) in zip(self.made.items(), self.parts, strict=True):
+            own = made.names(self.states[name]) if made.RAW == "columns" else [str(i) for i in range(width)]
+            found += own if len(self.made) == 1 else [f"{name} {one}" for one in own]
+        return found
+
     def __call__(self, rows: Rows) -> list[Vectors]:
         """The raw view of one shard's rows; may be called from several threads at once."""
         parts = []

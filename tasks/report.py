@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from tasks import STAGES
-from tasks.page import atlas, examples, forecasts, pictures, render, results, rows, rules, runs, sounds
+from tasks.page import atlas, examples, folds, forecasts, mined, pictures, render, results, rows, rules, runs, sounds
 from tasks.page import clusters as clustered
 from tasks.page import quality as checks
 from tasks.page.front import front
@@ -47,6 +47,7 @@ def report(
     judged = _judged(view, features)
     clusters = _clusters(verdict, miners)
     galleries = examples.galleries(judged, params.examples)
+    told = mined.sections(verdict, judged, galleries, features, miners, params.examples)
     centres = {n: examples.centres(judged, of, params.examples) for n, of in clusters.items()}
     progress(1, PARTS, "parts", note="laying out the map", always=True)
     chosen = atlas.sample(judged, params.map_points, params.seed)
@@ -57,11 +58,11 @@ def report(
         {"ingest": read(unreadable), "validate": read(rejected), "clean": read(cleaned)}, params.examples
     )
     alike = summary["near_duplicates"] or {"leaked": 0, "examples": []}
-    mined = verdict.get("rules", {})
-    stored = read(miners / RULES).to_pylist() if mined else []
-    ruled = rules.sections(mined, stored, judged, params.examples)
+    found = verdict.get("rules", {})
+    stored = read(miners / RULES).to_pylist() if found else []
+    ruled = rules.sections(found, stored, judged, params.examples)
     shown = examples.ids([*({"groups": found} for found in centres.values()), *galleries])
-    shown += rules.ids(ruled)
+    shown += [*rules.ids(ruled), *mined.ids(told)]
     pairs = [row["id"] for pair in alike["examples"] for row in pair["rows"]]
     source = rows.Rows(inputs, _json(clean / STATE)["inputs"], clean, raw)
     points["inputs"], looks = _look(source, points["ids"], [*shown, *pairs], checks.read_before(lost))
@@ -79,7 +80,7 @@ def report(
             pa.table({"label": view.label, "split": view.split}), [c["label"] for c in summary["classes"]]
         ),
         quarantine=lost, quarantined=sum(group["rows"] for group in lost),
-        ledger=checks.ledger(verdict, _json(metrics), STAGES), **_found(verdict, recorded),
+        ledger=checks.ledger(verdict, _json(metrics), STAGES), **_found(verdict, recorded), **told,
         times=runs.times(recorded, SHOWN), about=runs.gathered(recorded), total=runs.total(recorded),
         fingerprint=read_manifest(features / "deep").metadata["fingerprint"],
     )  # fmt: skip
@@ -97,7 +98,7 @@ def _found(verdict: dict[str, Any], recorded: dict[str, dict[str, Any]]) -> dict
         "fusion": results.fusion(verdict, titles, recorded), "miners": results.miners(verdict, recorded),
         "confusions": results.confusions(verdict, titles), "clusters": results.clusters(verdict, recorded),
         "tried": results.counts(verdict), "told": clustered.told(verdict), "agreement": clustered.agreement(verdict),
-        "trust": trust(verdict, titles, recorded),
+        "trust": trust(verdict, titles, recorded), "crossed": folds.crossed(verdict),
     }  # fmt: skip
 
 
@@ -146,6 +147,7 @@ def _forecasts(source: rows.Rows, judged: Judged, shown: list[str]) -> dict[str,
     if judged.objective != "forecasting" or judged.numbers is None:
         return {}
     place = {i: k for k, i in enumerate(judged.ids.tolist())}
+    shown = [i for i in shown if i in place]  # train rows were not judged
     name, windows = source.sequences(shown) or ("", {})
     return {i: (name, forecasts.draw(windows.get(i), judged.numbers[place[i]], judged.said[place[i]])) for i in shown}
 

@@ -30,8 +30,12 @@ STATE, SUMMARY, HISTORY = "_state.json", "_summary.json", "history.json"
 PREDICTIONS = "predictions"
 #: The store beside it that holds association rules.
 RULES = "rules"
+#: Ends of the columns that stand beside a verdict's own.
+BESIDE = (".score", ".probability", ".like", ".distance")
 #: What these call the rows that a clusterer puts into no cluster.
 NOISE = "noise"
+#: What they call the rows that a detector holds to be unlike the train rows, and the others.
+UNLIKE, USUAL = "unlike", "usual"
 #: Rows that cannot be used, each with its reason and where it came from.
 QUARANTINE = pa.schema(
     [("id", pa.string()), ("source", pa.string()), ("label", pa.string()), ("split", pa.string()),

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks import duplicates
+from tasks import duplicates, leakage
 from tasks.errors import DeepmineError
 from tasks.expectations import Check, Outcome, run_suite
 from tasks.modalities import modality
@@ -33,11 +33,11 @@ def validate(
     """Check the raw rows; write the failing ones to ``rejected`` with their reason, and Data Docs to ``quality``.
 
     Near-duplicates among the accepted rows stay: they are counted in the summary and listed in ``quality``;
-    ``warn`` is told of those across splits or under different labels, and of columns that give the label away.
+    ``warn`` is told of those across splits or under different labels, and of every other leak (`tasks.leakage`).
 
     Raises:
         DeepmineError: the share of unusable rows is over the threshold, a class or split is too small,
-            or an expectation with action `fail` is not met.
+            an expectation with action `fail` is not met, or there are leaks and `validate.leaks` is `fail`.
     """
     # rows of few values repeat by nature
     repeats = all(getattr(modality(spec.modality), "REPEATS", False) for spec in inputs.values())
@@ -61,8 +61,12 @@ def validate(
     alike = None
     if column := _sketched(inputs):
         progress(len(rows), len(rows), "rows", note="looking for near-duplicates", always=True)
-        alike = _near_duplicates(rows, sound, read(raw, [column])[column], params.near_duplicates, quality)
-    leaks = _leaks(rows, sound & (rows["split"] == "train").to_numpy(), inputs, params) if labels else []
+        sketches = read(raw, [column])[column]
+        alike = _near_duplicates(rows, sound, sketches, params.near_duplicates, quality)
+        rows["brightness"] = np.where(sketches.is_valid(), _sketches(sketches).mean(1, dtype=np.float32), np.nan)
+    progress(len(rows), len(rows), "rows", note="looking for leaks", always=True)
+    found = leakage.findings(rows, reasons, raw, inputs, params, bool(labels), alike)
+    leaks = [one for one in found if one["weight"] != leakage.NOTE]
     bad = _quarantine(raw, rows, reasons)
     counts = set_aside(bad, rejected, fingerprint("validate", repr(params), labels))
     lost = read_manifest(unreadable).rows
@@ -71,14 +75,16 @@ def validate(
         {
             "in": len(rows), "accepted": len(rows) - len(bad), "quarantined": counts, "labels": labels,
             "objective": objective, "classes": classes.to_dict("records"), "near_duplicates": alike, "leaks": leaks,
+            "notes": [one for one in found if one["weight"] == leakage.NOTE],
             "expectations": [vars(o) | {"rows": len(o.rows)} for o in row_outcomes + class_outcomes],
         },
     )  # fmt: skip
-    _judge(params, row_outcomes + class_outcomes, counts, len(rows), lost, classes)
+    _judge(params, row_outcomes + class_outcomes, counts, len(rows), lost, classes, leaks)
     if alike and (alike["leaked"] or alike["val_leaked"] or alike["conflicts"]):
         warn(alike["sentence"])
     for leak in leaks:
-        warn(leak["sentence"])
+        if leak["kind"] != "near-duplicates":
+            warn(leak["sentence"])
     return {
         "rows": len(rows) - len(bad),
         "rejected": len(bad),
@@ -94,14 +100,15 @@ def _rows(raw: Path, params: "Validate", inputs: "dict[str, Input]", rejects: bo
     Where a person has expectations of their own, all columns: these may name any.
     """
     facts = [f"{name}.{suffix}" for name, spec in inputs.items() for suffix in modality(spec.modality).checked(spec)]
-    columns = ["id", "split", "label"]
-    if _sketched(inputs):
-        columns += ["source"]
-    if rejects:
-        columns += ["content"]
+    columns = ["id", "split", "label", "content", *leakage.wanted(inputs)]
     if params.expectations:
-        columns = ["id", "content", "split", "label", "group", "source", "bytes"]
-    rows = read(raw, [*columns, *facts]).to_pandas(split_blocks=True, self_destruct=True)
+        columns = ["id", "content", "split", "label", "group", "source", "bytes", "time"]
+    table = read(raw, [*dict.fromkeys(columns), *facts])
+    if not rejects and not params.expectations:  # 64 bits tell equal rows from others, and take a quarter of the room
+        short = pc.utf8_slice_codeunits(table["content"], 0, 16)
+        table = table.set_column(table.column_names.index("content"), "content", short)
+    rows = table.to_pandas(split_blocks=True, self_destruct=True)
+    del table
     rows["repeated id"] = rows["id"].where(rows.duplicated("id", keep=False))
     if rejects:
         rows["copy"] = copies(rows)
@@ -200,28 +207,6 @@ def _numbers(labels: "pd.Series", objective: str) -> np.ndarray:
     return (counts == wanted) & (np.bincount(wrong, minlength=len(labels)) == 0)
 
 
-def _leaks(
-    rows: pd.DataFrame, chosen: np.ndarray, inputs: "dict[str, Input]", params: "Validate"
-) -> list[dict[str, Any]]:
-    """Columns that tell the label of the ``chosen`` rows nearly by themselves."""
-    found = []
-    label = rows["label"][chosen].to_numpy(str)
-    for name, spec in inputs.items():
-        made = modality(spec.modality)
-        if not hasattr(made, "single_feature_scores") or len(set(label)) < 2:
-            continue
-        columns = {f"{name}.{c}": c for c in made.checked(spec)}
-        frame = rows.loc[chosen, list(columns)].rename(columns=columns)
-        for column, score in made.single_feature_scores(frame, label, spec).items():
-            if score > params.leak:
-                sentence = (
-                    f"The column '{column}' alone tells the label (AUC {score:.3f} on train rows). If it is not known "
-                    "before the label is, it leaks: take it out of 'inputs' in params.yaml."
-                )
-                found.append({"column": column, "auc": round(float(score), 4), "sentence": sentence})
-    return found
-
-
 def _input_checks(params: "Validate", inputs: "dict[str, Input]") -> list[Check]:
     """What each input's modality expects of its facts, and the person's own expectations."""
     checks = []
@@ -286,8 +271,11 @@ def _judge(
     rows: int,
     lost: int,
     classes: pd.DataFrame,
+    leaks: list[dict[str, Any]],
 ) -> None:
     problems = []
+    if params.leaks == "fail":
+        problems += [leak["sentence"] for leak in leaks if leak["weight"] == leakage.LEAK]
     for outcome in outcomes:
         if outcome.action == "fail" and not outcome.success:
             where = f" (column {outcome.column})" if outcome.column else ""

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from tasks.store import PREDICTIONS, SUMMARY, read, read_manifest, read_shards, vector_column, vectors
 from tasks.store import Writer as StoreWriter
-from tasks.views import View, has_view, load_view, parse_numbers, trained_for
+from tasks.views import View, has_view, load_view, parse_numbers, rows_of, trained_for
 
 #: What stands beside a verdict in the store of predictions, and is kept.
 BESIDE = ("score", "probability")
@@ -81,8 +81,6 @@ def _classes(features: Path, ids: np.ndarray) -> dict[str, pa.Array]:
 
 def _rows(view: View, ids: np.ndarray) -> np.ndarray:
     """The features of ``ids``, all of which are in the view."""
-    from tasks.judges import rows_of  # this brings scikit-learn, which a stage without folds need not wait for
-
     found: np.ndarray = view.X[rows_of(view, ids)]
     return found
 

@@ -30,6 +30,7 @@ class View:
         X: (N, D) float32, an array or a `scipy.sparse.csr_array`.
         fingerprint: of what made it; a miner fitted on another one refuses this view.
         parts: width of each of the views laid side by side, and whether it is sparse.
+        names: of the features, where a person would know them (columns of a table); else empty.
     """
 
     name: str
@@ -40,6 +41,7 @@ class View:
     X: Any
     fingerprint: str
     parts: tuple[tuple[int, bool], ...]
+    names: tuple[str, ...] = ()
 
     @property
     def sparse(self) -> bool:
@@ -70,7 +72,7 @@ def view_schema(name: str, width: int, fingerprint: str, *, sparse: bool = False
     """The columns and metadata of a view's store; `vector_columns` makes those after `COLUMNS`.
 
     Where a sparse view has dense features side by side with sparse ones, ``parts`` in ``more`` says so: JSON of
-    `[[width, sparse], ...]`.
+    `[[width, sparse], ...]`. Where its features have names, ``names`` is their JSON list.
     """
     own = [(name, pa.list_(pa.float32())), (f"{name}.index", pa.list_(pa.int32()))]
     metadata = {"view": name, "fingerprint": fingerprint, **more}
@@ -118,7 +120,21 @@ def load_view(features: Path, name: str) -> View:
     else:
         X = np.concatenate([view.X for view in views], axis=1)  # (N, D1 + D2)
     mark = "+".join(view.fingerprint for view in views)
-    return View(name, first.ids, first.split, first.label, first.known, X, mark, parts)
+    names = tuple(own for view in views for own in feature_names(view))
+    return View(name, first.ids, first.split, first.label, first.known, X, mark, parts, names)
+
+
+def feature_names(view: View) -> tuple[str, ...]:
+    """The name of each feature; `deep 17` where it has none."""
+    return view.names or tuple(f"{view.name} {i}" for i in range(view.X.shape[1]))
+
+
+def rows_of(view: View, ids: np.ndarray) -> np.ndarray:
+    """(N,) positions of ``ids`` in the view, whose rows are sorted by id."""
+    places: np.ndarray = np.searchsorted(view.ids, ids)
+    if len(ids) and not np.array_equal(view.ids[np.minimum(places, len(view.ids) - 1)], ids):
+        raise ValueError(f"rows that were asked for are not in the view {view.name}")
+    return places
 
 
 def columns_of(parts: tuple[tuple[int, bool], ...]) -> list[slice]:
@@ -179,8 +195,8 @@ def load_store(folder: Path, name: str) -> View:
     if not np.array_equal(order, np.arange(len(order))):
         ids, split, label, known, X = ids[order], split[order], label[order], known[order], X[order]
     parts = json.loads(manifest.metadata.get("parts", json.dumps([[X.shape[1], sparse]])))
-    mark = manifest.metadata["fingerprint"]
-    return View(name, ids, split, label, known, X, mark, tuple((width, thin) for width, thin in parts))
+    mark, names = manifest.metadata["fingerprint"], tuple(json.loads(manifest.metadata.get("names", "[]")))
+    return View(name, ids, split, label, known, X, mark, tuple((width, thin) for width, thin in parts), names)
 
 
 def _text(column: pa.ChunkedArray) -> np.ndarray:

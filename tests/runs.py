@@ -19,7 +19,7 @@ from tasks.typed import plain
 from tasks.views import view_schema
 
 STORES = (
-    "plan", "raw", "unreadable", "rejected", "quality", "clean", "cleaned", "items", "encoder", "features", "miners",
+    "plan", "raw", "unreadable", "rejected", "quality", "clean", "cleaned", "items", "encoder", "features", "miners", "judged",
     "metrics", "evaluation", "records",
 )  # fmt: skip
 WIDTH = 6
@@ -42,12 +42,13 @@ def finish(
     objective = json.loads((at["rejected"] / SUMMARY).read_bytes())["objective"]
     write_features(at, dataset, objective, rng, sure)
     stage("mine", dataset, at, home)
+    stage("judge", dataset, at, home)
     stage("evaluate", dataset, at, home)
     values = plain(dataset)
     parts = {name: {"params": values[name]} for name in STAGES if name in values}
     write_json(at["plan"], {"source": values["source"], "listing": {"rows": len(rows), "digest": "d" * 64}, **parts})
     at["records"].mkdir()
-    for name in ("ingest", "validate", "clean", "train", "extract", "mine", "evaluate"):
+    for name in ("ingest", "validate", "clean", "train", "extract", "mine", "judge", "evaluate"):
         record = {"stage": name, "began": "2026-01-02T03:04:05", "seconds": 1.5, "host": "<b>host</b>",
                   "versions": {"numpy": "2.3.0"}, "facts": {"rows": len(rows)}}  # fmt: skip
         write_json(at["records"] / f"{name}.json", record)
@@ -61,7 +62,7 @@ def stage(name: str, dataset: config.Dataset, at: dict[str, Path], home: Path) -
     verb = getattr(import_module(f"tasks.{name}"), name)
     known = {
         **at, "inputs": dataset.inputs, "objective": dataset.objective, "code": "code", "warn": lambda text: None,
-        "params": getattr(dataset, name), "scratch": home / "scratch" / name, "progress": Progress(quiet=True),
+        "params": getattr(dataset, name), "scratch": home / "scratch" / name, "progress": Progress(quiet=True), "chain": dataset.chain,
     }  # fmt: skip
     return verb(**{key: known[key] for key in inspect.signature(verb).parameters})
 

@@ -1,4 +1,4 @@
-"""Fitted trees from a file, judged before they are asked: scikit-learn follows their indices without looking.
+"""Fitted trees and sparse rows from a file, judged before they are asked: their indices are followed without looking.
 
 A crafted archive of allowed types could else make a prediction read outside of its memory or never end. That is why
 skops trusts no `Tree` by itself.
@@ -7,6 +7,7 @@ skops trusts no `Tree` by itself.
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 
 def sound(value: Any, width: int = 2**62) -> bool:
@@ -21,6 +22,8 @@ def sound(value: Any, width: int = 2**62) -> bool:
         return _tree(value, width)
     if kind == "TreePredictor":
         return _predictor(value.nodes, width)
+    if issparse(value):
+        return _places(value)
     if isinstance(value, dict):
         return all(sound(inner, width) for inner in value.values())
     if isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.dtype.hasobject):
@@ -28,6 +31,15 @@ def sound(value: Any, width: int = 2**62) -> bool:
     if hasattr(value, "get_params"):
         seen = vars(value).get("n_features_in_", width)
         return isinstance(seen, int | np.integer) and sound(vars(value), min(width, int(seen)))
+    return True
+
+
+def _places(rows: Any) -> bool:
+    """Whether sparse rows stay within their own places."""
+    try:
+        rows.check_format(full_check=True)
+    except (ValueError, AttributeError):
+        return False
     return True
 
 

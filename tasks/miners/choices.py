@@ -63,9 +63,14 @@ class Count:
 #: Tibshirani and Walther 2005) or `bic` (of mixtures; Schwarz 1978), and on how many train rows; by `bic` more rows
 #: allow more clusters.
 MEASURES = {"silhouette": 2_000, "stability": 2_000, "bic": 10_000}
+#: What `auto` goes by. On seven kinds of planted clusters (600 rows, 2 to 50 columns, 18 seeds each) k-means has the
+#: right number by silhouette in 112 of 126 cases, by stability in 116, which is no difference; a mixture by BIC in 66.
+#: Where there are none (five kinds, 90 cases) `counting` says so by silhouette in 77, by stability in 90, by BIC in 54;
+#: but of the right ones in two columns stability could not tell 28 of 53 from chance, and the silhouette could all.
 COUNTS = (Count("n_clusters", "silhouette"), Count("n_components", "bic"))
 #: What twelve rows allow: more clusters or neighbours than these is no mistake, and one tree shows as much as many.
-SMALL = dict.fromkeys(("n_clusters", "n_components", "min_cluster_size", "min_samples"), 12) | {"n_estimators": 1}
+SMALL = dict.fromkeys(("n_clusters", "n_components", "min_cluster_size", "min_samples"), 12)
+SMALL |= {"n_neighbors": 11, "n_estimators": 1}
 #: Miners whose `max_iter` counts trees.
 TREES = ("gradient_boosting",)
 

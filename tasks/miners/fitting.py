@@ -1,14 +1,15 @@
 """Fitting one miner: what it leaves open chosen on val rows, then the fit on train rows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from tasks.miners import MINERS, Task, clusters
+from tasks.miners import MINERS, UNLABELLED, Task, final, kind
 from tasks.miners.choices import given, open_choice
+from tasks.miners.kernels import KERNEL_ROWS, MAPS, PART, VAL, Weighed, better, gamma, merit
 from tasks.store import fingerprint
 from tasks.views import View
 
@@ -22,6 +23,7 @@ class Job:
         miner: its entry in `MINERS`; ``params`` are the person's for it.
         task: what it is made for.
         limit: train rows that it is fitted on at most.
+        mapped: whether a kernel map stands in for the exact machine (`kernels.MAPS`).
     """
 
     name: str
@@ -30,6 +32,7 @@ class Job:
     task: Task
     params: dict[str, Any]
     limit: int | None
+    mapped: bool = False
 
     @property
     def key(self) -> str:
@@ -37,13 +40,18 @@ class Job:
         return f"{self.name}@{self.view.name}"
 
     @property
-    def clusterer(self) -> bool:
-        """Whether it uses no labels."""
-        return clusters(self.miner)
+    def kind(self) -> str:
+        """Classifier, regressor, clusterer, outlier_detector or neighbours."""
+        return kind(self.miner, self.task)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether it learns labels."""
+        return self.kind not in UNLABELLED
 
     def labels(self, rows: np.ndarray) -> np.ndarray:
         """Classes (M,) or numbers (M,) or (M, K) of ``rows``."""
-        if self.clusterer or self.task.aim == "classification":
+        if not self.labelled or self.task.aim == "classification":
             return self.view.label[rows]
         numbers = self.view.targets(rows)
         return numbers[:, 0] if self.task.outputs == 1 else numbers
@@ -74,16 +82,45 @@ def choose(job: Job, rows: np.ndarray) -> dict[str, float]:
     merits = []
     for value in values:
         said = fit(job, train, {**dict(grid.quick), grid.name: value}).predict(view.X[val])
-        merits.append(
-            float((said == truth).mean() if job.task.aim == "classification" else -np.abs(said - truth).mean())
-        )
+        merits.append(merit(said, truth, job.task.aim))
     return {grid.name: values[int(np.argmax(merits))]}
 
 
 def fit(job: Job, rows: np.ndarray, more: Mapping[str, float], accelerate: Any = None) -> BaseEstimator:
     """The miner fitted on ``rows`` with ``more`` parameters; ``accelerate`` may put another estimator in its place."""
-    estimator = MINERS[job.miner](job.task, **{**given(job.miner, job.params), **more})
+    make, params = MAPS[job.miner] if job.mapped else MINERS[job.miner], {**given(job.miner, job.params), **more}
+    if job.mapped and not job.labelled and params.get("gamma", "scale") == "scale":
+        params["gamma"] = gamma(job.view.X[rows])  # its features are not standardised
+    estimator = make(job.task, **params)
+    most = max(1, len(rows) - (job.kind == "outlier_detector"))  # whose fitted rows are no neighbours of themselves
+    if final(estimator).get_params().get("n_neighbors", 0) > most:
+        final(estimator).set_params(n_neighbors=most)
     if accelerate is not None and not job.view.sparse:
         estimator = accelerate(estimator)
     fitted: BaseEstimator = estimator.fit(job.view.X[rows], job.labels(rows))
     return fitted
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted estimator: by which job, on which train ``rows``, and what it was held against, if anything."""
+
+    job: Job
+    rows: np.ndarray
+    estimator: BaseEstimator
+    weighed: Weighed | None = None
+
+
+def fit_best(job: Job, rows: np.ndarray, more: Mapping[str, float], accelerate: Any = None) -> Fit:
+    """As `fit`; above `KERNEL_ROWS` rows a kernel map on all of them or the exact machine on some, as val rows say."""
+    if job.miner not in MAPS or len(rows) <= KERNEL_ROWS:
+        return Fit(job, rows, fit(job, rows, more, accelerate))
+    view, part = job.view, lowest(job.view, rows, PART)
+    mapped, map_ = replace(job, mapped=True), fit(replace(job, mapped=True), rows, more)
+    val = lowest(view, np.flatnonzero(view.rows("val") & view.known), VAL)
+    if not job.labelled or not len(val):
+        return Fit(mapped, rows, map_, Weighed(len(rows), len(part), None, None, "map"))
+    exact, truth = fit(job, part, more, accelerate), job.labels(val)
+    one, two = (merit(estimator.predict(view.X[val]), truth, job.task.aim) for estimator in (map_, exact))
+    found = Weighed(len(rows), len(part), one, two, better(two, one))
+    return Fit(mapped, rows, map_, found) if found.used == "map" else Fit(job, part, exact, found)

@@ -12,6 +12,7 @@ from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import Ridge
 from sklearn.mixture import GaussianMixture
 from sklearn.multioutput import MultiOutputRegressor
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import LinearSVR
@@ -29,6 +30,7 @@ class Task:
         classes: in the train rows; where there are none, the clusters to look for.
         outputs: numbers to predict for each row.
         parts: width of each view laid side by side, and whether it is sparse; () is as good as one dense view.
+        names: of the classes, sorted.
     """
 
     seed: int = 0
@@ -36,10 +38,13 @@ class Task:
     classes: int = 2
     outputs: int = 1
     parts: tuple[tuple[int, bool], ...] = ()
+    names: tuple[str, ...] = ()
 
 
 Made = Callable[..., BaseEstimator]
 COMPONENTS = 32
+#: Share of the train rows that a detector holds to be unlike the others where the person says nothing.
+OUTLYING = 0.01
 
 
 def machine(
@@ -57,8 +62,7 @@ def machine(
         made = regressor(**params)
         many = task.outputs > 1 and not isinstance(made, Ridge)
         last = TransformedTargetRegressor(MultiOutputRegressor(made) if many else made, transformer=StandardScaler())
-    before = scaler(task.parts)
-    return make_pipeline(*([] if before is None else [before]), *kernel, last)
+    return scaled(task, *kernel, last)
 
 
 def trees(task: Task, classifier: Made, regressor: Made, params: dict[str, Any]) -> BaseEstimator:
@@ -91,6 +95,27 @@ def mixture(task: Task, params: dict[str, Any]) -> BaseEstimator:
     fewer = [TruncatedSVD(COMPONENTS, random_state=task.seed)] if wide else []
     made = GaussianMixture(**{"n_components": task.classes, "random_state": task.seed, **params})
     return make_pipeline(*fewer, in_double(), made)  # in float32 a small variance may come out negative
+
+
+def neighbours(task: Task, params: dict[str, Any]) -> BaseEstimator:
+    """The nearest fitted rows, which vote where there is something to vote on (Cover and Hart 1967)."""
+    made = {"classification": KNeighborsClassifier, "regression": KNeighborsRegressor}.get(task.aim, NearestNeighbors)
+    # by brute force: a search tree is no quicker at 128 columns, and its type is none that a file may hold
+    return unscaled(task, made(**{"n_neighbors": 8, "algorithm": "brute", **params}))
+
+
+def scaled(task: Task, *steps: BaseEstimator) -> BaseEstimator:
+    """``steps`` behind what makes features comparable."""
+    before = scaler(task.parts)
+    return make_pipeline(*([] if before is None else [before]), *steps)
+
+
+def unscaled(task: Task, last: BaseEstimator) -> BaseEstimator:
+    """``last`` on features as they are, but for dense ones beside sparse ones, which would drown these."""
+    # standardised, 128 principal components of digits count alike: their 8 nearest neighbours are then right on 73 %
+    # of the rows, as they are on 94 %; a one-class machine tells an unseen digit with an AUC of 0.50, else of 0.79.
+    # Deep features do not mind either way, columns of tables are scaled already
+    return scaled(task, last) if any(sparse for _, sparse in task.parts) else last
 
 
 def linear_svr(**params: Any) -> LinearSVR:

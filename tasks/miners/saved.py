@@ -5,18 +5,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_classifier, is_outlier_detector
+from sklearn.neighbors._base import KNeighborsMixin
 
 from tasks.errors import DeepmineError
 from tasks.miners.bounds import sound
+from tasks.miners.calibration import Response, probabilities, response
 from tasks.safe import dumps, loads
 from tasks.store import write_atomically
 from tasks.views import View
 
-FORMAT = 1
+FORMAT = 2
 #: Types beyond those that skops trusts by itself; anything else in a file is refused unread.
 ALLOWED: tuple[str, ...] = (
     "sklearn.tree._tree.Tree",  # of decision trees and forests; `bounds` judges what a file makes of it
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",  # the trees of gradient boosting, as arrays
+    "scipy.sparse._csr.csr_array",  # rows of texts that neighbours are looked for among; `bounds` judges these too
+    "sklearn.calibration._CalibratedClassifier",  # two or three numbers each
+    "sklearn.calibration._SigmoidCalibration",
+    "sklearn.calibration._TemperatureScaling",
+    "tasks.miners.calibration.Scores",
     "tasks.miners.forms.double",
     "tasks.miners.inductive.InductiveClusterer",
 )
@@ -24,11 +32,12 @@ ALLOWED: tuple[str, ...] = (
 
 @dataclass(frozen=True)
 class Fitted:
-    """A fitted estimator and the view that it belongs to."""
+    """A fitted estimator, the view that it belongs to, and what makes probabilities of its scores, if anything."""
 
     estimator: Any
     view: str
     fingerprint: str
+    calibrator: Any = None
 
     def predict(self, view: View, mask: np.ndarray) -> np.ndarray:
         """Predictions (M,) for the rows of ``view`` under ``mask``.
@@ -41,26 +50,57 @@ class Fitted:
             return np.empty(0, dtype=object)
         return np.asarray(self.estimator.predict(view.X[mask]))
 
-    def scores(self, view: View, mask: np.ndarray) -> np.ndarray | None:
-        """How much (M,) each row under ``mask`` looks like the second of two classes; None with more, or with numbers.
+    def response(self, view: View, mask: np.ndarray) -> Response | None:
+        """What a classifier says of the rows under ``mask`` before it is calibrated; None where it only names a class.
 
         Raises:
             DeepmineError: as `predict`.
         """
         require(view, self.view, self.fingerprint)
-        classes = getattr(self.estimator, "classes_", ())
-        score = getattr(self.estimator, "decision_function", None)
-        if score is None and hasattr(self.estimator, "predict_proba"):
-            score = self._margin
-        if len(classes) != 2 or score is None:
-            return None
-        if not mask.any():
-            return np.empty(0)
-        return np.asarray(score(view.X[mask]), np.float64)
+        return response(self.estimator, view.X[mask]) if mask.any() and is_classifier(self.estimator) else None
 
-    def _margin(self, X: Any) -> np.ndarray:
-        """What the probability of the second class is above one half, so that the sign says the class."""
-        return np.asarray(self.estimator.predict_proba(X))[:, 1] - 0.5
+    def scores(self, view: View, mask: np.ndarray) -> np.ndarray | None:
+        """(M,) how much each row under ``mask`` looks like the second of two classes, or of a detector how unlike the
+        fitted rows it is, above 0 where it is called so; None with more classes, or with numbers.
+
+        Raises:
+            DeepmineError: as `predict`.
+        """
+        require(view, self.view, self.fingerprint)
+        if is_outlier_detector(self.estimator):
+            return (
+                -np.asarray(self.estimator.decision_function(view.X[mask]), np.float64) if mask.any() else np.empty(0)
+            )
+        if len(getattr(self.estimator, "classes_", ())) != 2:
+            return None
+        said = self.response(view, mask)
+        return said.margin if said else None if mask.any() else np.empty(0)
+
+    def probabilities(self, view: View, mask: np.ndarray) -> np.ndarray | None:
+        """(M, K) probabilities of the estimator's classes; None where it only names one.
+
+        Raises:
+            DeepmineError: as `predict`.
+        """
+        said = self.response(view, mask)
+        return probabilities(self.calibrator, said) if said else None
+
+    def nearest(self, view: View, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """(M, k) distances of the nearest fitted rows and their places among these; None where none are kept to ask.
+
+        Raises:
+            DeepmineError: as `predict`.
+        """
+        require(view, self.view, self.fingerprint)
+        steps = self.estimator.steps if hasattr(self.estimator, "steps") else [("", self.estimator)]
+        last = steps[-1][1]
+        if not isinstance(last, KNeighborsMixin) or is_outlier_detector(last) or not mask.any():
+            return None
+        X = view.X[mask]
+        for _, step in steps[:-1]:
+            X = step.transform(X)
+        distances, places = last.kneighbors(X)
+        return np.asarray(distances, np.float64), places
 
 
 def require(view: View, name: str, fingerprint: str) -> None:

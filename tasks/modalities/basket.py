@@ -241,11 +241,6 @@ def raw(items: np.ndarray, fitted: dict[str, np.ndarray], state: dict[str, Any])
     return csr_array(items, dtype=np.float32)
 
 
-def items(column: pa.ChunkedArray, state: dict[str, Any]) -> "csr_array":
-    """(N, M) the goods of each basket as items, by position in `names`."""
-    return raw(array(column, state), {}, state)
-
-
 def show(item: list[int] | None, row: dict[str, Any], state: dict[str, Any], side: int) -> Shown:
     """The goods as they came, or else those that cleaning knows, as many as fit a square of ``side`` pixels or so."""
     goods = row.get("")

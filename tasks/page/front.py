@@ -58,7 +58,19 @@ def _found(page: dict[str, Any], verdict: dict[str, Any]) -> list[Line]:
                 "clusters",
             )
         )
+    for part in page.get("rules") or []:
+        if line := _rule(part):
+            lines.append(_line(line, "rules"))
     return lines
+
+
+def _rule(part: dict[str, Any]) -> str:
+    """The first rule of a view that held up on test rows, and how many did."""
+    rules = [rule for table in part["tables"] for rule in table["rules"] if rule["held_up"]]
+    if not rules:
+        return ""
+    first = rules[0]["words"]
+    return f"{count(len(rules))} rules {part['title'][:1].lower()}{part['title'][1:]} held up on test rows, the first: {first}."
 
 
 def _confused(page: dict[str, Any], verdict: dict[str, Any]) -> str:
@@ -110,7 +122,15 @@ def _sure(page: dict[str, Any], verdict: dict[str, Any]) -> list[Line]:
     total = len(fusion["differences"])
     if total:
         lines.append(_line(f"{len(told)} of {total} differences between ways are larger than chance allows.", "fusion"))
-    return lines
+    return lines + _trusted(page.get("trust") or {})
+
+
+def _trusted(trust: dict[str, Any]) -> list[Line]:
+    """What calibration, costs, slices and the comparison of all verdicts say."""
+    told = [trust.get("groups") or ""]
+    told += [(trust.get(part) or {}).get("sentence") or "" for part in ("alike", "calibration", "costs", "residuals")]
+    told += ((trust.get("slices") or {}).get("lines") or [])[:2]
+    return [_line(text, "trust") for text in told if text]
 
 
 def _wrong(page: dict[str, Any]) -> list[Line]:

@@ -1,6 +1,7 @@
 """Association rules as the page shows them: tables by what they are about, a chart, and test rows for and against."""
 
 import math
+import unicodedata
 from typing import Any
 
 from tasks.page.captions import short
@@ -34,11 +35,14 @@ def sections(told: dict[str, Any], stored: list[dict[str, Any]], judged: Judged,
     """
     places = {i: k for k, i in enumerate(judged.ids.tolist())}
     found = []
-    for over, summary in told.items():
+    for over, title in TITLES.items():
+        summary = told.get(over)
+        if summary is None:
+            continue
         own = [_rule(row) for row in stored if row["over"] == over]
         tables: list[dict[str, Any]] = [
-            {"title": title, "about": about, "rules": [rule for rule in own if rule["about"] == about]}
-            for about, title in ABOUT.items()
+            {"title": name, "about": about, "rules": [rule for rule in own if rule["about"] == about]}
+            for about, name in ABOUT.items()
         ]
         tables = [t for t in tables if t["rules"]]
         shown = []
@@ -47,7 +51,7 @@ def sections(told: dict[str, Any], stored: list[dict[str, Any]], judged: Judged,
             shown = [_examples(rule, judged, places, min(count, EXAMPLES)) for rule in chosen]
         meaning = summary.get("meaning", {})
         found.append({
-            "over": over, "title": TITLES[over], "sentence": summary["sentence"], "tables": tables, "open": OPEN,
+            "over": over, "title": title, "sentence": summary["sentence"], "tables": tables, "open": OPEN,
             "chart": chart(own), "examples": [e for e in shown if e["for"] or e["against"]],
             "bounds": None if "skipped" in summary else summary, "left_out": summary.get("left_out", []),
             "meaning": sorted(meaning.items()),
@@ -72,11 +76,16 @@ def chart(rules: list[dict[str, Any]]) -> dict[str, Any] | None:
             "x": round((x - low) / (high - low) * WIDTH if high > low else WIDTH / 2, 2),
             "y": round((1 - rule["confidence"]) * HEIGHT, 2),
             "tint": round(100 * v / most) if most > 0 else 0,
-            "tip": short(rule["words"], TIP),
+            "tip": short(_undirected(rule["words"]), TIP),
         }
         for x, v, rule in zip(across, lift, rules, strict=True)
     ]
     return {"dots": dots, "ends": ends, "lift": math.exp(most), "width": WIDTH, "height": HEIGHT}
+
+
+def _undirected(text: str) -> str:
+    """Without characters that turn the direction of writing: in a drawing nothing can keep them to themselves."""
+    return "".join(c for c in text if unicodedata.category(c) != "Cf")
 
 
 def _rule(row: dict[str, Any]) -> dict[str, Any]:

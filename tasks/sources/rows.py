@@ -131,8 +131,10 @@ def rows(made: Layout, shares: tuple[float, float], warn: Warn | None = None, al
     """
     source, keys = made.source, made.keys
     by_time = source.split_by == "time"
-    cut, clock = _cut(made, shares) if by_time else ((np.inf, np.inf), None)
-    needed = {name for key, name in keys.items() if key != "time" or by_time}
+    cut, clock = (np.inf, np.inf), Clock(keys["time"]) if "time" in keys else None
+    if by_time:
+        cut, clock = _cut(made, shares)
+    needed = set(keys.values())
     seen = Seen()
     for block, faults in made.read([*made.columns, *sorted(needed - set(made.columns))]):
         table, count = block.table, block.table.num_rows
@@ -144,7 +146,8 @@ def rows(made: Layout, shares: tuple[float, float], warn: Warn | None = None, al
             faults.setdefault(i, ("duplicate id", f"{ids[i].as_py()!r} stands above too"))
         split = named_splits(own["split"], block.places) if "split" in own else none
         if clock is not None:
-            times = clock(table[keys["time"]])
+            times = clock(table[keys["time"]]) if count else np.zeros(0)
+        if clock is not None and by_time:
             for row in np.flatnonzero(np.isnan(times)).tolist():
                 faults.setdefault(row, ("no time", f"column '{keys['time']}'"))
             split = pa.array(splits(times, cut), pa.string())
@@ -153,7 +156,7 @@ def rows(made: Layout, shares: tuple[float, float], warn: Warn | None = None, al
         rest = [name for name in made.columns if name not in COMMON]
         full = pa.table([*common, *(table[name] for name in rest)], names=[*COMMON, *rest])
         if clock is not None:
-            full = full.append_column(TIME, pa.array(times, pa.float64()))
+            full = full.append_column(TIME, pa.array(times, pa.float64(), from_pandas=True))
         yield _part(full, block, faults, again)
 
 

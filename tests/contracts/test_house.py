@@ -127,7 +127,19 @@ def test_every_name_that_a_verb_asks_for_is_offered(stage: str, monkeypatch: pyt
         offered |= {"dataset", "warn"}
     else:
         # what flows/stages.py adds; `inputs` stands in the plan of those that know modalities
-        offered |= {"params", "code", "source", "scratch", "progress", "warn", "name", "records", "plan", "listing"}
+        offered |= {
+            "params",
+            "code",
+            "source",
+            "scratch",
+            "progress",
+            "warn",
+            "name",
+            "records",
+            "plan",
+            "listing",
+            "chain",
+        }
         offered |= {"quality"} if stage == "report" else set()
         offered |= {"inputs"} if stage in ABOVE_THE_WAIST else set()
         offered |= {"objective"} if stage in WITH_OBJECTIVE else set()

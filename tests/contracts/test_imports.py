@@ -1,13 +1,15 @@
 """Which room may know which: read from the syntax trees, and tried in a fresh process."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tasks import STAGES
+from tasks import STAGES, judge
+from tasks.plan import CHAIN
 from tests.images import class_folders
 
 ROOT = Path(__file__).parents[2]
@@ -88,6 +90,17 @@ def test_nouns_do_not_import_verbs(name: str) -> None:
     assert of(MODULES[name], *(f"tasks.{verb}" for verb in ("plan", *STAGES))) == set()
 
 
+def test_no_verb_imports_another_and_judge_alone_calls_some() -> None:
+    """`judge` is the chain once more for every fold, so it runs the verbs themselves and not something like them. It
+    names them as texts in `CHAIN`: they are imported where there are folds, and count in its code hash only then."""
+    verbs = ("plan", *STAGES)
+    for verb in verbs:
+        assert of(MODULES[f"tasks.{verb}"], *(f"tasks.{other}" for other in verbs if other != verb)) == set(), verb
+        named = re.findall(r'"tasks\.(\w+):\w+"', MODULES[f"tasks.{verb}"].read_text(encoding="utf-8"))
+        assert named == (list(CHAIN) if verb == "judge" else [])
+    assert [f"tasks.{stage}:{stage}" for stage in CHAIN] == list(judge.CHAIN.values())
+
+
 BLOCK = """
 import sys
 from importlib import import_module
@@ -139,7 +152,7 @@ for stage in sys.argv[3].split(","):
     known |= {"dataset": dataset, "source": dataset.source, "inputs": dataset.inputs, "code": "code", "warn": print,
           "objective": dataset.objective}
     known |= {"params": getattr(dataset, stage, None), "scratch": home / "scratch" / stage}
-    known["progress"] = Progress(quiet=True)
+    known |= {"progress": Progress(quiet=True), "chain": dataset.chain}
     verb(**{name: known[name] for name in inspect.signature(verb).parameters})
     print(stage, "torch" in sys.modules)
 """
@@ -155,7 +168,7 @@ def test_torch_is_there_for_the_network_alone_and_the_network_needs_no_framework
 
     class_folders(tmp_path / "images" / "train", each=20)
     class_folders(tmp_path / "images" / "test", each=4, seed=100)
-    before, after = ("plan", "ingest", "validate", "clean"), ("mine", "evaluate")
+    before, after = ("plan", "ingest", "validate", "clean"), ("mine", "judge", "evaluate")
     assert work(*before) == [f"{stage} False" for stage in before]
     # the machine with the GPU
     assert work("train", "extract", absent=ABSENT) == ["train True", "extract True"]

@@ -26,7 +26,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from tasks.errors import DeepmineError
-from tasks.miners import KERNELS, MINERS, Task, accelerate, clusters, final, unfit
+from tasks.miners import KERNELS, MINERS, UNLABELLED, Task, accelerate, clusters, final, kind, unfit
 from tasks.miners.choices import GRIDS, check, count_of, given, open_count
 from tasks.miners.forms import trees
 from tasks.miners.inductive import InductiveClusterer
@@ -56,7 +56,11 @@ SMALL = {
     "random_forest": {"n_estimators": 20},
     "nystroem_svm": {"n_components": 40},
     "nystroem_ridge": {"n_components": 40},
+    "isolation_forest": {"n_estimators": 20},
 }
+DETECTORS = [n for n in MINERS if kind(n, TASK) == "outlier_detector"]
+#: Miners that tell the three groups of rows apart.
+TELLING = [n for n in MINERS if n not in DETECTORS]
 
 
 def numbers(rows: np.ndarray, outputs: int) -> np.ndarray:
@@ -87,7 +91,7 @@ def saved(path: Path, name: str, form: str = "classes") -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", MINERS)
+@pytest.mark.parametrize("name", TELLING)
 def test_it_fits_and_tells_the_groups_apart(name: str) -> None:
     made = view()
     test = made.rows("test")
@@ -100,7 +104,9 @@ def test_it_fits_and_tells_the_groups_apart(name: str) -> None:
     assert fitted(name).predict(made, np.zeros(N, bool)).shape == (0,)
 
 
-@pytest.mark.parametrize(("name", "form"), [(n, f) for n, f in CASES if f in NUMBERS and not clusters(n)])
+@pytest.mark.parametrize(
+    ("name", "form"), [(n, f) for n, f in CASES if f in NUMBERS and kind(n, TASK) not in UNLABELLED]
+)
 def test_it_fits_numbers(name: str, form: str) -> None:
     made = view()
     test = made.rows("test")
@@ -126,6 +132,7 @@ def test_what_has_nothing_to_do_is_told_by_scikit_learn_itself() -> None:
     assert {n for n in MINERS if unfit(n, Task(aim="regression"))} == {"logistic"}
     assert {n for n in MINERS if unfit(n, Task(aim="regression", outputs=9))} == {"logistic", "rbf_svm", "poly_svm"}
     groups = {"kmeans", "mini_batch_kmeans", "gaussian_mixture", "agglomerative", "hdbscan"}
+    groups |= {"nearest_neighbours", "isolation_forest", "local_outlier_factor", "one_class_svm"}
     assert {n for n in MINERS if unfit(n, Task(aim="clusters")) is None} == groups
     assert all(unfit(n, TASK) is None for n in MINERS)
 
@@ -179,7 +186,8 @@ def test_it_is_an_estimator_like_any_other(name: str) -> None:
 
 
 #: Miners that draw no random numbers, or not in the step that does the work.
-DRAW_NONE = ("rbf_svm", "poly_svm", "nystroem_ridge", "logistic", "ridge", "agglomerative", "hdbscan")
+DRAW_NONE = ("rbf_svm", "poly_svm", "nystroem_ridge", "logistic", "ridge", "agglomerative", "hdbscan",
+             "nearest_neighbours", "local_outlier_factor", "one_class_svm")  # fmt: skip
 
 
 @pytest.mark.parametrize("name", MINERS)
@@ -190,6 +198,8 @@ def test_the_seed_and_the_parameters_reach_it(name: str) -> None:
         "decision_tree": {"max_depth": 3}, "random_forest": {"n_estimators": 7}, "gradient_boosting": {"max_iter": 7},
         "kmeans": {"n_clusters": 5}, "mini_batch_kmeans": {"n_clusters": 5}, "agglomerative": {"linkage": "average"},
         "gaussian_mixture": {"n_components": 5, "covariance_type": "diag"}, "hdbscan": {"min_cluster_size": 7},
+        "nearest_neighbours": {"n_neighbors": 3}, "isolation_forest": {"contamination": 0.1},
+        "local_outlier_factor": {"n_neighbors": 7}, "one_class_svm": {"nu": 0.2},
     }[name]  # fmt: skip
     for task in (Task(seed=7), Task(7, "regression"), Task(7, "regression", outputs=2)):
         if unfit(name, task):

@@ -19,6 +19,7 @@ BELOW = [
             "views", "items", "mine", "evaluate", "judges", "fusion", "sentences", "ledger", "metrics", "intervals",
             "page/results", "page/words", "rulemining", "ruletable", "deepitems", "shares", "clusterings", "profiles",
             "figures", "curves", "calibration", "costs", "residuals", "slices", "comparisons", "grouped", "page/clusters",
+            "unlike", "alike", "judge", "folds", "verdicts", "optimism", "page/folds",
         )
     ),
     *sorted((ROOT / "flows").glob("*.py")),

@@ -62,12 +62,12 @@ def test_the_run_ends_with_a_summary(served: tuple[Project, str, str]) -> None:
 def test_stages_artifacts_and_cached_states_stand_in_prefect(served: tuple[Project, str, str]) -> None:
     project, api, _ = served
     output = project.run("deepmine", "run")
-    assert output.count("Cached") == 9, output
+    assert output.count("Cached") == 10, output
     runs = post(api, "/flow_runs/filter", {"sort": "START_TIME_DESC"})
     assert [(r["name"], r["state"]["name"]) for r in runs] == [("small", "Cached"), ("small", "Completed")]
     tasks = post(api, "/task_runs/filter", {"flow_runs": {"id": {"any_": [runs[0]["id"]]}}})
     assert {t["state"]["name"] for t in tasks} == {"Cached"}
-    names = ["plan", "ingest", "validate", "clean", "train", "extract", "mine", "evaluate", "report"]
+    names = ["plan", "ingest", "validate", "clean", "train", "extract", "mine", "judge", "evaluate", "report"]
     assert {t["name"] for t in tasks} == {f"{n}@small" for n in names}
     artifacts = {a["key"]: a["type"] for a in post(api, "/artifacts/filter", {"limit": 100})}
     assert artifacts == {
@@ -100,7 +100,7 @@ def test_a_run_cancelled_in_the_ui_stops_its_children(
 
 def test_without_a_server(finished: Project) -> None:
     output = finished.run("deepmine", "run", "--no-server", "small")
-    assert output.count("Cached") == 9, output
+    assert output.count("Cached") == 10, output
     assert "not recorded: no Prefect server is up" in output
 
 
@@ -168,6 +168,6 @@ def test_help_is_at_hand(project: Project) -> None:
 def test_in_a_terminal_only_our_own_lines_show(finished: Project) -> None:
     """DVC draws progress bars when it sees a terminal; they once ran through the list of stages."""
     screen = finished.run("script", "-qec", "deepmine run --no-server", "/dev/null")
-    assert screen.count("Cached") == 9
+    assert screen.count("Cached") == 10
     assert "Waiting to acquire lock" not in screen
     assert "Collecting files" not in screen

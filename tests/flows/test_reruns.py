@@ -59,7 +59,7 @@ def test_a_second_dataset_of_another_shape_changes_nothing_for_the_first(finishe
         )
 
     finished.edit(small)
-    assert finished.run("deepmine", "plan", "other").count("has not run yet") == 8
+    assert finished.run("deepmine", "plan", "other").count("has not run yet") == 9
     output = finished.run("dvc", "repro")
     assert {name.partition("@")[2] for name in ran(output)} == {"other"}
     after = finished.results()

@@ -16,6 +16,7 @@ CHOSEN = {
     "OPTIMIZERS": {"sgd"},
     "LOSSES": {"cross_entropy"},
     "MINERS": {"linear_svm"},
+    "CHAIN": set(),
 }
 
 

@@ -19,7 +19,7 @@ from tasks.fusion import TITLES, WAYS, table
 from tasks.intervals import wilson
 from tasks.judges import Classes, Numbers
 from tasks.metrics import classification
-from tasks.page import HERE, captions, results, words
+from tasks.page import HERE, captions, mined, results, words
 from tasks.page.front import front
 from tasks.progress import Progress
 from tasks.sentences import ACCURACY, CLUSTERS, ERROR, NO_DEEP, sentence
@@ -113,7 +113,8 @@ def world(home: Path, wrong: dict[str, tuple[int, int]] = WRONG, network: tuple[
 
 def run(home: Path, **params: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """The facts, `metrics` and `evaluation`."""
-    names = ("raw", "rejected", "clean", "items", "features", "miners", "metrics", "evaluation")
+    names = ("raw", "rejected", "clean", "items", "features", "miners", "judged", "metrics", "evaluation")
+    write_json(home / "judged" / SUMMARY, {"folds": 0, "asked": 0, "why": "", "rows": 0})
     facts = evaluate(
         params=config.Evaluate(**{"resamples": 500, **params}),
         progress=Progress(quiet=True),
@@ -457,7 +458,7 @@ def test_the_page_shows_what_was_evaluated(kind: str, tmp_path: Path) -> None:
         "splits": {"total": N, "rows": [], "totals": [TRAIN, VAL, TEST]}, "alike": {"leaked": 0, "test": TEST}, "total": None,
         "leaks": [], "quarantine": [], "expectations": [],
     }  # fmt: skip
-    values["front"] = front(values, verdict)
+    values |= {"front": front(values, verdict), "maps": mined.maps(verdict), "calibrated": mined.calibrated(verdict)}
     pages = ["summary.html", "fusion.html", *(["confusion.html"] if values["confusions"] else [])]
     text = "".join(environment.get_template(name).render(**values) for name in pages)
     for told in {

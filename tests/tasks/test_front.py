@@ -83,3 +83,17 @@ def test_without_labels_it_says_that_nothing_could_be_judged() -> None:
     nothing = {"best": None, "labels": [], "confusion": {}}
     assert "no test row has a label" in texts("sure", sections, nothing)
     assert texts("found", sections, nothing) == "Fusion paid."
+
+
+def test_rules_that_held_up_and_what_to_trust_are_told() -> None:
+    rule = {"words": "who buys a also buys b", "held_up": True}
+    tables = [{"rules": [{"words": "chance", "held_up": False}, rule]}, {"rules": [rule]}]
+    trust = {
+        "groups": "",
+        "calibration": {"sentence": "Too sure of itself."},
+        "slices": {"lines": ["Worst: x.", "y.", "z."]},
+    }
+    sections = page(rules=[{"title": "Among items", "tables": tables}], trust=trust)
+    assert "2 rules among items held up on test rows, the first: who buys a also buys b." in texts("found", sections)
+    assert texts("sure", sections).endswith("Too sure of itself.\nWorst: x.\ny.")
+    assert "rules" not in texts("found", page(rules=[{"title": "t", "tables": []}], trust=None))

@@ -76,19 +76,17 @@ def test_predictions_are_of_the_held_out_rows_by_id(features: Path, tmp_path: Pa
 
 def test_the_summary_tells_what_each_miner_is(features: Path, tmp_path: Path) -> None:
     run(features, tmp_path / "miners")
-    summary = json.loads((tmp_path / "miners" / SUMMARY).read_text())
-    assert summary.pop("stability").keys() == {"groups@deep", "groups@raw"}
-    assert summary == {
-        "aim": "classification",
-        "miners": {
-            "svm": {"miner": "linear_svm", "clusterer": False},
-            "few": {"miner": "rbf_svm", "clusterer": False},
-            "groups": {"miner": "kmeans", "clusterer": True},
-        },
-        "chosen": {},
-        "curves": {},
-        "skipped": {},
+    told = json.loads((tmp_path / "miners" / SUMMARY).read_text())
+    assert told["miners"] == {
+        "svm": {"miner": "linear_svm", "clusterer": False, "kind": "classifier"},
+        "few": {"miner": "rbf_svm", "clusterer": False, "kind": "classifier"},
+        "groups": {"miner": "kmeans", "clusterer": True, "kind": "clusterer"},
     }
+    assert (told["aim"], told["classes"]) == ("classification", ["a", "b", "c"])
+    assert all(told[name] == {} for name in ("chosen", "curves", "skipped", "kernel_maps", "trees", "tree_nodes"))
+    assert set(told["components"]) == {"raw", "deep"}
+    assert set(told["stability"]) == {"groups@deep", "groups@raw"}
+    assert set(told["calibrated"]) == {key for key in KEYS if not key.startswith("groups")}
 
 
 def test_two_runs_give_the_same_bytes(features: Path, tmp_path: Path) -> None:

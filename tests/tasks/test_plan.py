@@ -78,7 +78,7 @@ def test_the_plan_holds_what_each_stage_depends_on(tmp_path: Path) -> None:
     assert made["source"] == plain(dataset)["source"]
     assert made["listing"]["rows"] == 6
     assert made["ingest"]["listing"] == made["listing"]
-    assert {s for s in STAGES if "inputs" in made[s]} == set(STAGES) - {"mine", "evaluate"}
+    assert {s for s in STAGES if "inputs" in made[s]} == set(STAGES) - {"mine", "judge", "evaluate"}
     assert {s for s in STAGES if "objective" in made[s]} == {"validate", "train", "mine", "evaluate", "report"}
     for stage in STAGES:
         values = made[stage]["params"]

@@ -30,6 +30,8 @@ MINERS = {
     "linear_svm": config.Miner(miner="linear_svm", views=("raw", "deep", "raw+deep")),
     "kmeans": config.Miner(miner="kmeans", views=("deep", "raw")),
 }
+#: Of so few rows nothing stands; the page is to show rules all the same.
+RULES = config.Rules(views=("items", "deep"), q=1.0, confidence=0.1, min_lift=0.0)
 SPLITS = ["train"] * 36 + ["val"] * 9 + ["test"] * 15
 Row = dict[str, Any]
 
@@ -40,7 +42,7 @@ def hostile(i: int) -> str:
 
 def dataset(inputs: dict[str, config.Input], **more: Any) -> config.Dataset:
     return config.Dataset(
-        source=config.Source(path="/somewhere"), inputs=inputs, mine=config.Mine(miners=MINERS),
+        source=config.Source(path="/somewhere"), inputs=inputs, mine=config.Mine(miners=MINERS, rules=RULES),
         evaluate=config.Evaluate(resamples=100), **{"validate": config.Validate(max_rejected=0.2), **more},
     )  # fmt: skip
 
@@ -180,7 +182,7 @@ def write(home: Path, name: str) -> str:
     index, wanted = home / "index.html", RUNS[name][0]
     facts = report(
         name=name, params=config.Report(map_points=14, examples=3), inputs=wanted.inputs, objective=wanted.objective,
-        index=index, progress=Progress(quiet=True), **{store: home / store for store in STORES},
+        index=index, progress=Progress(quiet=True), **{store: home / store for store in STORES if store != "judged"},
     )  # fmt: skip
     assert facts["bytes"] == index.stat().st_size
     return index.read_text(encoding="utf-8")
@@ -251,6 +253,18 @@ def test_the_page_is_alone_and_what_people_wrote_stays_text(made: Made, name: st
     assert reader.bare == []
     assert not re.search("[<>&]", reader.data["map-data"] + reader.data["curves-data"])
     assert len(page) < 15e6
+
+
+def test_rules_are_told_and_counted(made: Made) -> None:
+    page, metrics = made.page("text"), json.loads((made.home("text") / "metrics").read_text())
+    section = part(page, '<section id="rules">', "</section>")
+    assert '<a href="#rules">Rules</a>' in page
+    assert set(metrics["rules"]) == {"items", "deep"}
+    assert metrics["rules"]["deep"]["kept"] >= metrics["rules"]["deep"]["held_up"]
+    assert "About the label" in section
+    assert re.search(r"<b><bdi>cluster \d", section)
+    assert "see you at &lt;b&gt;noon&lt;/b&gt;" in section  # a text that bears a rule out
+    assert "for it" in section
 
 
 def test_labels_and_ids_of_strangers_are_shown_as_they_are(made: Made) -> None:

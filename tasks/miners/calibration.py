@@ -1,0 +1,153 @@
+"""Probabilities of classes: what a classifier says by itself, put on the scale of how often it is right."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
+from sklearn.model_selection import StratifiedKFold
+
+from tasks.miners.fitting import Fit, Job, fit, lowest
+
+#: Labelled rows below which no calibration is fitted, and rows of each class.
+LEAST, LEAST_OF_CLASS = 30, 2
+#: Parts that train rows are cut into where val rows are too few, and train rows that are enough for it.
+FOLDS, MOST = 3, 5_000
+#: A share of trees or neighbours counts as no less than this, so that none is infinitely sure.
+SMALLEST = 1e-3
+
+
+@dataclass(frozen=True)
+class Response:
+    """What a classifier says of M rows before anything is calibrated.
+
+    Attributes:
+        values: (M,) decision values of two classes, (M, K) of more, or (M, K) shares.
+        shares: whether they are shares of 1, as trees and neighbours give them.
+    """
+
+    values: np.ndarray
+    shares: bool
+
+    @property
+    def margin(self) -> np.ndarray | None:
+        """(M,) how much each row looks like the second of two classes, above 0 where that is said; None with more."""
+        if self.values.ndim == 1:
+            return self.values
+        return self.values[:, 1] - 0.5 if self.values.shape[1] == 2 else None
+
+    @property
+    def logits(self) -> np.ndarray:
+        """(M, 1) of two classes, (M, K) of more."""
+        if self.values.ndim == 1:
+            return self.values[:, None]
+        if not self.shares:
+            return self.values
+        logs = np.log(np.clip(self.values, SMALLEST, 1 - SMALLEST))
+        return logs[:, 1:] - logs[:, :1] if logs.shape[1] == 2 else logs
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A calibration and what it was fitted on.
+
+    Attributes:
+        calibrator: None where there is none.
+        method: `sigmoid`, `temperature`, `own` (the classifier's own probabilities) or `none`.
+        rows: labelled rows that it was fitted on; ``on`` says whether these are `val` rows, or `train` rows told by
+            classifiers that had not seen them.
+    """
+
+    calibrator: Any
+    method: str
+    rows: int
+    on: str
+
+
+class Scores(ClassifierMixin, BaseEstimator):
+    """A classifier whose features are the scores of another one, which are calibrated without asking that one again."""
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> "Scores":
+        """Note the classes of the (N,) labels ``y``."""
+        self.classes_ = np.unique(y)
+        return self
+
+    def decision_function(self, X: np.ndarray) -> np.ndarray:
+        """``X`` itself, flat where it is (M, 1)."""
+        return X[:, 0] if X.shape[1] == 1 else X
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """(N,) the class of the highest score."""
+        places = (X[:, 0] > 0).astype(int) if X.shape[1] == 1 else X.argmax(1)
+        return np.asarray(self.classes_[places])
+
+
+def response(estimator: BaseEstimator, X: Any) -> Response | None:
+    """What a fitted classifier says of the (M, D) rows of ``X``; None where it only names a class."""
+    decide = getattr(estimator, "decision_function", None)
+    if decide is None:
+        share = getattr(estimator, "predict_proba", None)
+        return Response(np.asarray(share(X), np.float64), True) if share else None
+    values = np.asarray(decide(X), np.float64)
+    classes = len(estimator.classes_)
+    # one value for each pair of classes, which a person may ask of an SVC, is nothing that can be calibrated
+    return Response(values, False) if values.ndim == 1 or values.shape[1] == classes else None
+
+
+def calibrate(
+    made: Fit, estimator: BaseEstimator, more: dict[str, Any], val: np.ndarray, said: Response | None
+) -> Calibrated:
+    """What makes probabilities of the scores of a fitted classifier.
+
+    Two classes by a sigmoid (Platt 1999), more by one temperature (Guo et al. 2017), on val rows: it has one or two
+    parameters, so that it matters little that val rows chose C, too, and no test row is looked at. Where val rows are
+    fewer than `LEAST`, or a class has too few, train rows stand in, told by classifiers that had not seen them.
+
+    Args:
+        made: how it was fitted, with ``more`` parameters that rows chose.
+        val: positions of the val rows that have a label; ``said`` is the estimator's response to these.
+    """
+    classes, job = estimator.classes_, made.job
+    if said is None:
+        return Calibrated(None, "none", 0, "val")
+    method = "sigmoid" if len(classes) == 2 else "temperature"
+    seen = np.isin(job.view.label[val], classes)
+    labels = job.view.label[val][seen]
+    if _enough(labels, classes, LEAST_OF_CLASS):
+        return Calibrated(_fitted(said.logits[seen], labels, method), method, len(labels), "val")
+    some = lowest(job.view, made.rows, MOST)
+    labels = job.view.label[some]
+    if _enough(labels, classes, FOLDS):
+        return Calibrated(_fitted(_unseen(job, some, more), labels, method), method, len(labels), "train")
+    return Calibrated(None, "own" if said.shares else "none", 0, "val")
+
+
+def probabilities(calibrator: Any, said: Response) -> np.ndarray | None:
+    """(M, K) probabilities of the classes of a response; None where there is neither a calibration nor shares."""
+    if calibrator is not None:
+        return np.asarray(calibrator.predict_proba(said.logits), np.float64)
+    return said.values if said.shares else None
+
+
+def _enough(labels: np.ndarray, classes: np.ndarray, least: int) -> bool:
+    counts = [(labels == label).sum() for label in classes.tolist()]
+    return len(labels) >= LEAST and min(counts) >= least
+
+
+def _fitted(logits: np.ndarray, labels: np.ndarray, method: str) -> CalibratedClassifierCV:
+    scores = FrozenEstimator(Scores().fit(logits, labels))
+    return CalibratedClassifierCV(scores, method=method, cv=2).fit(logits, labels)  # frozen: folds change nothing
+
+
+def _unseen(job: Job, rows: np.ndarray, more: dict[str, Any]) -> np.ndarray:
+    """Logits of each of ``rows`` by a classifier that was fitted on others of them."""
+    labels = job.view.label[rows]
+    found: dict[int, np.ndarray] = {}
+    parts = StratifiedKFold(FOLDS, shuffle=True, random_state=job.task.seed)
+    for train, test in parts.split(rows, labels):
+        said = response(fit(job, rows[train], more), job.view.X[rows[test]])
+        assert said is not None
+        found |= dict(zip(test.tolist(), said.logits, strict=True))
+    return np.stack([found[i] for i in range(len(rows))])
