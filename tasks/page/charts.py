@@ -7,7 +7,7 @@ from typing import Any
 from tasks.page.words import significant
 
 WIDTH, HEIGHT = 360, 300
-LEFT, RIGHT, TOP, BOTTOM = 46, 10, 8, 40
+LEFT, RIGHT, TOP, BOTTOM = 48, 20, 8, 40
 #: Colours that the style sheet has.
 COLOURS = 8
 

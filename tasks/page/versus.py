@@ -100,7 +100,7 @@ def slices(found: dict[str, Any], base: dict[str, Any]) -> dict[str, Any] | None
     for measure, made in found.items():
         if made["tried"]:
             unit = "number" if measure == "mae" else "share"
-            order = sorted(made["slices"], key=lambda s: s["difference"], reverse=unit == "number")  # the worst first
+            order = sorted(made["slices"], key=lambda s: s["value"], reverse=unit == "number")  # the worst first
             rows = [{**one, "told": _spelt(one, base)} for one in order]
             parts.append({**made, "measure": measure, "unit": unit, "rows_told": rows, "title": MEASURES[measure]})
     if not parts:
@@ -127,13 +127,14 @@ def _worst(part: dict[str, Any], base: dict[str, Any]) -> list[str]:
     if worse:
         first = "Positive rows are missed most where" if part["measure"] == "recall" else "Worst where"
         lines.append(f"{first} {_told(worse[0], unit, part['measure'])}")
-    if better and part["measure"] != "recall":
-        lines.append(f"Best where {_told(better[-1], unit, part['measure'])}")
+    if better and (part["measure"] != "recall" or not worse):
+        first = "Positive rows are found best where" if part["measure"] == "recall" else "Best where"
+        lines.append(f"{first} {_told(better[-1], unit, part['measure'])}")
     bad = [s for s in rows if s["stands"] and s["kind"] == "class" and sign * s["difference"] < 0]
     if bad:
         lines.append(f"Worst of the classes: {_told(bad[0], unit, part['measure'])}")
     if not standing and part["measure"] != "recall":
-        lines.append(f"None of {tried} differs from the rest by more than chance allows.")
+        lines.append(f"{'Else none' if bad else 'None'} of {tried} differs from the rest by more than chance allows.")
     return lines
 
 
