@@ -156,6 +156,7 @@ def test_a_colour_that_goes_with_a_cluster_is_found_and_shown(tmp_path: Path, se
         items = r["antecedent"] + r["consequent"]
         assert sum(i.startswith(("cluster", "direction")) for i in items) == (2 if r["about"] == "features" else 1)
         assert len(items) == 2 or r["about"] != "features"
+        assert not all(item.startswith("direction") for item in items)
     order = ["label", "other", "features"]
     assert [r["about"] for r in rules] == sorted((r["about"] for r in rules), key=order.index)
     assert "% of their variance" in summary["deep"]["meaning"]["direction 2 low"]
