@@ -157,7 +157,7 @@ def _by_class(cases: Cases, units: np.ndarray, count: int, seed: int) -> np.ndar
         # where every unit is one row the first does as well, without a search for each unit
         alone = len(set(units.tolist())) == len(units)
         splitter = StratifiedKFold(count) if alone else StratifiedGroupKFold(count)
-        parts = splitter.split(np.zeros(len(order)), classes[order], units[order].astype(str))
+        parts = splitter.split(np.zeros(len(order)), classes[order], None if alone else units[order].astype(str))
         for k, (_, test) in enumerate(parts):
             fold[order[test]] = k
     return fold
