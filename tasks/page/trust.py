@@ -4,7 +4,7 @@ from typing import Any
 
 from tasks.page.charts import COLOURS, chart, spanned
 from tasks.page.versus import alike, slices
-from tasks.page.words import bounds, change, confidence, count, percent, significant
+from tasks.page.words import change, confidence, count, percent, significant
 
 WHOLE = (0.0, 1.0)
 
@@ -140,10 +140,11 @@ def costs(found: dict[str, Any] | None, base: dict[str, Any]) -> dict[str, Any] 
 
 
 def _spent(made: dict[str, Any], title: str, found: dict[str, Any]) -> str:
+    low, high = made["cost_interval"]
     told = (
         f"A false alarm costs {significant(found['false_positive'])}, a missed positive {significant(found['false_negative'])}. "
         f"{_capital(title)}, saying positive from a probability of {percent(made['threshold'])} on, costs "
-        f"{significant(made['cost'], 3)} a row ({bounds(made['cost_interval'], 'number')})"
+        f"{significant(made['cost'], 3)} a row ({significant(low, 3)} to {significant(high, 3)})"
     )
     always = "always saying positive" if made["always_positive"] else "never saying positive"
     for key, other in (("half", "the usual threshold of 50 %"), ("always", always)):

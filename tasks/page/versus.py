@@ -6,6 +6,8 @@ from tasks.page.words import change, count, cut, figure, isolated, seconds
 
 #: Verdicts of the matrix of comparisons, and characters of a name in a sentence.
 MOST_COMPARED, NAME = 24, 60
+#: Share of the best one's seconds under which another is worth naming as the cheaper.
+MUCH = 0.8
 MEASURES = {"accuracy": "accuracy", "mae": "mean absolute error", "recall": "share of the positive rows that is found"}
 
 
@@ -85,7 +87,9 @@ def _cheapest(found: dict[str, Any], base: dict[str, Any], records: dict[str, An
     known = {name: cost for name, cost in costs.items() if cost is not None}
     cheapest = min(known, key=lambda name: (known[name], name != best), default=best)
     many = "one other" if len(others) == 1 else f"{count(len(others))} others"
-    if cheapest == best or best not in known or known[cheapest] > 0.8 * known[best]:
+    if best not in known:
+        return f"{first}; {many} cannot be told from it."
+    if cheapest == best or known[cheapest] > MUCH * known[best]:
         return f"{first}; {many} cannot be told from it, and none of them is much cheaper."
     one = next(one for one in others if one["name"] == cheapest)
     return (
