@@ -194,11 +194,12 @@ def _split(cases: Cases, fold: np.ndarray, units: np.ndarray, k: int, scheme: st
         known = np.sort(cases.time[rest])
         count = round(len(known) * val)
         start = known[len(known) - count] if count else first
+        start = start if count and start > known[0] else first  # where all are of one time, none can be chosen by
         split[rest & (end <= start)] = "train"
         split[rest & (cases.time >= start)] = "val"
         return split
     left = sorted(set(units[~test].tolist()))
-    drawn = draw(set(), [_hash(seed, unit) for unit in left], val, 0.0)
+    drawn = draw(set(), [_hash(seed, unit) for unit in left], val if len(left) > 1 else 0.0, 0.0)
     place = {unit: drawn.split(None, _hash(seed, unit), None) for unit in left}
     split[~test] = [place[unit] for unit in units[~test].tolist()]
     return split
