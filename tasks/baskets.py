@@ -37,7 +37,7 @@ def proposed_baskets(source: Source, given: set[str], unlabelled: bool, items: s
     file = open_table(path, full)
     full = Source(path=source.path, layout="baskets", **dict(file.settled))
     lines = [f"{file.path}: one basket a line", *(f"{file.path}: {note}" for note in file.notes)]
-    remarks = {"source.layout": "one a line, as its lines hold ever other numbers of the same names"}
+    remarks = {"source.layout": "a guess: lines differ in length, and a name stands now here, now there"}
     return full, {"basket": Input(modality="basket", columns=(ITEMS,))}, "autoencoder", remarks, lines
 
 

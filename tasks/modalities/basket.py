@@ -269,6 +269,7 @@ def describe(facts: pa.Table) -> str:
     if not len(sizes):
         return "no basket"
     told = f"{np.median(sizes):.0f} goods in the middle, {sizes.min()} to {sizes.max()}"
+    told += f", {empty:,} empty" if (empty := int((sizes == 0).sum())) else ""
     if "" in facts.column_names:
         counts = pc.value_counts(pc.list_flatten(facts[""].combine_chunks()))
         found = zip(counts.field("counts").to_pylist(), counts.field("values").to_pylist(), strict=True)

@@ -74,9 +74,7 @@ def looks_like_baskets(path: Path) -> bool:
         return False
     _, _, start = beginning(path, None)
     mark = parted_by(path, start)
-    rows = [
-        [cell.strip() for cell in _lenient(line, mark)] for line in start.splitlines()[:SAMPLE_ROWS] if line.strip()
-    ]
+    rows = [_unpadded(_lenient(line, mark)) for line in start.splitlines()[:SAMPLE_ROWS] if line.strip()]
     several = [row for row in rows if len(row) > 1]
     if len(several) < FEWEST:
         return False
@@ -87,12 +85,22 @@ def looks_like_baskets(path: Path) -> bool:
         for place, name in enumerate(row):
             stands.setdefault(name, set()).add(place)
     wander = [len(stands[name]) > 1 for row in rows for name in row]
-    return usual < USUAL and sets >= SETS and sum(wander) >= WANDER * len(wander)
+    below = {name for row in rows[1:] for name in row}
+    header = len(rows[0]) > 1 and not below.intersection(rows[0])
+    return usual < USUAL and sets >= SETS and sum(wander) >= WANDER * len(wander) and not header
 
 
 def _lenient(line: str, mark: str) -> list[str]:
     """The cells of a line whose quotes may be broken, as it may be the last of a sample."""
     return next(csv.reader([line], delimiter=mark), [])
+
+
+def _unpadded(cells: list[str]) -> list[str]:
+    """Names of a basket, less the empty cells that some programs fill its line up with."""
+    names = [cell.strip() for cell in cells]
+    while names and not names[-1]:
+        names.pop()
+    return names
 
 
 def _blocks(path: Path, delimiter: str, encoding: str, columns: Sequence[str]) -> Iterator[Block]:

@@ -142,6 +142,7 @@ def test_what_a_person_sees() -> None:
         "1 with a name that was mended"
     )
     assert basket.describe(pa.table(admitted(None).columns)) == "no basket"
+    assert basket.describe(pa.table(admitted([], []).columns)).startswith("0 goods in the middle, 0 to 0, 2 empty; 0 ")
 
 
 # what is learned

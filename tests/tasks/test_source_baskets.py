@@ -250,6 +250,8 @@ def test_what_is_taken_for_baskets(tmp_path: Path) -> None:
         "baskets": (ragged(), True),
         "semicolons": (ragged().replace(",", ";"), True),
         "codes": (ragged().replace("g", ""), True),
+        "filled up": ("".join(line + "," * (7 - line.count(",")) + "\n" for line in ragged().splitlines()), True),
+        "under a header": ("i1,i2,i3,i4\n" + ragged(), False),
         "a table": ("".join(f"{i},{i % 3},x{i % 5}\n" for i in range(60)), False),
         "a table with broken rows": ("a,b,c\n" + "1,2,3\n" * 57 + "1,2\n3\n4,1,2,2\n", False),
         "a text with commas": (
