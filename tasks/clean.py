@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tasks import steady
 from tasks.describing import write_items
 from tasks.errors import DeepmineError
 from tasks.guard import SPARE, Guard, Limits, split
@@ -57,12 +58,14 @@ def clean(
     to ``items``.
 
     Raises:
-        DeepmineError: no child process can be started, or parameters do not suit the columns.
+        DeepmineError: no child process can be started, parameters do not suit the columns, or what is learned of an
+            input knows held-out rows.
     """
     manifest = read_manifest(raw)
     gone = read(rejected, ["id"])["id"].combine_chunks()
     chosen = fit_rows(raw, gone, params.fit_rows)
     states = {name: settle(name, spec, raw, chosen, params) for name, spec in inputs.items()}
+    _assert_steady(raw, gone, inputs, params)
     kinds = {name: modality(spec.modality).column_type(states[name]) for name, spec in inputs.items()}
     schema = pa.schema(
         [*((c, pa.string()) for c in COMMON), *kinds.items()],
@@ -169,6 +172,15 @@ def settle(name: str, spec: "Input", raw: Path, chosen: pa.Array, params: "Clean
         )
     state: State = made.settle(train.rename_columns(list(names)).filter(pa.array(present)), spec, params)
     return state
+
+
+def _assert_steady(raw: Path, gone: pa.Array, inputs: "dict[str, Input]", params: "Clean") -> None:
+    columns = {n: [column_name(n, s) for s in modality(spec.modality).settled_by(spec)] for n, spec in inputs.items()}
+
+    def fit(name: str, store: Path, limit: int) -> State:
+        return settle(name, inputs[name], store, fit_rows(store, gone, min(limit, params.fit_rows)), params)
+
+    steady.assert_steady(raw, columns, fit)
 
 
 def save_files(folder: Path, name: str, state: State) -> State:

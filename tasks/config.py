@@ -281,7 +281,7 @@ class Encoders:
     text: Annotated[CNN | RNN | Attention | FFN | SentenceTransformer, ByName()] = field(default_factory=CNN)
     series: SequenceEncoder = field(default_factory=CNN)
     tabular: FFN = field(default_factory=FFN)
-    basket: FFN = field(default_factory=FFN)
+    basket: FFN = field(default_factory=lambda: FFN(hidden=(128,), dropout=0.8))
 
 
 @frozen

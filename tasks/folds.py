@@ -157,7 +157,7 @@ def _by_class(cases: Cases, units: np.ndarray, count: int, seed: int) -> np.ndar
         # where every unit is one row the first does as well, without a search for each unit
         alone = len(set(units.tolist())) == len(units)
         splitter = StratifiedKFold(count) if alone else StratifiedGroupKFold(count)
-        parts = splitter.split(np.zeros(len(order)), classes[order], units[order].astype(str))
+        parts = splitter.split(np.zeros(len(order)), classes[order], None if alone else units[order].astype(str))
         for k, (_, test) in enumerate(parts):
             fold[order[test]] = k
     return fold
@@ -194,11 +194,12 @@ def _split(cases: Cases, fold: np.ndarray, units: np.ndarray, k: int, scheme: st
         known = np.sort(cases.time[rest])
         count = round(len(known) * val)
         start = known[len(known) - count] if count else first
+        start = start if count and start > known[0] else first  # where all are of one time, none can be chosen by
         split[rest & (end <= start)] = "train"
         split[rest & (cases.time >= start)] = "val"
         return split
     left = sorted(set(units[~test].tolist()))
-    drawn = draw(set(), [_hash(seed, unit) for unit in left], val, 0.0)
+    drawn = draw(set(), [_hash(seed, unit) for unit in left], val if len(left) > 1 else 0.0, 0.0)
     place = {unit: drawn.split(None, _hash(seed, unit), None) for unit in left}
     split[~test] = [place[unit] for unit in units[~test].tolist()]
     return split

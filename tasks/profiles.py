@@ -103,7 +103,7 @@ def profiles(clusters: np.ndarray, known: Known, X: Any, stable: dict[str, float
         }  # fmt: skip
         if tight is not None:
             one |= {"spread": float(tight[c]), "nearest": str(names[nearest[c]]) if len(names) > 1 else None}
-        found.append(one | {"sentence": _sentence(one)})
+        found.append(one | {"words": f"{_words(one)}.", "sentence": f"{_head(one)}: {_words(one)}."})
     return found
 
 
@@ -153,34 +153,32 @@ def _few(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return kept[:MOST_ITEMS]
 
 
-def _sentence(one: dict[str, Any]) -> str:
-    """Say: Cluster 3 (142 rows, 14 %, stable .91): 97 % are “7” (0.6 % of the others); bright (61 % against 25 %)."""
+def _head(one: dict[str, Any]) -> str:
+    """Say: Cluster 3 (142 rows, 14 % of all, stable .91)."""
     rows = f"{one['rows']:,} {'row' if one['rows'] == 1 else 'rows'}"
     index = one["stability"]
     stable = "" if index is None else f", {called(index)} {f'{index:.2f}'.removeprefix('0')}"
     name = "Noise" if one["cluster"] == NOISE else f"Cluster {one['cluster']}"
-    head = f"{name} ({rows}, {percent(one['share'])} of all{stable}): "
+    return f"{name} ({rows}, {percent(one['share'])} of all{stable})"
+
+
+def _words(one: dict[str, Any]) -> str:
+    """Say: 97 % are “7” (0.6 % of the others); bright (61 % against 25 %)."""
     labels = [i for i in one["items"] if i["attribute"] == LABEL]
     others = [i for i in one["items"] if i["attribute"] != LABEL][:MOST_TOLD]
-    parts = []
-    if labels:
-        shares = enumerated(
-            [f"{percent(i['inside'])} are {i['name']} ({percent(i['outside'])} of the others)" for i in labels]
-        )
-        parts.append(shares)
+    of = [f"{percent(i['inside'])} are {i['name']} ({percent(i['outside'])} of the others)" for i in labels]
+    parts = [enumerated(of)] if of else []
     parts += [f"{i['name']} ({percent(i['inside'])} against {percent(i['outside'])})" for i in others]
-    if parts:
-        return head + "; ".join(parts) + "."
-    return head + _by_distance(one)
+    return "; ".join(parts) or _by_distance(one)
 
 
 def _by_distance(one: dict[str, Any]) -> str:
     """What there is to say of a cluster of whose rows nothing is known that sets them apart."""
     if one.get("nearest") is None:
-        return "nothing that is known of its rows sets them apart."
+        return "nothing that is known of its rows sets them apart"
     return (
         f"nothing that is known of its rows sets them apart; they stand {one['spread']:.2f} times as far from their "
-        f"middle as all rows do from theirs, nearest to {_named(one['nearest'])}."
+        f"middle as all rows do from theirs, nearest to {_named(one['nearest'])}"
     )
 
 

@@ -75,7 +75,8 @@ def report(
         rules=ruled,
         room=looks.room, heard=looks.sounds, seconds=looks.seconds, sound_rate=sounds.RATE, most_sounds=sounds.MOST,
         curves=runs.curves(_json(encoder / HISTORY)), network=runs.network(_json(encoder / CARD)),
-        leaks=summary["leaks"], expectations=checks.expectations(summary), docs=checks.data_docs(quality, index),
+        leaks=checks.leaks(summary), notes=summary.get("notes", []),
+        expectations=checks.expectations(summary), docs=checks.data_docs(quality, index),
         splits=checks.splits(
             pa.table({"label": view.label, "split": view.split}), [c["label"] for c in summary["classes"]]
         ),

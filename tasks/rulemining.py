@@ -130,7 +130,7 @@ def _trivial(rules: Rules, table: Table, train: Transactions, over: str) -> np.n
     Two items of one column; the label as one of several things that something follows from. Over deep features what
     has none of them, as it is found over items, and what has several beside other items: all are made of the same
     features, and each says most of what the next one does. Nor what a feature and an item say of another item: it is
-    the items that are to tell of features, and features of the label.
+    the items that are to tell of features, and features of the label. Two directions say something of their shape alone.
     """
     found = repeated(rules, table.attributes, nested(train, table.attributes))
     for i, antecedent in enumerate(rules.antecedents):
@@ -140,7 +140,8 @@ def _trivial(rules: Rules, table: Table, train: Transactions, over: str) -> np.n
             before, after = (table.origin[list(of)] for of in (antecedent, consequent))
             deep = int((before == DEEP).sum() + (after == DEEP).sum())
             mixed = len(before) > 1 and DEEP in before and LABEL not in after
-            found[i] |= mixed or deep == 0 or (deep > 1 and len(before) > 1)
+            directions = all(table.attributes[item].startswith("direction ") for item in antecedent + consequent)
+            found[i] |= mixed or deep == 0 or (deep > 1 and (len(before) > 1 or directions))
     return found
 
 

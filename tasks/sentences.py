@@ -99,24 +99,21 @@ def counted(key: str, curve: dict[str, Any]) -> str:
     structure, measure, k = curve.get("structure"), curve["measure"], curve["chosen"]
     if structure is None:
         return ""
-    of, value = " on the view ".join(key.split("@")), dict(curve["values"])[k]
+    of, value, high = " on the view ".join(key.split("@")), dict(curve["values"])[k], curve["high"]
+    chance = "no clusters that could be told from chance"
     if measure == "bic":
-        said = "is better than that of" if structure else "is no better than that of"
-        what = f"the BIC of {k} {said} a single one"
-    else:
-        name = {"stability": "prediction strength"}.get(measure, measure)
-        above = "more than" if value > curve["high"] else "no more than"
-        what = (
-            f"the {name} of {k} is {value:.2f}, {above} rows without clusters can be expected to give "
-            f"({curve['high']:.2f} at most)"
+        better = f"the BIC of {k} is {'' if structure else 'no '}better than that of a single one"
+        return f"{of}: {better}." if structure else f"{of}: {chance}; {better}."
+    name = {"stability": "prediction strength"}.get(measure, measure)
+    found = f"the {name} of {k} is {value:.2f}, {{}} than rows without clusters can be expected to give ({high:.2f})"
+    if structure:
+        return f"{of}: {found.format('more')}."
+    if value > high:
+        return (
+            f"{of}: clusters that other rows do not confirm; {found.format('more')}, but less than the 0.8 from which "
+            "clusters count as found again."
         )
-        if measure == "stability" and not structure and value > curve["high"]:
-            what += ", but one half of the rows does not find the clusters of the other"
-    return (
-        f"{of}: {what}."
-        if structure
-        else f"{of}: no clusters that could be told from chance. {what[0].upper()}{what[1:]}: cutting the rows there is arbitrary."
-    )
+    return f"{of}: {chance}; {found.format('no more')}. To cut the rows there is arbitrary."
 
 
 def clusters(

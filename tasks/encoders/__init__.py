@@ -6,7 +6,7 @@ An encoder is a `torch.nn.Module` built as `Encoder(form, **options)` with an at
 - ``{"kind": "maps", "shape": (C, H, W)}``: float (N, C, H, W); with ``"steps": "width"`` time runs along W;
 - ``{"kind": "sequence", "shape": (L, C)}``: float (N, L, C), padded steps are NaN in all channels;
 - ``{"kind": "tokens", "shape": (L,), "size": V}``: int64 (N, L) below V, 0 is padding;
-- ``{"kind": "vector", "shape": (D,)}``: float (N, D).
+- ``{"kind": "vector", "shape": (D,)}``: float (N, D); with ``"binary": True`` all are zeros and ones.
 
 Padded steps have no influence, and a row of nothing but padding has a finite vector. Options are declared in
 `tasks/config.py`.

@@ -16,10 +16,15 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 def refuse(encoder: str, form: dict[str, Any], takes: str) -> DeepmineError:
     """The error of an encoder that cannot take a form."""
-    found = {"maps": "images or spectrograms", "sequence": "sequences of numbers", "tokens": "text", "vector": "tables"}
+    found = {
+        "maps": "images or spectrograms",
+        "sequence": "sequences of numbers",
+        "tokens": "text",
+        "vector": "tables or baskets",
+    }
     return DeepmineError(
         f"train.encoders: '{encoder}' takes {takes}, not {found[form['kind']]}. Choose another encoder under "
-        "train.encoders.MODALITY of this input (text, series: cnn, gru, attention; tabular: ffn; image: vgg)."
+        "train.encoders.MODALITY of this input (text, series: cnn, gru, attention; tabular, basket: ffn; image: vgg)."
     )
 
 

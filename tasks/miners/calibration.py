@@ -15,8 +15,10 @@ from tasks.miners.fitting import Fit, Job, fit, lowest
 LEAST, LEAST_OF_CLASS = 30, 2
 #: Parts that train rows are cut into where val rows are too few, and train rows that are enough for it.
 FOLDS, MOST = 3, 5_000
-#: A share of trees or neighbours counts as no less than this, so that none is infinitely sure.
-SMALLEST = 1e-3
+#: A share of trees or neighbours counts as no less than this (of many classes, than a third of an even share): no vote
+#: at all would weigh without end. Of 0.0001 to 0.03 this is as good or best for trees, forests and neighbours, on two
+#: sets of data (log loss of neighbours on noisy digits 1.38 against 1.55 at 0.001).
+SMALLEST, OF_EVEN = 0.03, 0.3
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class Response:
             return self.values[:, None]
         if not self.shares:
             return self.values
-        logs = np.log(np.clip(self.values, SMALLEST, 1 - SMALLEST))
+        least = min(SMALLEST, OF_EVEN / self.values.shape[1])
+        logs = np.log(np.clip(self.values, least, 1 - least))
         return logs[:, 1:] - logs[:, :1] if logs.shape[1] == 2 else logs
 
 

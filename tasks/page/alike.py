@@ -8,8 +8,9 @@ import pyarrow as pa
 from tasks.page.words import percent, significant
 from tasks.views import View
 
-#: Rows of each kind that are shown with their neighbours, and rows whose label is doubted.
-EACH, DOUBTED = 3, 8
+#: Rows of each kind that are shown with their neighbours, those whose label is doubted, and neighbours: with the row
+#: itself they fill a line.
+EACH, DOUBTED, NEAR = 3, 6, 7
 #: Characters of a label in a sentence.
 LABEL = 40
 Wanted = list[tuple[str, str]]  # id and why it is shown
@@ -47,7 +48,7 @@ def lines(rows: Wanted, said: pa.Table, key: str, view: View) -> list[dict[str, 
             continue
         ids, distances = near[row][f"{key}.like"], near[row][f"{key}.distance"]
         items = [_item(row, label[row], "this row", "")]
-        items += [_item(i, label[i], "", significant(d, 3)) for i, d in zip(ids, distances, strict=True)]
+        items += [_item(i, label[i], "", significant(d, 3)) for i, d in zip(ids[:NEAR], distances[:NEAR], strict=True)]
         found.append({"why": why, "told": _told(label[row], [label[i] for i in ids]), "items": items})
     return found
 

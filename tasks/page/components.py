@@ -63,7 +63,7 @@ def _direction(k: int, told: dict[str, Any], share: float, view: str) -> dict[st
 
 
 def _end(name: str, told: dict[str, Any], view: str) -> dict[str, Any]:
-    labels = [f"{percent(here)} {label} (of all {percent(every)})" for label, here, every in told["labels"]]
+    labels = [f"“{label}” {percent(here)} (of all rows {percent(every)})" for label, here, every in told["labels"]]
     items = [
         f"{each['item']} ({percent(each['share'])}, lift {significant(each['lift'], 3)})" for each in told["items"]
     ]

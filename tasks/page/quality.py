@@ -76,3 +76,8 @@ def data_docs(quality: Path, index: Path) -> list[dict[str, str]]:
         {"name": page.parent.name, "href": quote(Path(os.path.relpath(page, index.parent)).as_posix())}
         for page in pages
     ]
+
+
+def leaks(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """What may make test figures too good, less near-duplicates: the page tells of these with their pictures."""
+    return [leak for leak in summary["leaks"] if leak.get("kind") != "near-duplicates"]

@@ -91,7 +91,7 @@ def _undirected(text: str) -> str:
 def _rule(row: dict[str, Any]) -> dict[str, Any]:
     """A row of the store with its figures as the table tells them."""
     low, high = row["held_out_lift_low"], row["held_out_lift_high"]
-    interval = None if low is None else f"{significant(low, 2)} to {significant(high, 2)}"
+    interval = None if low is None else f"{significant(low, 3)} to {significant(high, 3)}"
     held = {True: "held up", False: "not shown", None: "not seen"}[row["held_up"]]
     return row | {
         "antecedent": [short(item, ITEM) for item in row["antecedent"]],

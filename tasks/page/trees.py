@@ -6,7 +6,7 @@ from tasks.page.captions import short
 from tasks.page.words import significant
 
 #: A box, the room between boxes, and characters of a line in a box.
-WIDTH, HEIGHT, ACROSS, DOWN, LINE = 168, 58, 14, 34, 25
+WIDTH, HEIGHT, ACROSS, DOWN, LINE = 132, 58, 6, 34, 21
 
 
 def trees(texts: dict[str, str], nodes: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
@@ -37,7 +37,7 @@ def picture(root: dict[str, Any]) -> dict[str, Any]:
             middle = leaves * (WIDTH + ACROSS) + WIDTH / 2
             leaves += 1
         boxes.append({"x": round(middle - WIDTH / 2, 1), "y": level * (HEIGHT + DOWN), "middle": round(middle, 1),
-                      "lines": _lines(node), "leaf": "ask" not in node})  # fmt: skip
+                      "lines": _lines(node), "leaf": not {"ask", "more"} & set(node)})  # fmt: skip
         return middle
 
     place(root, 0)
@@ -57,5 +57,4 @@ def _lines(node: dict[str, Any]) -> list[str]:
         name, most = node["ask"]
         tail = f" ≤ {significant(most)}?"
         return [short(name, LINE - len(tail)) + tail, short(said, LINE), rows]
-    more = f", … {node['more']:,} more nodes" if "more" in node else ""
-    return [short(said, LINE), rows + more]
+    return [short(said, LINE), rows, *([f"… {node['more']:,} more nodes"] if "more" in node else [])]

@@ -1,12 +1,10 @@
-"""Transactions: baskets of named items, from files of baskets or from pairs of basket and item."""
+"""Transactions: baskets of named items."""
 
-import csv
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -69,61 +67,6 @@ def from_baskets(baskets: Iterable[tuple[str, Sequence[str]]]) -> Transactions:
     return _transactions(csr_array(cells, shape=(len(ids), len(ordered))), ordered, ids)
 
 
-def read_baskets(path: Path) -> Transactions:
-    """A file of one basket a line, its items parted by commas (CSV without a header); ids are the lines, from 1.
-
-    A blank line is no basket; one of commas alone is a basket without items. Memory holds the items, not the file.
-
-    Raises:
-        DeepmineError: the file is not there, is no UTF-8, has a broken quote, or holds no basket.
-    """
-    found = from_baskets(_lines(path))
-    if not len(found):
-        raise DeepmineError(f"{path}: holds no basket. Write one a line, its items parted by commas.")
-    return found
-
-
-def from_long(baskets: Sequence[Any], items: Sequence[Any]) -> Transactions:
-    """Transactions of (P,) keys of baskets and (P,) items, a pair a row; both are sorted as text.
-
-    A missing or empty item adds nothing to its basket, which counts all the same.
-
-    Raises:
-        DeepmineError: a row names no basket.
-    """
-    held: dict[str, list[str]] = {}
-    for row, (key, item) in enumerate(zip(_texts(baskets), _texts(items), strict=True)):
-        if not key:
-            raise DeepmineError(f"row {row + 1} names an item and no basket. Fill in its basket, or leave it out.")
-        held.setdefault(key, []).append(item)
-    return from_baskets(sorted(held.items()))
-
-
 def _transactions(matrix: csr_array, names: Sequence[str], ids: Sequence[str]) -> Transactions:
     matrix.sort_indices()
     return Transactions(matrix, tuple(names), np.array(ids, dtype=object).astype(str))
-
-
-def _texts(values: Sequence[Any]) -> Iterator[str]:
-    """Each value as text; "" for what is missing (None, NaN)."""
-    for value in values.tolist() if isinstance(values, np.ndarray) else values:
-        yield "" if value is None or value != value else str(value).strip()
-
-
-def _lines(path: Path) -> Iterator[tuple[str, list[str]]]:
-    line = 1
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            for cells in reader:
-                if cells:
-                    yield str(line), cells
-                line = reader.line_num + 1
-    except OSError as error:
-        raise DeepmineError(f"{path}: cannot be read: {error.strerror}. Is the path right?") from None
-    except UnicodeDecodeError as error:
-        raise DeepmineError(f"{path}: not UTF-8, near line {line}: {error.reason}. Save it as UTF-8.") from None
-    except csv.Error as error:
-        raise DeepmineError(
-            f'{path}:{line}: {error}. Close the quote, or double it ("") where it is meant as a character.'
-        ) from None

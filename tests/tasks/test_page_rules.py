@@ -54,7 +54,7 @@ def test_no_more_examples_than_the_person_wants() -> None:
 
 @pytest.mark.parametrize(
     ("held_up", "low", "words", "interval"),
-    [(True, 1.234, "held up", "1.2 to 2.9"), (False, 0.8, "not shown", "0.8 to 2.9"), (None, None, "not seen", None)],
+    [(True, 1.234, "held up", "1.23 to 2.9"), (False, 0.8, "not shown", "0.8 to 2.9"), (None, None, "not seen", None)],
 )
 def test_what_other_rows_say_is_told_apart(
     held_up: bool | None, low: float | None, words: str, interval: str | None

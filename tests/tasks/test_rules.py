@@ -11,6 +11,8 @@ import pytest
 from scipy.sparse import csr_array
 from scipy.stats import false_discovery_control, fisher_exact
 
+from tasks import sources
+from tasks.config import Input, Source
 from tasks.errors import DeepmineError
 from tasks.rules import itemsets as itemsets_module
 from tasks.rules.association import Counts, Rules, find, redundant
@@ -19,7 +21,7 @@ from tasks.rules.itemsets import count, frequent, least_count
 from tasks.rules.judgement import adjusted, judge, lift_interval, recount
 from tasks.rules.pruning import nested, repeated, told_once, twins
 from tasks.rules.search import search
-from tasks.rules.transactions import Transactions, from_baskets, from_long, read_baskets
+from tasks.rules.transactions import Transactions, from_baskets
 from tasks.rules.wording import as_table, as_words, times
 from tasks.shares import percent
 
@@ -33,8 +35,16 @@ MARKET = ("bread milk", "bread diapers beer eggs", "milk diapers beer cola", "br
           "bread milk diapers cola")  # fmt: skip
 
 
+BASKET = {"basket": Input(modality="basket", columns=("items",))}
+
+
 def baskets(*texts: str) -> Transactions:
     return from_baskets((str(i), text.split()) for i, text in enumerate(texts, 1))
+
+
+def groceries() -> Transactions:
+    batches = list(sources.tables(Source(path=str(GROCERIES), layout="baskets"), BASKET, 4096))
+    return from_baskets((row["id"], row["items"]) for batch in batches for row in batch.table.to_pylist())
 
 
 def noise(seed: int, n: int, m: int, share: float = 0.1) -> Transactions:
@@ -57,49 +67,14 @@ def at(rules: Rules, antecedent: str, consequent: str) -> int:
 # where transactions come from
 
 
-def test_a_file_of_baskets_is_read_as_it_is_meant(tmp_path: Path) -> None:
-    path = tmp_path / "baskets.csv"
-    text = '\ufeffmilk, bread ,milk\n\n"cheese, hard",bread,\n,\nÄpfel\n'
-    path.write_text(text, encoding="utf-8")
-    read = read_baskets(path)
-    assert read.names == ("bread", "cheese, hard", "milk", "Äpfel")
-    assert read.ids.tolist() == ["1", "3", "4", "5"]
-    assert read.matrix.toarray().tolist() == [[1, 0, 1, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]
-    assert read.matrix.dtype == bool
-    assert read.take(np.array([3, 0])).ids.tolist() == ["5", "1"]
-
-
-@pytest.mark.parametrize(
-    ("data", "said"),
-    [
-        (b'milk,bread\nbeer,"eggs\nmilk\n', r":2: .*Close the quote"),
-        ("milk\nKäse\n".encode("latin-1"), "not UTF-8"),
-        (b"\n\n", "holds no basket"),
-        (None, "cannot be read: No such file"),
-    ],
-)
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path, data: bytes | None, said: str) -> None:
-    path = tmp_path / "baskets.csv"
-    if data is not None:
-        path.write_bytes(data)
-    with pytest.raises(DeepmineError, match=said):
-        read_baskets(path)
-
-
-def test_long_format_gives_the_same_baskets() -> None:
-    rows = [(f"b{i}", item) for i, text in enumerate(MARKET) for item in [*text.split(), "milk"]]
-    rows = [rows[i] for i in np.random.default_rng(0).permutation(len(rows))]
-    long = from_long(np.array([key for key, _ in rows]), [item for _, item in rows])
-    wide = from_baskets((f"b{i}", [*text.split(), "milk"]) for i, text in enumerate(MARKET))
-    assert (long.names, long.ids.tolist()) == (wide.names, wide.ids.tolist())
-    assert (long.matrix.toarray() == wide.matrix.toarray()).all()
-
-
-def test_a_basket_whose_item_is_missing_still_counts_and_an_item_without_basket_is_refused() -> None:
-    found = from_long([7, 7, 8], ["milk", None, np.nan])
-    assert (found.ids.tolist(), found.names, found.matrix.nnz) == (["7", "8"], ("milk",), 1)
-    with pytest.raises(DeepmineError, match="row 2 names an item and no basket"):
-        from_long(["7", None], ["milk", "bread"])
+def test_space_and_repetition_do_not_count() -> None:
+    made = from_baskets(
+        [("1", ["milk", " bread ", "milk"]), ("3", ["cheese, hard", "bread"]), ("4", [""]), ("5", ["Äpfel"])]
+    )
+    assert made.names == ("bread", "cheese, hard", "milk", "Äpfel")
+    assert made.matrix.toarray().tolist() == [[1, 0, 1, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 0, 1]]
+    assert made.matrix.dtype == bool
+    assert made.take(np.array([3, 0])).ids.tolist() == ["5", "1"]
 
 
 # columns of a table
@@ -536,7 +511,7 @@ def test_the_table_holds_every_rule_and_figure() -> None:
     [(0.001, 0.8, 1, 410), (0.01, 0.5, 1, 15), (0.006, 0.25, 2, 463), (0.006, 0.25, 1, 464)],
 )
 def test_groceries_give_as_many_rules_as_arules(support: float, confidence: float, min_length: int, rules: int) -> None:
-    transactions = read_baskets(GROCERIES)
+    transactions = groceries()
     assert transactions.matrix.shape == (9835, 169)
     assert transactions.matrix.nnz == 43367
     found, _ = find(transactions, support=support, confidence=confidence, min_length=min_length)
@@ -545,7 +520,7 @@ def test_groceries_give_as_many_rules_as_arules(support: float, confidence: floa
 
 @needs_groceries
 def test_the_best_rules_of_groceries_are_the_published_ones() -> None:
-    transactions = read_baskets(GROCERIES)
+    transactions = groceries()
     rules, found = find(transactions, support=0.006, confidence=0.25)
     assert pairs(rules)[0] == ("herbs", "root vegetables")
     counts: Counts = rules.counts.take(np.array([0]))

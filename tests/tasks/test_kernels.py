@@ -1,0 +1,126 @@
+"""Kernel machines above a number of rows: the map stands in, is weighed against the exact machine, and says so."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tasks import config
+from tasks.mine import mine
+from tasks.miners import fitting, kernels
+from tasks.miners.kernels import MAPS, better
+from tasks.miners.saved import load_miner
+from tasks.page import mined
+from tasks.progress import Progress
+from tasks.store import PREDICTIONS, SUMMARY, read
+from tests.tasks.test_views import write_view
+
+N = 700
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting, "KERNEL_ROWS", 200)
+    monkeypatch.setattr(fitting, "PART", 60)
+    monkeypatch.setattr(kernels, "COMPONENTS", 80)
+
+
+def rings(home: Path, *, numbers: bool = False, val: bool = True) -> None:
+    """Two rings that no linear machine can tell apart; or, as numbers, how far out a row is."""
+    rng = np.random.default_rng(0)
+    angle, ring = rng.uniform(0, 2 * np.pi, N), np.arange(N) % 2
+    X = ((1 + ring) * np.stack([np.cos(angle), np.sin(angle)])).T + rng.normal(0, 0.12, (N, 2))
+    split = np.array((["train"] * 8 + ["val"] * 3 + ["test"] * 3) * (N // 14))
+    split = split if val else np.where(split == "val", "test", split)
+    label = np.array([f"{np.hypot(*x):.4f}" for x in X]) if numbers else ring.astype(str)
+    ids = np.array([f"r{i:03d}" for i in range(N)])
+    write_view(home, "deep", X, ids=ids, split=split, label=label)
+    write_view(home, "network", X, ids=ids, split=split, label=label,
+               objective="regression" if numbers else "classification")  # fmt: skip
+
+
+def run(home: Path, *names: str, **params: Any) -> dict[str, Any]:
+    chosen = {name: config.Miner(miner=name, views=("deep",), **params) for name in names}
+    at = {"items": home / "items", "features": home, "miners": home / "m"}
+    mine(params=config.Mine(miners=chosen), progress=Progress(quiet=True), **at)
+    told: dict[str, Any] = json.loads((home / "m" / SUMMARY).read_text())
+    return told
+
+
+def right(home: Path, key: str) -> float:
+    table = read(home / "m" / PREDICTIONS).to_pandas()
+    return float((table[key] == table["label"])[table["split"] == "test"].mean())
+
+
+def test_many_rows_are_for_a_map_that_is_weighed_against_the_exact_machine(tmp_path: Path) -> None:
+    rings(tmp_path)
+    told = run(tmp_path, "rbf_svm", "linear_svm")
+    [(key, weighed)] = told["kernel_maps"].items()
+    assert (key, weighed["rows"], weighed["part"]) == ("rbf_svm@deep", 400, 60)
+    assert weighed["map"] >= weighed["exact"] > 0.9
+    assert weighed["used"] == "map"
+    steps = [type(step).__name__ for _, step in load_miner(tmp_path / "m" / "rbf_svm@deep.skops").estimator.steps]
+    assert steps[-2:] == ["Nystroem", "RidgeClassifier"]
+    assert right(tmp_path, "rbf_svm@deep") > 0.97 > 0.7 > right(tmp_path, "linear_svm@deep")
+    # the report says what is held against what
+    [said] = mined.maps({"aim": "classification", "kernel_maps": told["kernel_maps"]})
+    assert "on all 400 train rows is right on" in said
+    assert "the exact machine on 60 of them" in said
+
+
+def test_a_map_that_is_worse_on_val_rows_gives_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "COMPONENTS", 1)
+    rings(tmp_path)
+    [weighed] = run(tmp_path, "rbf_svm")["kernel_maps"].values()
+    assert weighed["exact"] > weighed["map"]
+    assert weighed["used"] == "exact"
+    estimator = load_miner(tmp_path / "m" / "rbf_svm@deep.skops").estimator
+    assert estimator[-1].shape_fit_ == (60, 2)
+    assert right(tmp_path, "rbf_svm@deep") > 0.9
+
+
+def test_few_rows_or_a_limit_leave_the_exact_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rings(tmp_path)
+    assert run(tmp_path, "rbf_svm", max_rows=200)["kernel_maps"] == {}
+    assert load_miner(tmp_path / "m" / "rbf_svm@deep.skops").estimator[-1].shape_fit_ == (200, 2)
+    monkeypatch.setattr(fitting, "KERNEL_ROWS", 400)
+    assert run(tmp_path, "rbf_svm")["kernel_maps"] == {}
+
+
+def test_without_val_rows_the_map_is_taken_unweighed(tmp_path: Path) -> None:
+    rings(tmp_path, val=False)
+    told = run(tmp_path, "rbf_svm", "one_class_svm")["kernel_maps"]
+    assert {w["used"] for w in told.values()} == {"map"}
+    assert all(w["map"] is None for w in told.values())
+    assert len(mined.maps({"aim": "classification", "kernel_maps": told})) == 2
+
+
+@pytest.mark.parametrize("name", ["rbf_svm", "poly_svm"])
+def test_numbers_have_a_map_too(name: str, tmp_path: Path) -> None:
+    rings(tmp_path, numbers=True)
+    [weighed] = run(tmp_path, name, params={"C": 10.0})["kernel_maps"].values()
+    assert 0 > weighed["map"] > -0.1
+    table = read(tmp_path / "m" / PREDICTIONS).to_pandas()
+    assert np.abs(table[f"{name}@deep"] - table["label"].astype(float)).mean() < 0.1
+    [said] = mined.maps({"aim": "regression", "kernel_maps": {"m@deep": weighed}})
+    assert "is off by 0.0" in said
+
+
+def test_a_map_of_one_class_flags_what_the_exact_machine_flags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rings(tmp_path)
+    run(tmp_path, "one_class_svm", params={"nu": 0.1})
+    mapped = read(tmp_path / "m" / PREDICTIONS).to_pandas()["one_class_svm@deep.score"]
+    monkeypatch.setattr(fitting, "KERNEL_ROWS", N)
+    run(tmp_path, "one_class_svm", params={"nu": 0.1})
+    exact = read(tmp_path / "m" / PREDICTIONS).to_pandas()["one_class_svm@deep.score"]
+    assert mapped.corr(exact, method="spearman") > 0.9
+
+
+def test_the_better_is_taken_and_the_map_of_equals() -> None:
+    assert [better(0.9, 0.8), better(0.8, 0.8), better(0.7, 0.8), better(None, None)] == ["exact", "map", "map", "map"]
+
+
+def test_what_has_a_map_is_what_compares_all_rows() -> None:
+    assert set(MAPS) == {"rbf_svm", "poly_svm", "one_class_svm"}

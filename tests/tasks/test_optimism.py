@@ -1,0 +1,207 @@
+"""Figures of cross-validation: what is planted in the verdicts is found, and nothing where nothing is."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from scipy.stats import ttest_1samp
+
+from tasks import config
+from tasks.optimism import corrected, figures, misled, scalars
+from tasks.page import captions, folds, words
+from tasks.store import SUMMARY, Writer, write_json
+
+K, EACH = 5, 80
+N = K * EACH
+FOLD = np.arange(N) % K
+PARAMS = config.Evaluate(resamples=400)
+KINDS = {
+    "one": {"miner": "linear_svm", "clusterer": False}, "two": {"miner": "rbf_svm", "clusterer": False},
+    "groups": {"miner": "kmeans", "clusterer": True},
+}  # fmt: skip
+SIZES = [{"fold": k, "train": 300, "val": 20, "test": EACH} for k in range(K)]
+
+
+def write(
+    home: Path, columns: dict[str, Any], label: list[str | None], unit: list[str] | None = None, **more: Any
+) -> None:
+    """The store of `judge` with these columns of verdicts."""
+    table = pa.table(
+        {"id": [f"{i:04d}" for i in range(N)], "fold": pa.array(FOLD), "unit": unit or [f"u{i}" for i in range(N)],
+         "label": pa.array(label, pa.string()), **columns}
+    )  # fmt: skip
+    writer = Writer(home, table.schema, "made by hand")
+    writer.add(table)
+    writer.finish({"in": N, "accepted": N, "quarantined": {}})
+    summary = {
+        "folds": K, "asked": K, "why": "", "scheme": "stratified", "rows": N, "set_aside": 0, "grouped": unit is not None,
+        "sizes": SIZES, "aim": "classification", "kinds": KINDS, "clusterers": ["groups@deep"], "merits": [{}] * K,
+    }  # fmt: skip
+    write_json(home / SUMMARY, summary | more)
+
+
+def said(label: list[str], share: float, seed: int) -> list[str]:
+    """``label`` with that share of it right."""
+    right = np.random.default_rng(seed).permutation(N) < round(share * N)
+    return [t if r else ("b" if t == "a" else "a") for t, r in zip(label, right, strict=True)]
+
+
+LABEL = [str(v) for v in np.random.default_rng(3).choice(["a", "b"], N)]
+
+
+def test_planted_optimism_is_found_and_the_raw_view_has_none(tmp_path: Path) -> None:
+    raw = said(LABEL, 0.7, 1)
+    write(tmp_path, {
+        "nested.one@deep": said(LABEL, 0.75, 2), "naive.one@deep": said(LABEL, 0.95, 4),
+        "nested.one@raw": raw, "naive.one@raw": raw, "nested.network": said(LABEL, 0.8, 5),
+    }, LABEL)  # fmt: skip
+    found = figures(tmp_path, PARAMS)
+    deep, control = found["ways"]["deep_svm"], found["ways"]["raw_svm"]
+    assert (deep["accuracy"], deep["naive"], deep["optimism"]["difference"]) == (0.75, 0.95, pytest.approx(0.2))
+    low, high = deep["optimism"]["interval"]
+    assert 0.1 < low < 0.2 < high < 0.3
+    assert len(deep["folds"]) == K
+    assert np.mean(deep["folds"]) == pytest.approx(0.75)
+    assert control["optimism"] == {"difference": 0, "interval": [0, 0], "folds": [0] * K, "over_folds": [0, 0]}
+    assert "optimism" not in found["ways"]["network"], "nothing naive was said"
+    assert found["chosen"] == ["raw_svm", "network", "deep_svm"]
+    assert found["sentence"].startswith(
+        "Cross-validated, with an encoder of its own in each of 5 folds, right on: raw → SVM 70.0 %"
+    )
+    assert "Judged naively, deep → SVM looks 20.0 points (" in found["sentence"]
+    pair = found["pairs"]["network - deep_svm"]
+    assert pair["difference"] == pytest.approx(0.05)
+    assert pair["interval"][0] < 0.05 < pair["interval"][1]
+    told = scalars(found)["deep_svm"]
+    assert told["optimism_low"] < told["optimism"] < told["optimism_high"]
+    assert json.dumps(found) == json.dumps(figures(tmp_path, PARAMS))
+
+
+def test_without_optimism_none_is_claimed(tmp_path: Path) -> None:
+    write(tmp_path, {"nested.one@deep": said(LABEL, 0.8, 1), "naive.one@deep": said(LABEL, 0.8, 2)}, LABEL)
+    found = figures(tmp_path, PARAMS)
+    low, high = found["ways"]["deep_svm"]["optimism"]["interval"]
+    assert low < 0 < high
+    assert "looks as good as it is, as far as can be told: 0.0 points (-" in found["sentence"]
+
+
+def test_val_rows_of_each_fold_choose_and_the_same_miner_stands_for_both(tmp_path: Path) -> None:
+    good, bad = LABEL, ["b" if t == "a" else "a" for t in LABEL]
+    merits = [{"one@deep": 1.0, "two@deep": 0.0} if k < 2 else {"one@deep": 0.0, "two@deep": 1.0} for k in range(K)]
+    columns = {"nested.one@deep": good, "nested.two@deep": bad, "naive.one@deep": good, "naive.two@deep": good}
+    write(tmp_path, columns, LABEL, merits=merits)
+    way = figures(tmp_path, PARAMS)["ways"]["deep_svm"]
+    assert way["folds"] == [1, 1, 0, 0, 0]
+    assert way["optimism"]["folds"] == [0, 0, 1, 1, 1]
+
+
+def test_rows_of_a_group_are_drawn_together(tmp_path: Path) -> None:
+    unit = [f"g{i // 20}" for i in range(N)]
+    hit = [t if int(u[1:]) % 2 else "b" if t == "a" else "a" for t, u in zip(LABEL, unit, strict=True)]
+    width = []
+    for name, units in (("rows", None), ("groups", unit)):
+        write(tmp_path / name, {"nested.one@deep": hit}, LABEL, units)
+        low, high = figures(tmp_path / name, PARAMS)["ways"]["deep_svm"]["interval"]
+        width.append(high - low)
+    assert width[1] > 3 * width[0], "twenty groups tell less than four hundred rows"
+
+
+def test_numbers_forecasts_and_rows_that_a_way_lacks(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(N, 2))
+    label = [f"{a!r} {b!r}" for a, b in truth.tolist()]
+
+    def off(by: float, lacks: bool = False) -> pa.Array:
+        rows = (truth + rng.normal(size=(N, 2)) * by).tolist()
+        return pa.array([None if lacks and i < 7 else row for i, row in enumerate(rows)], pa.list_(pa.float64(), 2))
+
+    columns = {"nested.one@deep": off(1.0, lacks=True), "naive.one@deep": off(0.2), "nested.naive": off(2.0)}
+    write(tmp_path, columns, label, aim="regression", kinds=KINDS)
+    found = figures(tmp_path, PARAMS)
+    deep = found["ways"]["deep_svm"]
+    assert (found["lacking"], found["judged_rows"]) == (7, N - 7)
+    assert deep["mae"] == pytest.approx(0.8, abs=0.1)
+    assert deep["optimism"]["interval"][0] > 0.4, "an error that looks smaller than it is counts as optimism"
+    assert set(deep) >= {"rmse", "r2"}
+    assert "deep → SVM looks 0." in found["sentence"]
+    assert "nearer to the truth than it is" in found["sentence"]
+    assert found["titles"]["naive"] == "seasonal naive"
+
+
+def test_clusters_are_judged_fold_by_fold(tmp_path: Path) -> None:
+    # each fold numbers its clusters anew, so that all folds together would agree with nothing
+    names = [str((LABEL[i] == "a") ^ bool(FOLD[i] % 2)) for i in range(N)]
+    write(tmp_path, {"nested.groups@deep": names, "naive.groups@deep": names, "nested.network": LABEL}, LABEL)
+    found = figures(tmp_path, PARAMS)
+    assert found["clusters"]["groups@deep"]["nested"]["folds"] == [1] * K
+    assert found["clusters"]["groups@deep"]["optimism"]["mean"] == 0
+    assert list(found["ways"]) == ["network"]
+
+
+@pytest.mark.parametrize(
+    ("summary", "why"),
+    [({"folds": 0, "asked": 0, "why": "off", "rows": 0}, ""), ({"folds": 0, "asked": 5, "why": "1 class", "rows": 0}, "1 class")],
+)  # fmt: skip
+def test_without_folds_there_is_a_reason_and_no_table(tmp_path: Path, summary: dict[str, Any], why: str) -> None:
+    write_json(tmp_path / SUMMARY, summary)
+    found = figures(tmp_path, PARAMS)
+    assert (found["ways"], scalars(found)) == ({}, {})
+    assert folds.crossed({"judged": found}) == {"folds": 0, "why": why}
+    assert folds.crossed({}) == {"folds": 0, "why": ""}
+
+
+def test_without_labels_or_a_way_nothing_fails(tmp_path: Path) -> None:
+    write(tmp_path / "a", {"nested.groups@deep": LABEL}, [None] * N, aim="clusters")
+    assert figures(tmp_path / "a", PARAMS)["why"] == "no row has a label to judge by"
+    write(tmp_path / "b", {"nested.groups@deep": LABEL}, LABEL)
+    assert figures(tmp_path / "b", PARAMS)["sentence"] == "No way to a verdict was judged in every fold."
+
+
+def test_the_corrected_test_is_wider_than_students_by_what_folds_share() -> None:
+    values = np.array([0.1, 0.3, 0.2, 0.25, 0.15])
+    plain = ttest_1samp(values, 0)
+    assert corrected(values, 0.0, 0.95)["p"] == pytest.approx(plain.pvalue)
+    low, high = corrected(values, 0.25, 0.95)["interval"]
+    narrow = plain.confidence_interval(0.95)
+    assert (high - low) / (narrow.high - narrow.low) == pytest.approx(1.5), "the root of (1/5 + 1/4) / (1/5)"
+    assert corrected(np.zeros(3), 0.5, 0.95) == {"mean": 0, "interval": [0, 0], "p": 1}
+    assert corrected(np.ones(3), 0.5, 0.95)["p"] == 0
+
+
+@pytest.mark.parametrize(
+    ("optimism", "share", "words_"),
+    [
+        ((0.032, [0.021, 0.043]), True, "looks 3.2 points (2.1 to 4.3) better than it is."),
+        ((-0.032, [-0.043, -0.021]), True, "looks 3.2 points (2.1 to 4.3) worse than it is."),
+        ((0.5, [0.25, 0.75]), False, "looks 0.5 (0.25 to 0.75) nearer to the truth than it is."),
+        ((0.001, [-0.003, 0.005]), True, "looks as good as it is, as far as can be told: +0.1 points (-0.3 to +0.5)."),
+    ],
+)
+def test_what_it_comes_to_is_said_in_a_sentence(optimism: tuple[float, list[float]], share: bool, words_: str) -> None:
+    said_ = misled("deep → SVM", dict(zip(("difference", "interval"), optimism, strict=True)), share)
+    assert said_ == f"Judged naively, deep → SVM {words_}"
+
+
+def test_the_page_draws_every_fold_and_hides_what_is_not_there(tmp_path: Path) -> None:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    from tasks.page import HERE
+
+    environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
+    environment.filters |= words.FILTERS | captions.FILTERS
+    page = environment.get_template("folds.html")
+    write(tmp_path, {
+        "nested.<b>@deep": said(LABEL, 0.75, 2), "naive.<b>@deep": said(LABEL, 0.95, 4), "nested.network": LABEL,
+        "nested.groups@deep": LABEL, "naive.groups@deep": LABEL,
+    }, LABEL, kinds=KINDS | {"<b>": {"miner": "linear_svm", "clusterer": False}})  # fmt: skip
+    text = page.render(crossed=folds.crossed({"judged": figures(tmp_path, PARAMS)}))
+    assert text.count('class="fold"') == 3 * K, "of two ways, and of the optimism of one"
+    assert "+20.0" in text
+    assert "<b>@" not in text
+    off = page.render(crossed=folds.crossed({"judged": {"folds": 0, "asked": 0, "why": "x", "ways": {}}}))
+    assert "judge: {folds: 5}" in off
+    assert "<table" not in off
+    assert "1 class" in page.render(crossed={"folds": 0, "why": "1 class"})
