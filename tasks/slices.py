@@ -120,7 +120,7 @@ def _against(
 def _fisher(both: np.ndarray, inside: np.ndarray, hits: np.ndarray, total: np.ndarray) -> np.ndarray:
     """(M,) two-sided p-values of Fisher's exact test: twice the smaller tail."""
     low, high = hypergeom.cdf(both, total, hits, inside), hypergeom.sf(both - 1, total, hits, inside)
-    return np.asarray(np.minimum(2 * np.minimum(low, high), 1.0))
+    return np.asarray(np.clip(2 * np.minimum(low, high), 0.0, 1.0))
 
 
 def _rank_sum(score: np.ndarray, held: csr_array, inside: np.ndarray) -> np.ndarray:

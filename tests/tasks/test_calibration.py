@@ -74,7 +74,7 @@ def test_the_interval_of_the_error_covers() -> None:
     """The error that 200,000 rows have lies inside the intervals of 400."""
     for sharper, least in ((1.0, 0.9), (2.0, 0.9)):
         wanted = judged(*world(999, 200_000, sharper), resamples=100)["ece"] if sharper > 1 else 0.0
-        ends = [judged(*world(seed, sharper=sharper), resamples=200)["ece_interval"] for seed in range(200)]
+        ends = [judged(*world(seed, sharper=sharper), resamples=100)["ece_interval"] for seed in range(200)]
         assert np.mean([low <= wanted <= high for low, high in ends]) >= least
 
 
