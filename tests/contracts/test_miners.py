@@ -17,6 +17,7 @@ import skops.io
 from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.cluster import DBSCAN
+from sklearn.covariance import EllipticEnvelope
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 from sklearn.kernel_approximation import Nystroem
 from sklearn.naive_bayes import GaussianNB
@@ -27,7 +28,9 @@ from threadpoolctl import threadpool_limits
 
 from tasks.errors import DeepmineError
 from tasks.miners import KERNELS, MINERS, UNLABELLED, Task, accelerate, clusters, final, kind, unfit
+from tasks.miners.calibration import calibrate, response
 from tasks.miners.choices import GRIDS, check, count_of, given, open_count
+from tasks.miners.fitting import Fit, Job
 from tasks.miners.forms import trees
 from tasks.miners.inductive import InductiveClusterer
 from tasks.miners.saved import FORMAT, Fitted, load_miner, save_miner
@@ -145,6 +148,7 @@ LINES = {
     "bayes": lambda task, **kw: make_pipeline(StandardScaler(), GaussianNB(**kw)),
     "neighbours": lambda task, **kw: KNeighborsRegressor(**{"algorithm": "brute", **kw}),
     "dbscan": lambda task, **kw: InductiveClusterer(DBSCAN(**{"eps": 2.0, **kw})),
+    "elliptic": lambda task, **kw: EllipticEnvelope(**{"contamination": 0.02, "random_state": task.seed, **kw}),
 }
 
 
@@ -155,18 +159,22 @@ def test_another_estimator_is_one_line(name: str, tmp_path: Path, monkeypatch: p
     cases = [form for form, task in FORMS.items() if unfit(name, task) is None]
     assert cases == {
         "extra_trees": list(FORMS), "bayes": ["classes"], "neighbours": list(NUMBERS),
-        "dbscan": ["classes", *NUMBERS],
+        "dbscan": ["classes", *NUMBERS], "elliptic": ["classes", *NUMBERS],
     }[name]  # fmt: skip
     check(name, {}, "here")
     with pytest.raises(DeepmineError, match="unknown parameter 'nonesuch'"):
         check(name, {"nonesuch": 1}, "here")
     for form in cases:
-        if form in NUMBERS and not clusters(name):
+        if form in NUMBERS and kind(name, TASK) not in UNLABELLED:
             test_it_fits_numbers(name, form)
         (tmp_path / form).mkdir()
         test_a_saved_miner_says_the_same(name, form, tmp_path / form)
-    if "classes" in cases:
+    if kind(name, TASK) == "outlier_detector":
+        (tmp_path / "far").mkdir()
+        test_a_detector_tells_far_rows_and_scores_say_so(name, tmp_path / "far")
+    elif "classes" in cases:
         test_it_fits_and_tells_the_groups_apart(name)
+    if "classes" in cases:
         test_it_is_an_estimator_like_any_other(name)
         test_another_feature_space_is_refused(name, tmp_path)
     if "sparse" in cases:
@@ -265,6 +273,116 @@ junk = [object() for _ in range(int(sys.argv[2]))]  # other addresses
 for name, form in CASES:
     saved(Path(sys.argv[1]) / f"{name} {form}", name, form)
 """
+
+
+@pytest.mark.parametrize("name", DETECTORS)
+def test_a_detector_tells_far_rows_and_scores_say_so(name: str, tmp_path: Path) -> None:
+    made = view()
+    miner = load_miner(saved(tmp_path / "m", name))
+    far = replace(made, X=np.where(made.rows("test")[:, None], made.X + 30, made.X))
+    test = made.rows("test")
+    assert set(miner.predict(far, test).tolist()) == {-1}
+    scores = miner.scores(far, test)
+    assert scores is not None
+    assert scores.min() > 0
+    assert scores.min() > np.max(miner.scores(made, test))
+    assert miner.probabilities(far, test) is None
+    assert miner.nearest(far, test) is None
+    none = miner.scores(made, np.zeros(N, bool))
+    assert none is not None
+    assert none.shape == miner.predict(made, np.zeros(N, bool)).shape == (0,)
+
+
+CLASSIFIERS = [n for n in MINERS if kind(n, TASK) == "classifier"]
+#: Classifiers that refuse a single class.
+TWO_AT_LEAST = ("linear_svm", "rbf_svm", "poly_svm", "nystroem_svm", "logistic")
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_a_calibration_is_saved_with_its_classifier(name: str, tmp_path: Path) -> None:
+    """The same bytes twice, and the same probabilities after loading; of two classes and of three."""
+    for classes in (2, 3):
+        made = view()
+        label = made.label if classes == 3 else np.where(made.label == "a", "a", "b")
+        made = replace(made, label=label)
+        rows = made.rows("train")
+        task = Task(seed=3, classes=classes)
+        with threadpool_limits(1):
+            estimator = MINERS[name](task, **SMALL.get(name, {})).fit(made.X[rows], label[rows])
+        job = Job("m", name, made, task, SMALL.get(name, {}), None)
+        fit = Fit(job, np.flatnonzero(rows), estimator)
+        val = np.flatnonzero(made.rows("test"))
+        done = calibrate(fit, estimator, {}, val, response(estimator, made.X[val]))
+        assert (done.method, done.rows) == ("sigmoid" if classes == 2 else "temperature", 30)
+        miner = Fitted(estimator, made.name, made.fingerprint, done.calibrator)
+        save_miner(tmp_path / "m", miner)
+        again = load_miner(tmp_path / "m")
+        save_miner(tmp_path / "again", again)
+        assert (tmp_path / "again").read_bytes() == (tmp_path / "m").read_bytes()
+        everything = np.ones(N, bool)
+        said, wanted = again.probabilities(made, everything), miner.probabilities(made, everything)
+        assert said is not None
+        assert np.array_equal(said, wanted)
+        assert said.shape == (N, classes)
+        assert np.allclose(said.sum(1), 1)
+        assert (estimator.classes_[said.argmax(1)] == label).mean() > 0.9
+        assert again.probabilities(made, np.zeros(N, bool)) is None
+
+
+@pytest.mark.parametrize("name", MINERS)
+def test_a_constant_column_and_a_single_row_are_no_fault(name: str) -> None:
+    made = view()
+    flat = made.X.copy()
+    flat[:, 1] = 7.0
+    made = replace(made, X=flat)
+    rows = made.rows("train")
+    with threadpool_limits(1):
+        estimator = MINERS[name](TASK, **SMALL.get(name, {})).fit(made.X[rows], made.label[rows])
+    miner = Fitted(estimator, made.name, made.fingerprint)
+    one = made.ids == "r77"
+    assert miner.predict(made, one).shape == (1,)
+    everything = miner.predict(made, np.ones(N, bool))
+    assert everything[77] == miner.predict(made, one)[0]
+    if kind(name, TASK) == "outlier_detector":
+        assert np.isfinite(miner.scores(made, np.ones(N, bool))).all()
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_a_single_class_is_told_or_refused_as_scikit_learn_does(name: str) -> None:
+    """`mine` never asks for it: with one class there is nothing to tell apart."""
+    made = view()
+    estimator, label = MINERS[name](TASK, **SMALL.get(name, {})), np.full(N, "same")
+    if name in TWO_AT_LEAST:
+        with pytest.raises(ValueError, match="class"):
+            estimator.fit(made.X, label)
+    else:
+        assert set(estimator.fit(made.X, label).predict(made.X).tolist()) == {"same"}
+
+
+@pytest.mark.parametrize("name", MINERS)
+def test_features_of_another_width_are_refused(name: str) -> None:
+    miner = fitted(name)
+    wide = replace(view(), X=np.zeros((N, 5), np.float32))
+    if name not in ("agglomerative", "hdbscan"):
+        with pytest.raises(ValueError, match="features"):
+            miner.predict(wide, np.ones(N, bool))
+
+
+@pytest.mark.parametrize("kind", ["beyond", "negative", "not rising"])
+def test_sparse_rows_that_lead_nowhere_are_refused(kind: str, tmp_path: Path) -> None:
+    thin = view()
+    X = sparse.csr_array(thin.X * (thin.X > 1))
+    estimator = MINERS["nearest_neighbours"](Task(parts=((4, True),))).fit(X, thin.label)
+    made, rows = Fitted(estimator, "deep", MARK), estimator[-1]._fit_X
+    save_miner(tmp_path / "m", made)
+    assert np.array_equal(load_miner(tmp_path / "m").estimator.predict(X), estimator.predict(X))
+    if kind == "not rising":
+        rows.indptr[3] = rows.indptr[-1] + 9
+    else:
+        rows.indices[0] = 999 if kind == "beyond" else -9
+    save_miner(tmp_path / "m", made)
+    with pytest.raises(DeepmineError, match="refused"):
+        load_miner(tmp_path / "m")
 
 
 def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
@@ -473,6 +591,11 @@ def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
         ("agglomerative", {"linkage": "nonesuch"}, "'linkage'"),
         ("hdbscan", {"min_cluster_size": 1}, "'min_cluster_size'"),
         ("hdbscan", {"n_clusters": "auto"}, "unknown parameter 'n_clusters'."),
+        ("nearest_neighbours", {"n_neighbours": 3}, "Did you mean 'n_neighbors'?"),
+        ("nearest_neighbours", {"n_neighbors": 0}, "'n_neighbors'"),
+        ("isolation_forest", {"contamination": 0.9}, "'contamination'"),
+        ("local_outlier_factor", {"contaminaton": 0.1}, "Did you mean 'contamination'?"),
+        ("one_class_svm", {"nu": 2.0}, "'nu'"),
     ],
 )
 def test_a_wrong_parameter_is_named(name: str, params: dict[str, Any], message: str) -> None:
@@ -497,6 +620,9 @@ def test_a_wrong_parameter_is_named(name: str, params: dict[str, Any], message: 
         ("hdbscan", {"min_cluster_size": 50, "min_samples": 20}),
         ("nystroem_svm", {"n_components": 2000, "kernel": "poly", "degree": 2}),
         ("decision_tree", {"max_depth": None}),
+        ("nearest_neighbours", {"n_neighbors": 50, "weights": "distance"}),
+        ("local_outlier_factor", {"n_neighbors": 40, "contamination": "auto"}),
+        ("one_class_svm", {"nu": 0.2, "gamma": "auto"}),
     ],
 )
 def test_a_right_parameter_passes(name: str, params: dict[str, Any]) -> None:
