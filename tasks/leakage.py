@@ -15,7 +15,7 @@ import pyarrow as pa
 from tasks import crossing, shift
 from tasks.crossing import LEAK, NOTE, SHOWN, WARNING, WORDS, Finding, finding
 from tasks.modalities import modality
-from tasks.modalities.leaks import single_feature_scores, telling_words
+from tasks.modalities.leaks import scores, telling_words
 from tasks.modalities.tokens import split as tokens
 from tasks.store import read_shards
 
@@ -92,15 +92,12 @@ def _facts(train: pd.DataFrame, inputs: "dict[str, Input]") -> pd.DataFrame:
 
 def _recorded(facts: pd.DataFrame, label: pd.Series, above: float) -> Iterator[Finding]:
     """Those of the ``facts`` that tell the label of train rows."""
-    from tasks.config import Input
-
     if label.nunique() < 2 or not facts.shape[1]:
         return
     texts = tuple(
         n for n in facts if not pd.api.types.is_numeric_dtype(facts[n]) or pd.api.types.is_bool_dtype(facts[n])
     )
-    spec = Input(modality="tabular", columns=tuple(facts), categorical=texts)
-    for column, score in single_feature_scores(facts, label.to_numpy(str), spec).items():
+    for column, score in scores(facts, label.to_numpy(str), texts).items():
         if score > above:
             fact, _, name = column.partition(" ")
             of = f" of '{name}'" if name else " of the file" if fact in ("bytes", "suffix") else ""

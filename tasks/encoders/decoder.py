@@ -19,7 +19,8 @@ class Decoder(nn.Module):
     and as mean squared errors of normalised values. Of text it is told which words it holds: the mean negative log
     probability of its tokens under one distribution over the vocabulary (Srivastava and Sutton, ICLR 2017); so of
     vectors of zeros and ones, which hold few of many (Liang et al., WWW 2018): of Groceries' val baskets this finds a
-    good that was hidden among its first ten in 42 %, squared errors in 35 %, the goods' frequency alone in 39 %.
+    good that was hidden among its first ten in 42 % (without dropout), squared errors through a hidden layer in 35 %,
+    the goods' frequency alone in 39 %, and which goods go with which in 41 %.
     """
 
     def __init__(self, form: dict[str, Any], width: int) -> None:

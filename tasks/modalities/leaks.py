@@ -1,7 +1,7 @@
 """How well one column, or one word of a text, tells the label by itself: near 1, it is likely the label in disguise."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,11 @@ SAMPLE, NEARLY = 200, 0.85
 
 
 def single_feature_scores(frame: "pd.DataFrame", label: Any, spec: "Input") -> dict[str, float]:
+    """`scores` of the columns of an input."""
+    return scores(frame[list(spec.columns)], label, spec.categorical)
+
+
+def scores(frame: "pd.DataFrame", label: Any, categorical: Collection[str]) -> dict[str, float]:
     """Area under the ROC curve of each column by itself for the label: the best class against the rest, 0.5 to 1.
 
     Numbers and dates are ranked as they are, in either direction, with missing ones lowest. A level of a category
@@ -28,7 +33,7 @@ def single_feature_scores(frame: "pd.DataFrame", label: Any, spec: "Input") -> d
     none of it: so a column in which every row has its own level tells nothing.
 
     Args:
-        frame: N rows of the input's columns.
+        frame: N rows of the columns.
         label: (N,) texts, None where unknown.
     """
     import pandas as pd
@@ -39,11 +44,11 @@ def single_feature_scores(frame: "pd.DataFrame", label: Any, spec: "Input") -> d
     frame, codes = frame.iloc[draw], codes[draw]
     size = np.bincount(codes, minlength=len(classes))
     chosen = [c for c in range(len(classes)) if min(size[c], len(codes) - size[c]) >= MIN_CLASS]
-    scores = {}
-    for name in spec.columns:
-        found = (_levels if name in spec.categorical else _ranks)(frame[name], codes, chosen)
-        scores[name] = max(found, default=0.5)
-    return scores
+    told = {}
+    for name in frame.columns:
+        found = (_levels if name in categorical else _ranks)(frame[name], codes, chosen)
+        told[name] = max(found, default=0.5)
+    return told
 
 
 def _ranks(values: "pd.Series", codes: np.ndarray, chosen: list[int]) -> list[float]:

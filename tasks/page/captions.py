@@ -28,6 +28,11 @@ def short(text: str, length: int) -> str:
     return (word if len(word) > length * 0.6 else head).rstrip(" ,;:.") + "…"
 
 
+def undirected(text: str) -> str:
+    """Without characters that turn the direction of writing: in a drawing nothing can keep them to themselves."""
+    return "".join(c for c in text if unicodedata.category(c) != "Cf")
+
+
 def middle(text: Any, length: int) -> str:
     """At most ``length`` characters of a name, cut in the middle: ids differ at their ends."""
     whole = str(text)

@@ -1,10 +1,9 @@
 """Association rules as the page shows them: tables by what they are about, a chart, and test rows for and against."""
 
 import math
-import unicodedata
 from typing import Any
 
-from tasks.page.captions import short
+from tasks.page.captions import short, undirected
 from tasks.page.judged import Judged
 from tasks.page.words import significant
 
@@ -76,16 +75,11 @@ def chart(rules: list[dict[str, Any]]) -> dict[str, Any] | None:
             "x": round((x - low) / (high - low) * WIDTH if high > low else WIDTH / 2, 2),
             "y": round((1 - rule["confidence"]) * HEIGHT, 2),
             "tint": round(100 * v / most) if most > 0 else 0,
-            "tip": short(_undirected(rule["words"]), TIP),
+            "tip": short(undirected(rule["words"]), TIP),
         }
         for x, v, rule in zip(across, lift, rules, strict=True)
     ]
     return {"dots": dots, "ends": ends, "lift": math.exp(most), "width": WIDTH, "height": HEIGHT}
-
-
-def _undirected(text: str) -> str:
-    """Without characters that turn the direction of writing: in a drawing nothing can keep them to themselves."""
-    return "".join(c for c in text if unicodedata.category(c) != "Cf")
 
 
 def _rule(row: dict[str, Any]) -> dict[str, Any]:

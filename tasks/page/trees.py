@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tasks.page.captions import short
+from tasks.page.captions import short, undirected
 from tasks.page.words import significant
 
 #: A box, the room between boxes, and characters of a line in a box.
@@ -56,5 +56,5 @@ def _lines(node: dict[str, Any]) -> list[str]:
     if "ask" in node:
         name, most = node["ask"]
         tail = f" ≤ {significant(most)}?"
-        return [short(name, LINE - len(tail)) + tail, short(said, LINE), rows]
-    return [short(said, LINE), rows, *([f"… {node['more']:,} more nodes"] if "more" in node else [])]
+        return [short(undirected(name), LINE - len(tail)) + tail, short(undirected(said), LINE), rows]
+    return [short(undirected(said), LINE), rows, *([f"… {node['more']:,} more nodes"] if "more" in node else [])]

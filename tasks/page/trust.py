@@ -22,6 +22,7 @@ def trust(verdict: dict[str, Any], titles: dict[str, str], records: dict[str, An
         "calibration": calibration(found.get("calibration") or {}, base),
         "curves": curves(found.get("curves") or {}, verdict, base), "costs": costs(found.get("costs"), base),
         "residuals": residuals(found.get("residuals"), base), "groups": grouped(verdict.get("groups"), base),
+        "over_groups": ((verdict.get("groups") or {}).get("groups") or 0) > 1,
         "confidence": base["sure"], "unit": base["unit"], "positive": verdict["positive"],
     }  # fmt: skip
 

@@ -92,3 +92,22 @@ def test_an_absent_source_keeps_the_recorded_listing(finished: Project) -> None:
     output = finished.run("dvc", "repro")
     assert "is not there; going on with the 242 items recorded last time" in output
     assert ran(output) == set()
+
+
+def test_a_parameter_of_training_reruns_the_folds_where_there_are_any(finished: Project) -> None:
+    def folds(count: int, epochs: int) -> None:
+        def change(data: dict) -> None:
+            data["datasets"]["small"]["judge"] = {"folds": count}
+            data["datasets"]["small"]["train"]["epochs"] = epochs
+
+        finished.edit(change)
+        finished.run("deepmine", "stage", "plan", "small")
+
+    folds(0, 3)
+    assert "up to date" in finished.run("dvc", "status", "judge@small")
+    folds(2, 3)
+    assert "judge: 2 folds + 1, about 3 x (clean + train + extract) + 4 x mine = " in finished.run("deepmine", "plan")
+    finished.run("dvc", "commit", "-f", "judge@small")  # as if it had run
+    assert "up to date" in finished.run("dvc", "status", "judge@small")
+    folds(2, 4)
+    assert "data/plan/small.json" in finished.run("dvc", "status", "judge@small")

@@ -221,10 +221,12 @@ def test_rows_of_one_speaker_are_not_independent(groups: int, tmp_path: Path) ->
     if groups == 1:
         assert (low, high) == (was_low, was_high)
         assert "All test rows are of one group" in text
+        assert "McNemar" in text
     else:
         assert high - low > 1.3 * (was_high - was_low)
         assert f"come from {len(set(np.array(speakers)[SPLIT == 'test']))} groups" in text
         assert "So few groups" in text
+        assert "t tests over groups" in text
         pair = verdict["fusion"]["pairs"]["deep_svm - raw_svm"]["interval"]
         assert np.ptp(pair) > 1.3 * np.ptp(alone[2]["fusion"]["pairs"]["deep_svm - raw_svm"]["interval"])
 

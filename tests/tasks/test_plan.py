@@ -213,3 +213,37 @@ def test_miners_that_passed_are_tried_again_for_another_objective(tmp_path: Path
     run(tmp_path, make(tmp_path, mine=numbers))
     with pytest.raises(DeepmineError, match=r"mine\.params: .*loss"):
         run(tmp_path, make(tmp_path, mine=numbers, objective="classification"))
+
+
+@pytest.mark.parametrize("folds", [0, 3])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"train": config.Train(epochs=3)},
+        {"clean": config.Clean(seed=1)},
+        {"extract": config.Extract(seed=1)},
+        {"mine": config.Mine(seed=1)},
+        {"ingest": config.Ingest(shard_rows=4, val=0.2)},
+        {"inputs": {"other": config.Input()}},
+        {"objective": "autoencoder"},
+        {"source": config.Source(path=".", window=config.Window(length=3))},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_folds_depend_on_all_that_they_repeat_and_without_folds_on_nothing(
+    tmp_path: Path, change: dict[str, Any], folds: int
+) -> None:
+    first = replace(make(tmp_path), judge=config.Judge(folds=folds))
+    before, after = (stage_slice(dataset, "judge", {}) for dataset in (first, replace(first, **change)))
+    assert (before == after) == (not folds)
+    if folds:
+        assert parse(config.Chain, json.loads(json.dumps(after["chain"])), "chain") == replace(first, **change).chain
+
+
+def test_what_stands_above_or_beside_the_folds_changes_none(tmp_path: Path) -> None:
+    first = replace(make(tmp_path), judge=config.Judge(folds=3))
+    for change in ({"report": config.Report(seed=1)}, {"evaluate": config.Evaluate(seed=1)}, {"validate": config.Validate(leak=0.9)},
+                   {"clean": config.Clean(text=config.CleanText(lower=False))}):  # fmt: skip
+        assert stage_slice(replace(first, **change), "judge", {}) == stage_slice(first, "judge", {}), change  # type: ignore[arg-type]
+    off = [replace(first, judge=config.Judge(seed=seed)) for seed in (0, 1)]
+    assert stage_slice(off[0], "judge", {}) == stage_slice(off[1], "judge", {})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.progress import Progress
+from tasks.progress import Progress, Share
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -100,3 +100,19 @@ def test_what_was_there_already_says_nothing_of_the_rate(capsys: pytest.CaptureF
     first, last = lines(capsys)
     assert first == "90/100 images (0 a second)"
     assert re.fullmatch(r"100/100 images \([1-9][\d,]* a second\)", last)
+
+
+def test_a_stage_within_a_longer_one_is_told_as_its_share(tmp_path: Path) -> None:
+    file = tmp_path / "progress.json"
+    whole = Progress(file, quiet=True)
+    part = Share(whole, 100, 50, 200, "rows", "fold 3 of 5, train")
+    whole.start()
+    part(1, 4, "epochs", note="epoch 1")
+    said = json.loads(file.read_text())
+    assert (said["done"], said["total"], said["unit"]) == (112, 200, "rows")
+    assert said["line"].endswith("fold 3 of 5, train: epoch 1")
+    whole = Progress(file, quiet=True)
+    whole.start()
+    last = Share(whole, 150, 50, 200, "rows", "last")
+    last(4, 4, "epochs", always=True)
+    assert json.loads(file.read_text())["done"] == 199, "its end is not the end of the whole"

@@ -22,13 +22,17 @@ from tasks.progress import Progress
 from tasks.report import report
 from tasks.store import SUMMARY, read_manifest
 from tests.images import encode
-from tests.runs import STORES, finish
+from tests.runs import STORES, finish, stage
 
 OVERRIDE = "\u202e"
 LABELS = ["plain", f"<script>alert(1)</script>\"' {OVERRIDE}gnp.exe", "<img src=http://evil.example onerror=alert(1)>"]
 MINERS = {
     "linear_svm": config.Miner(miner="linear_svm", views=("raw", "deep", "raw+deep")),
     "kmeans": config.Miner(miner="kmeans", views=("deep", "raw")),
+    "near": config.Miner(miner="nearest_neighbours", views=("deep", "raw")),
+    "unlike": config.Miner(miner="local_outlier_factor", views=("deep",)),
+    "forest": config.Miner(miner="isolation_forest", views=("deep",)),
+    "tree": config.Miner(miner="decision_tree", views=("raw", "deep")),
 }
 #: Of so few rows nothing stands; the page is to show rules all the same.
 RULES = config.Rules(views=("items", "deep"), q=1.0, confidence=0.1, min_lift=0.0)
@@ -350,7 +354,7 @@ def test_a_column_that_gives_the_label_away_stands_at_the_top(made: Made) -> Non
     page = made.page("tabular")
     shown = part(page, 'id="leaks"', 'id="fusion"')
     assert "The column &#39;balance&#39; alone tells the label" in shown
-    assert 'id="leaks"' not in made.page("text")
+    assert 'id="leaks"' not in made.page("image")
 
 
 def test_sounds_can_be_heard_and_are_small(made: Made) -> None:
@@ -658,3 +662,49 @@ def test_many_pictures_are_smaller_and_many_sounds_shorter() -> None:
     many, seconds = sounds.embed([wav.getvalue()] * (sounds.MOST + 5))
     assert (len(many), seconds) == (sounds.MOST, sounds.SHORTEST)
     assert sum(map(len, many)) < 6e6
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_like_and_unlike_rows_and_directions_are_shown_whatever_the_rows_are(made: Made, name: str) -> None:
+    page = made.page(name)
+    near = part(page, '<section id="alike">', "</section>")
+    assert f"deepmine like {name} ROW_ID" in near
+    assert near.count("this row") >= 3
+    assert near.count("distance") >= 3 * 7
+    assert "not shown" not in near  # train rows are drawn, too
+    assert "The most unlike, by <bdi>forest</bdi> on the deep view" in part(page, '<section id="unlike">', "</section>")
+    directions = part(page, '<section id="directions">', "</section>")
+    assert directions.count("<svg") == 2
+    assert "deep view, direction 1" in directions
+    assert "not shown" not in directions
+    labelled = name != "unlabelled"
+    assert ('<section id="trees">' in page) == labelled
+    assert ("Probabilities were calibrated" in page) == (labelled and name not in ("numbers", "forecast"))
+
+
+def test_directions_of_a_table_are_told_by_its_columns_and_its_tree_asks_for_them(made: Made) -> None:
+    """`runs.finish` makes its views up, without names; here the raw view has some, hostile ones among them."""
+    home = made.home("tabular").parent / "named"
+    shutil.copytree(made.home("tabular"), home)
+    manifest = json.loads((home / "features" / "raw" / "_manifest.json").read_text())
+    names = [f"{OVERRIDE}<b>age</b>", "balance", "c", "d", "e", "f"]
+    manifest["metadata"]["names"] = json.dumps(names)
+    (home / "features" / "raw" / "_manifest.json").write_text(json.dumps(manifest))
+    stage("mine", RUNS["tabular"][0], {n: home / n for n in STORES}, home)
+    stage("evaluate", RUNS["tabular"][0], {n: home / n for n in STORES}, home)
+    page = write(home, "tabular")
+    assert Reader(page).bare == []
+    assert "<b>age" not in page
+    assert "balance" in part(page, '<section id="directions">', "</section>")
+    assert "&lt;b&gt;age" in part(page, '<section id="trees">', "</section>")
+
+
+def test_a_page_without_these_miners_has_none_of_their_sections(made: Made) -> None:
+    home = made.home("text").parent / "bare"
+    shutil.copytree(made.home("text"), home)
+    few = {"linear_svm": MINERS["linear_svm"]}
+    bare = config.Dataset(source=config.Source(path="/x"), inputs={"words": WORDS}, mine=config.Mine(miners=few))
+    stage("mine", bare, {n: home / n for n in STORES}, home)
+    stage("evaluate", bare, {n: home / n for n in STORES}, home)
+    page = write(home, "text")
+    assert not re.findall(r'(?:id="|#)(?:alike|unlike|trees)"', page)

@@ -278,6 +278,13 @@ def test_splits_by_time(tmp_path: Path, times: list[str]) -> None:
     assert {s for (s,) in good(read(source, shares=(0.0, 0.0)), "split")} == {"train"}
 
 
+def test_times_are_kept_where_the_split_does_not_go_by_them(tmp_path: Path) -> None:
+    source = table(tmp_path, "x,when\n1,2024-01-02\n2,\n3,2024-01-01\n", time="when")
+    batches = read(source)
+    assert good(batches, "x", ".time") == [("1", 1704153600.0), ("2", None), ("3", 1704067200.0)]
+    assert bad(batches) == []
+
+
 def test_rows_of_one_time_share_a_split(tmp_path: Path) -> None:
     text = "x,when\n" + "".join(f"{i},{i // 4}\n" for i in range(20))
     batches = read(table(tmp_path, text, split_by="time", time="when"), shares=(0.1, 0.1))
