@@ -102,6 +102,8 @@ def _settle_threads() -> None:
     """The same number of threads in every library and through every door, as sums depend on it."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(cores())
+    # MKL of itself rounds by how memory is aligned (seen on AMD EPYC: rows of the raw view differed with their shard)
+    os.environ.setdefault("MKL_CBWR", "AUTO")
     # OpenMP threads wait for each other by spinning, 300,000 turns by default: on a busy machine a core that does
     # nothing, and small networks then train many times slower than on one thread. So few turns cost an idle machine
     # about 3 %.

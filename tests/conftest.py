@@ -1,8 +1,12 @@
 """Fixtures for tests in more than one folder."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
+
+# as `flows.stages` has it for every stage: else MKL rounds by how memory is aligned
+os.environ.setdefault("MKL_CBWR", "AUTO")
 
 
 @pytest.fixture(scope="module")

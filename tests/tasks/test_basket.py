@@ -208,7 +208,7 @@ def whole(home: Path, made: config.Dataset) -> dict[str, Path]:
     """Every stage before the report, all of them real."""
     at = {name: home / name for name in runs.STORES}
     admit(home, made)
-    for name in ("validate", "clean", "train", "extract", "mine", "evaluate"):
+    for name in ("validate", "clean", "train", "extract", "mine", "judge", "evaluate"):
         runs.stage(name, made, at, home)
     return at
 

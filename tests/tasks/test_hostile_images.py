@@ -102,7 +102,7 @@ def run(home: Path) -> dict[str, Any]:
              unreadable=home / "unreadable", rejected=home / "rejected", quality=home / "quality",
              warn=lambda text: None, **quiet)  # fmt: skip
     clean(params=dataset.clean, inputs=dataset.inputs, code="code", raw=home / "raw", rejected=home / "rejected",
-          clean=home / "clean", cleaned=home / "cleaned", scratch=home / "scratch/2", **quiet)  # fmt: skip
+          clean=home / "clean", cleaned=home / "cleaned", items=home / "items", scratch=home / "scratch/2", **quiet)  # fmt: skip
     found = sum(len(names) for _, _, names in os.walk(home / "source"))
     raw, lost, rejected, kept = (read_manifest(home / name) for name in ("raw", "unreadable", "rejected", "clean"))
     assert raw.counts["in"] == found == raw.rows + lost.rows
