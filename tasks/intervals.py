@@ -143,8 +143,8 @@ def ari_difference(
 def ari_interval(truth: np.ndarray, a: np.ndarray, confidence: float, resamples: int, seed: int) -> list[float]:
     """Bootstrap interval of the adjusted Rand index of two labellings (N,) of the same rows, [low, high].
 
-    A resample holds rows twice, which agree with themselves: with many clusters that alone lifts the index by as much
-    as a quarter of the interval, so the draws are moved back to where the rows themselves stand.
+    A resample holds rows twice, which agree with themselves: with many clusters that alone lifts the index, so the
+    draws are moved back to where the rows themselves stand.
     """
     (_, t), (_, p) = (np.unique(x, return_inverse=True) for x in (truth, a))
     cells, counts = np.unique(np.stack([t, p]), axis=1, return_counts=True)

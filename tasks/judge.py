@@ -9,7 +9,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -264,8 +264,11 @@ class Work:
     def _call(self, verb: str, home: Path, progress: Progress, piece: Piece) -> None:
         module, _, name = CHAIN[verb].partition(":")
         function = getattr(import_module(module), name)
+        params = getattr(self.chain, verb)
+        if verb == "mine":  # nobody reads the rules of a fold, and looking for them takes a while
+            params = replace(params, rules=replace(params.rules, views=()))
         known: dict[str, Any] = {
-            **{store: home / store for store in STORES}, "params": getattr(self.chain, verb), "code": self.code,
+            **{store: home / store for store in STORES}, "params": params, "code": self.code,
             "inputs": self.chain.inputs, "objective": self.chain.objective, "scratch": home / "scratch" / verb,
             "progress": progress,
         }  # fmt: skip

@@ -122,8 +122,8 @@ def _sure(page: dict[str, Any], verdict: dict[str, Any]) -> list[Line]:
     total = len(fusion["differences"])
     if total:
         lines.append(_line(f"{len(told)} of {total} differences between ways are larger than chance allows.", "fusion"))
-    if told := (verdict.get("judged") or {}).get("sentence"):
-        lines.append(_line(told, "folds"))
+    if sentence := (verdict.get("judged") or {}).get("sentence"):
+        lines.append(_line(sentence, "folds"))
     return lines + _trusted(page.get("trust") or {})
 
 
