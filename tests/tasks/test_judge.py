@@ -253,11 +253,14 @@ def test_a_killed_run_goes_on_with_what_it_was_in(tmp_path: Path) -> None:
         return subprocess.Popen([sys.executable, "-c", SCRIPT, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, text=True, env=environment)  # fmt: skip
 
+    def midway() -> list[Path]:
+        """Folds in training whose piece is not finished; a finished one's folder may be about to go."""
+        training = [p.parents[2] for p in work.glob("nested.*/scratch/train/checkpoint.safetensors")]
+        return [fold for fold in training if not list(pieces.glob(f"{fold.name}-*"))]
+
     process = start()
     # in the middle of training the second fold
-    while not (
-        len(list(pieces.glob("nested.*"))) == 1 and list(work.glob("nested.*/scratch/train/checkpoint.safetensors"))
-    ):
+    while not (len(list(pieces.glob("nested.*"))) == 1 and midway()):
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
@@ -267,7 +270,7 @@ def test_a_killed_run_goes_on_with_what_it_was_in(tmp_path: Path) -> None:
     assert not (tmp_path / "judged" / MANIFEST).exists()
     [first] = pieces.glob("nested.*")
     before = first.stat().st_mtime_ns
-    [fold] = work.glob("nested.*")
+    [fold] = midway()
     done = json.loads((fold / "done.json").read_text())
     assert done[:2] == ["prepare", "clean"]
     stamp = (fold / "clean" / MANIFEST).stat().st_mtime_ns
