@@ -37,7 +37,7 @@ class DeepItems:
 
     Attributes:
         held: (N, M) bool.
-        names: as a person reads them: `cluster 3 (kmeans)`, `leaf 5`, `direction 1 high`.
+        names: as a person reads them: `cluster 3 (kmeans)`, `leaf 5 (tree)`, `direction 1 high`.
         attributes: what each is a part of: the clusterer, `tree`, the direction.
         meaning: name -> what it is, in words, where the name does not say it.
     """
@@ -102,7 +102,7 @@ def _tree(deep: View, target: np.ndarray, fitted_on: np.ndarray, seed: int) -> l
         return []
     ways = _ways(nodes)
     codes = np.searchsorted(leaves, tree.apply(deep.X))
-    names = [f"leaf {i + 1}" for i in range(len(leaves))]
+    names = [f"leaf {i + 1} (tree)" for i in range(len(leaves))]
     return [(codes, names, "tree", [ways[leaf] for leaf in leaves.tolist()])]
 
 

@@ -143,6 +143,6 @@ def _curve(ways: dict[str, Any], best: str, raw: str, curve: dict[str, Any]) -> 
     less, more = curve["interval"]
     of = "the best way" if best != raw else "the deep features"
     return (
-        f"Of the positive class the best way's AUC is {top['auc']:.3f} ({low:.3f} to {high:.3f}), "
-        f"{of} less the raw view {curve['difference']:+.3f} ({less:+.3f} to {more:+.3f})."
+        f"The best way has an AUC of {top['auc']:.3f} ({low:.3f} to {high:.3f}) for the positive class; {of} less the raw "
+        f"view: {curve['difference']:+.3f} ({less:+.3f} to {more:+.3f})."
     )

@@ -6,8 +6,8 @@ from tasks.page.words import bounds, confidence, count, cut, figure, isolated, n
 
 #: Test rows, and test rows of a class, under which a figure may be far off.
 FEW_ROWS, FEW_OF_CLASS = 200, 20
-#: Share of the rows set aside that is worth a word on the first page, copies not counted.
-MANY_LOST = 0.001
+#: Shares of the rows that are worth a word on the first page: unusable ones, copies.
+MANY_LOST, MANY_COPIES = 0.001, 0.01
 #: Characters of a label in a sentence.
 LABEL = 40
 Line = dict[str, str]
@@ -135,6 +135,28 @@ def _trusted(trust: dict[str, Any]) -> list[Line]:
     return [_line(text, "trust") for text in told if text]
 
 
+def _set_aside(page: dict[str, Any]) -> list[Line]:
+    """What was quarantined: copies, copies whose labels contradict each other, and all else."""
+    read = page["splits"]["total"] + sum(group["rows"] for group in page["quarantine"])
+    of: dict[str, int] = {}
+    for group in page["quarantine"]:
+        reason = "copy" if group["reason"].startswith("copy ") else group["reason"]  # within a split, or across
+        of[reason] = of.get(reason, 0) + group["rows"]
+    told = []
+    if torn := of.pop("copies with different labels", 0):
+        told.append(
+            f"{count(torn)} rows are equal to others of another label; as nobody knows which is right, all were left out."
+        )
+    copied = of.pop("copy", 0)
+    if copied > MANY_COPIES * read:
+        told.append(f"{count(copied)} rows ({percent(copied / read)}) are copies of others; one of each was kept.")
+    gone = sum(of.values())
+    if gone > MANY_LOST * read:
+        worst = max(of, key=lambda reason: of[reason])
+        told.append(f"{count(gone)} rows ({percent(gone / read)}) could not be used, most for: {worst}.")
+    return [_line(text, "quality") for text in told]
+
+
 def _wrong(page: dict[str, Any]) -> list[Line]:
     lines = [_line(leak["sentence"], "leaks") for leak in page["leaks"]]
     alike = page["alike"]
@@ -150,12 +172,7 @@ def _wrong(page: dict[str, Any]) -> list[Line]:
         lines.append(
             _line(f"{count(alike['conflicts'])} groups of near-duplicates have different labels.", "near-duplicates")
         )
-    lost = [group for group in page["quarantine"] if not group["reason"].startswith("cop")]
-    gone = sum(group["rows"] for group in lost)
-    if gone > MANY_LOST * max(page["splits"]["total"], 1):
-        worst = lost[0]
-        share = percent(gone / (page["splits"]["total"] + gone))
-        lines.append(_line(f"{count(gone)} rows ({share}) could not be used, most for: {worst['reason']}.", "quality"))
+    lines += _set_aside(page)
     sizes = [row["total"] for row in page["splits"]["rows"] if row["total"]]
     if len(sizes) > 1 and max(sizes) >= 5 * min(sizes):
         lines.append(

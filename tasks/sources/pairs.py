@@ -9,13 +9,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.errors import DeepmineError
-from tasks.sources.base import named_splits
+from tasks.sources.byid import by_id, codes_of
 from tasks.sources.joins import text
-from tasks.sources.rows import COMMON, Layout, Part
-from tasks.sources.series import constant, faults_by
+from tasks.sources.rows import Layout, Part
 from tasks.sources.steps import PIECE, parts_of, with_lists
 from tasks.sources.tablefile import BadRow
-from tasks.sources.times import Clock, cuts, splits
+from tasks.sources.times import Clock
 
 if TYPE_CHECKING:
     from tasks.config import Input, Source
@@ -44,14 +43,14 @@ class Pairs:
     """N rows of a table, each a good of a basket.
 
     Attributes:
-        encoded: id, label, split and group of each row where there are such columns, and those of the inputs.
+        texts: id, label, split and group of each row where there are such columns, and those of the inputs.
         times: (N,) float64, where a split by time asks for it.
         numbers, places: where each row stands.
         spoilt: by row: reason and detail why its basket cannot be used.
         lost: rows that could not be read.
     """
 
-    encoded: dict[str, pa.DictionaryArray]
+    texts: dict[str, pa.DictionaryArray]
     times: np.ndarray
     numbers: np.ndarray
     places: pa.Array
@@ -62,52 +61,27 @@ class Pairs:
 def pairs(made: Layout, shares: tuple[float, float]) -> Iterator[Part]:
     """One row for each id, in the order in which they first appear, with lists of what its rows hold in each column.
 
-    A row without a name adds nothing to its basket, which is there all the same. Label, split and group must be the
-    same in all rows of an id. With a split by time a basket belongs where its last row does. As rows of one id may stand
-    anywhere, memory grows with the rows, by about 50 bytes each, however long ids and names are.
+    A row without a name adds nothing to its basket, which is there all the same. As rows of one id may stand anywhere,
+    memory grows with the rows, by about 50 bytes each, however long ids and names are.
     """
     read = gather(made)
-    codes = read.encoded["id"].indices.fill_null(-1).to_numpy()
-    order = np.argsort(codes, kind="stable")
-    order = order[codes[order] >= 0]
-    if not len(order):
-        raise DeepmineError(f"{made.file.path}: no row has an id (column '{made.source.id}').")
-    starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
-    ends = np.append(starts[1:], len(order))
-    faults = faults_by(read.spoilt, codes)
-    found: dict[str, pa.Array] = {}
-    for key in ("label", "split", "group"):
-        found[key], several = constant(read.encoded.get(key), order, starts)
-        for item in several.tolist():
-            faults.setdefault(item, (f"several {key}s", f"{key} changes within the basket"))
-    first = order[starts]
-    where = read.places.take(pa.array(first))
-    if "split" in read.encoded:
-        found["split"] = named_splits(found["split"], where)
-    if made.source.split_by == "time":
-        last = np.maximum.reduceat(np.nan_to_num(read.times[order], nan=-np.inf), starts)
-        found["split"] = pa.array(splits(last, cuts(last, shares)), pa.string())
-    lost = read.lost + [
-        BadRow(int(read.numbers[i]), read.places[int(i)].as_py(), "id missing", f"column '{made.source.id}'")
-        for i in np.flatnonzero(codes < 0)
-    ]
-    ids = read.encoded["id"].dictionary
-    common = pa.table([ids, where, *(found[k] for k in ("label", "split", "group"))], names=list(COMMON))
+    codes, _ = codes_of(read)
+    items = by_id(made, read, np.argsort(codes, kind="stable"), shares, "basket")
+    starts, ends = items.starts, items.ends
 
     def pieces() -> Iterator[tuple[pa.Table, np.ndarray]]:
-        size = max(1, PIECE * len(starts) // max(1, len(order)))
+        size = max(1, PIECE * len(starts) // max(1, len(items.order)))
         for a in range(0, len(starts), size):
             b = min(a + size, len(starts))
-            rows = order[starts[a] : ends[b - 1]]
+            rows = pa.array(items.order[starts[a] : ends[b - 1]])
             offsets = pa.array(np.append(starts[a:b], ends[b - 1]) - starts[a], pa.int32())
             columns = []
             for name in made.columns:
-                goods = read.encoded[held(name)]
-                named = goods.dictionary.take(goods.indices.take(pa.array(rows)))
-                columns.append(pa.ListArray.from_arrays(offsets, named))
-            yield with_lists(common.slice(a, b - a), made.columns, columns), read.numbers[first[a:b]]
+                goods = read.texts[held(name)]
+                columns.append(pa.ListArray.from_arrays(offsets, goods.dictionary.take(goods.indices.take(rows))))
+            yield with_lists(items.common.slice(a, b - a), made.columns, columns), read.numbers[items.first[a:b]]
 
-    yield from parts_of(made, pieces(), len(starts), faults, lost)
+    yield from parts_of(made, pieces(), len(starts), items.faults, items.lost)
 
 
 def gather(made: Layout) -> Pairs:
@@ -151,7 +125,7 @@ def gather(made: Layout) -> Pairs:
 
 
 def held(name: str) -> str:
-    """What `Pairs.encoded` calls a column of an input: one that is none of ours."""
+    """What `Pairs.texts` calls a column of an input: one that is none of ours."""
     return f"input {name}"
 
 

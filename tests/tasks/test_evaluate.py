@@ -298,7 +298,7 @@ def test_of_two_classes_the_rarer_is_looked_for(positive: str, tmp_path: Path) -
     assert numbers["positive_auc_low"] < numbers["positive_auc"] < numbers["positive_auc_high"]
     assert {"positive_f1", "positive_f1_low", "positive_precision", "positive_recall"} < set(numbers)
     assert metrics["fusion"]["differences"]["deep_svm_minus_raw_svm"]["auc_difference"] == difference["difference"]
-    assert "Of the positive class the best way's AUC is" in verdict["fusion"]["sentence"]
+    assert "The best way has an AUC of" in verdict["fusion"]["sentence"]
     assert positive not in verdict["fusion"]["sentence"]  # a person's word stands only where it is escaped
     assert {row["way"] for row in table(verdict)} == {"raw → SVM", "the network alone", "deep → SVM"}
     assert all("AUC" in row for row in table(verdict))

@@ -49,7 +49,9 @@ def test_each_thing_that_is_wrong_is_said_once_with_where_to_look() -> None:
         leaks=[{"sentence": "The column 'x' alone tells the label."}],
         alike={"leaked": 7, "test": 1000, "conflicts": 2},
         quarantine=[
-            {"reason": "copy", "rows": 400},
+            {"reason": "copy", "rows": 300},
+            {"reason": "copy across splits", "rows": 100},
+            {"reason": "copies with different labels", "rows": 4},
             {"reason": "not an image", "rows": 90},
             {"reason": "label missing", "rows": 10},
         ],
@@ -61,13 +63,18 @@ def test_each_thing_that_is_wrong_is_said_once_with_where_to_look() -> None:
     assert any("'x' alone" in t for t in told)
     assert any(t.startswith("7 of the 1,000 test rows look almost the same") for t in told)
     assert any("2 groups of near-duplicates" in t for t in told)
-    # copies are no loss
-    assert any(t.startswith("100 rows (2.0 %) could not be used, most for: not an image") for t in told)
+    assert any(t.startswith("100 rows (1.8 %) could not be used, most for: not an image") for t in told)
+    assert any(t.startswith("400 rows (7.3 %) are copies of others") for t in told)
+    assert any(t.startswith("4 rows are equal to others of another label") for t in told)
     assert any("9 times the rows" in t for t in told)
     assert any("no val rows" in t for t in told)
     assert any("x is constant" in t for t in told)
-    assert len(told) == len(set(told)) == 7
+    assert len(told) == len(set(told)) == 9
     assert {line["href"] for line in lines} == {"#leaks", "#near-duplicates", "#quality"}
+
+
+def test_a_few_copies_are_no_fault() -> None:
+    assert "Nothing" in texts("wrong", page(quarantine=[{"reason": "copy", "rows": 40}]))
 
 
 def test_how_sure_depends_on_the_rows() -> None:

@@ -286,8 +286,8 @@ def test_the_page_says_what_was_found(made: Made) -> None:
     assert verdict["fusion"]["sentence"] in text
     for reason in ("not an image", "copy", "label missing"):
         assert f"{reason}: 1 row" in text
-    assert "64 items were found" in text
-    assert "61 rows were accepted and 3 quarantined" in text
+    assert "64 rows were read" in text
+    assert "61 were accepted and 3 quarantined" in text
     assert "deepmine run image" in text
     assert 'href="quality/rows/index.html"' in page
     assert text.count("cluster ") >= 3
@@ -304,7 +304,7 @@ def test_rows_that_cleaning_set_aside_are_shown(made: Made) -> None:
     assert "set aside by clean" in shown
     assert "99999" in shown
     text = Reader(made.page("tabular")).text()
-    assert "59 rows were accepted and 1 quarantined" in text
+    assert "59 were accepted and 1 quarantined" in text
 
 
 def test_near_duplicates_are_shown_in_pairs(made: Made) -> None:
