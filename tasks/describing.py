@@ -198,9 +198,9 @@ def _asked(spec: "Input") -> list[str]:
 
 
 def _goods(spec: "Input", state: dict[str, Any]) -> list[str]:
-    """The items that a modality gives by itself, where it does: what lies in a basket."""
+    """The items that a modality gives by itself, where it does: what lies in a basket, the words of a text."""
     made = modality(spec.modality)
-    return list(made.names(state)) if hasattr(made, "items") else []
+    return list(made.item_names(state)) if hasattr(made, "items") else []
 
 
 def _chosen(shards: list[Path], chosen: pa.Array) -> pa.Table:

@@ -183,6 +183,9 @@ def names(state: dict[str, Any]) -> list[str]:
     return list(state["vocabulary"])
 
 
+item_names = names  # of `items`, too
+
+
 def items(column: pa.ChunkedArray, state: dict[str, Any]) -> "csr_array":
     """(N, M) bool: the goods themselves are what is known of each of N cleaned baskets; none for null."""
     from scipy.sparse import csr_array

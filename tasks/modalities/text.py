@@ -21,6 +21,7 @@ from tasks.sources.base import Unreadable
 
 if TYPE_CHECKING:
     import torch
+    from scipy.sparse import csr_array
 
     from tasks.config import AugmentText, Clean, Ingest, Input, ValidText
 
@@ -33,6 +34,8 @@ DTYPE = np.int32
 FACTS = {"characters": pa.int64(), "words": pa.int64(), "nul": pa.int64(), "cut": pa.bool_()}
 #: Characters that `measure` counts.
 COUNTED = {"digits": r"\p{Nd}", "letters": r"\p{L}", "capitals": r"\p{Lu}"}
+#: Words that are told of each text. Rarer ones are in too few rows for much to be found out about them.
+TELLING = 200
 #: Texts that are split at once.
 BLOCK = 4096
 #: UTF-32 before UTF-16, as the mark of the one begins with that of the other.
@@ -273,6 +276,26 @@ def measure(facts: pa.Table, column: pa.ChunkedArray, spec: "Input", state: dict
     letters = pc.if_else(pc.equal(count["letters"], 0), None, count["letters"])  # no letters: no share of them
     capitals = pc.divide(pc.multiply(pc.cast(count["capitals"], pa.float64()), 100.0), letters)
     return {"words": facts["words"], "digits": count["digits"], "capitals in % of letters": capitals}
+
+
+def item_names(state: dict[str, Any]) -> list[str]:
+    """What `items` calls the M commonest words of the train rows; nothing where tokens are no words."""
+    words = [token for token in state["vocabulary"] if token.isalpha()] if state["tokens"] == "word" else []
+    return [f"“{word}”" for word in words[:TELLING]]
+
+
+def items(column: pa.ChunkedArray, state: dict[str, Any]) -> "csr_array":
+    """(N, M) bool: which of the words of `item_names` each of N cleaned texts holds, however long it is."""
+    from scipy.sparse import csr_array
+
+    number = {name[1:-1]: i for i, name in enumerate(item_names(state))}
+    places: list[int] = []
+    starts = [0]
+    for text in column.to_pylist():
+        if number and text:
+            places += sorted({number[token] for token in split(text, "word") if token in number})
+        starts.append(len(places))
+    return csr_array((np.ones(len(places), bool), places, starts), shape=(len(starts) - 1, len(number)))
 
 
 def show(item: str | None, row: dict[str, Any], state: dict[str, Any], side: int) -> Shown:

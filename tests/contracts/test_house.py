@@ -38,7 +38,7 @@ SCALED = {"statistics": ("items", "state"), "normalisation": ("parts",)}
 #: What is known of an item in words: figures that are measured, or items that the modality gives by itself.
 TOLD = {
     "measure": {"measured_by": ("spec",), "measure": ("facts", "column", "spec", "state")},
-    "items": {"items": ("column", "state"), "names": ("state",)},
+    "items": {"items": ("column", "state"), "item_names": ("state",)},
 }
 #: What the raw view asks for, by how it is made.
 RAW = {

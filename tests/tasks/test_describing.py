@@ -173,8 +173,8 @@ def test_measures_of_sounds_texts_and_series(tmp_path: Path) -> None:
             "text": {"body": "see you"}}, {"id": "c", "split": "test", "text": {"body": "55"}}]  # fmt: skip
     params = config.Clean(text=config.CleanText(min_count=1))
     told = of(made(tmp_path / "text", {"text": spec}, rows, params=params))
-    assert told == {"a": {"words=3", "digits=3", "capitals in % of letters=50"},
-                    "b": {"words=2", "digits=0", "capitals in % of letters=0"}, "c": set()}  # fmt: skip
+    assert told == {"a": {"words=3", "digits=3", "capitals in % of letters=50", "“now”", "“win”"},
+                    "b": {"words=2", "digits=0", "capitals in % of letters=0", "“see”", "“you”"}, "c": set()}  # fmt: skip
     spec = config.Input(modality="series", columns=("s", "t"))
     rows = [{"id": "a", "split": "train", "series": {"s": [1.0, 3.0], "t": [5.0, 5.0]}},
             {"id": "b", "split": "train", "series": {"s": [2.0, 2.0, 2.0], "t": [7.0, None, 7.0]}}]  # fmt: skip

@@ -365,6 +365,17 @@ def test_without_val_rows_deep_features_and_label_are_not_joined_and_without_tes
     assert (summary["items"]["judged"], summary["items"]["held_up"]) == (0, 0)
 
 
+def test_what_no_val_row_has_is_not_borne_out_by_them(tmp_path: Path) -> None:
+    blob, deep, held = coloured(2)
+    split = splits(len(blob))
+    held = np.where((split == "val")[:, None], False, held)
+    write(tmp_path, held, *NAMED, deep=deep, label=[f"kind {b}" for b in blob], split=split)
+    _, rules = run(tmp_path, "items", "deep", miners=KMEANS)
+    joined = [r for r in rules if r["tested_on"] == "val"]
+    assert joined, "clusters alone, which val rows have, still lead to the label"
+    assert not [r for r in joined if any("=" in item and "label" not in item for item in r["antecedent"])]
+
+
 # Groceries: Hahsler, Hornik and Reutterer (2006), in arules
 
 

@@ -263,6 +263,18 @@ def test_the_vocabulary_is_blind_to_other_rows_than_train() -> None:
     assert len(before["codes"]) == 5  # a, b, c, "a b", "b c"
 
 
+def test_the_commonest_words_are_told_of_each_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = settled(("win a car , now !", "a car", "a 5"), length=1)
+    assert text.item_names(state) == ["“a”", "“car”", "“now”", "“win”"]  # no signs, no numbers
+    held = text.items(pa.chunked_array([["win now win car unheard", None], ["", "5 a"]]), state)
+    assert held.toarray().tolist() == [[0, 1, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0], [1, 0, 0, 0]]
+    monkeypatch.setattr(text, "TELLING", 2)
+    assert text.item_names(state) == ["“a”", "“car”"]
+    for kind in ("character", "byte"):
+        state = settled(("ab", "b"), tokens=kind)
+        assert text.items(pa.chunked_array([["ab"]]), state).shape == (1, 0)
+
+
 def test_a_shown_text_hides_nothing_and_turns_nothing() -> None:
     row = {"": f"Pay {RTL}evil\u202c now " + "x" * 5000}
     small, large = (text.show("pay evil now", row, {}, side).text for side in (48, 240))
