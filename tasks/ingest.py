@@ -19,7 +19,7 @@ from tasks.progress import Progress
 from tasks.quarantine import set_aside
 from tasks.raw import column_name, input_fields, raw_schema
 from tasks.sources import Unreadable, read_bytes
-from tasks.sources.rows import TIME
+from tasks.sources.base import TIME
 from tasks.splits import Draw, draw
 from tasks.store import QUARANTINE, Scratch, Writer, fingerprint
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tasks.page.places import LIMITS, balanced, marks, scale
 from tasks.page.words import figure, significant
 
 SCHEMES = {
@@ -22,23 +23,22 @@ def crossed(verdict: dict[str, Any]) -> dict[str, Any]:
         return {"folds": 0, "why": found.get("why", "") if found.get("asked") else ""}
     key, titles, ways = found["measure"]["key"], found["titles"], found["ways"]
     main = found["chosen"] or list(ways)
-    place, ends = _scale([x for way in main for x in (*ways[way]["interval"], *ways[way]["folds"])])
-    # zero in the middle, so that left and right are seen
+    unit = found["measure"]["unit"]
+    place, ends = scale([x for way in main for x in (*ways[way]["interval"], *ways[way]["folds"])], LIMITS[unit])
     gaps = {way: ways[way]["optimism"] for way in ways if "optimism" in ways[way]}
     shown = [way for way in main if way in gaps]
-    span = max([abs(x) for way in shown for x in (*gaps[way]["interval"], *gaps[way]["folds"])], default=0.0)
-    across, edges = _scale([-span, span])
+    across, edges = balanced([x for way in shown for x in (*gaps[way]["interval"], *gaps[way]["folds"])], unit)
     columns = [name for name in COLUMNS if any(name in ways[way] for way in main)]
     rows = [
         {"title": titles[way], "value": ways[way][key], "interval": ways[way]["interval"],
          "cells": [_cell(ways[way].get(name), name) for name in columns],
-         "dots": [place(x) for x in ways[way]["folds"]], "marks": _marks(ways[way]["interval"], ways[way][key], place)}
+         "dots": [place(x) for x in ways[way]["folds"]], "marks": marks(ways[way]["interval"], ways[way][key], place)}
         for way in main
     ]  # fmt: skip
     optimism = [
         {**gaps[way], "title": titles[way], "nested": ways[way][key], "naive": ways[way]["naive"],
          "dots": [across(x) for x in gaps[way]["folds"]],
-         "marks": _marks(gaps[way]["interval"], gaps[way]["difference"], across) | {"zero": across(0.0)}}
+         "marks": marks(gaps[way]["interval"], gaps[way]["difference"], across) | {"zero": across(0.0)}}
         for way in shown
     ]  # fmt: skip
     single = [
@@ -76,15 +76,3 @@ def _cell(values: dict[str, Any] | None, name: str) -> tuple[str, str]:
         low, high = max(low, 0.0), min(high, 1.0)
     told = [figure(x, unit) if unit == "share" else significant(x, 3) for x in (values["mean"], low, high)]
     return told[0], f"{told[1]} to {told[2]}"
-
-
-def _marks(interval: list[float], middle: float, place: Any) -> dict[str, float]:
-    return {"low": place(interval[0]), "high": place(interval[1]), "middle": place(middle)}
-
-
-def _scale(values: list[float]) -> tuple[Any, tuple[float, float]]:
-    """From a value to percent of the cell's width, and the values at its two ends."""
-    low, high = min(values), max(values)
-    margin = (high - low) * 0.1 or 1e-3
-    low, high = low - margin, high + margin
-    return lambda value: round((value - low) / (high - low) * 100, 2), (low, high)

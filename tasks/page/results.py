@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from tasks.page.places import LIMITS, balanced, marks, scale
 from tasks.page.words import NONE, bounds, percent, significant
 
 #: Above this many classes a matrix is no longer read; the most confused pairs are listed in its place.
@@ -12,28 +13,26 @@ MOST_PAIRS = 25
 MOST_OUTPUTS = 48
 #: Where nothing was judged.
 UNMEASURED = {"key": "", "title": "", "better": "higher", "unit": "number"}
-LIMITS = {"share": (0.0, 1.0), "number": (0.0, float("inf"))}
 
 
 def fusion(verdict: dict[str, Any], titles: dict[str, str], records: dict[str, Any]) -> dict[str, Any]:
     """The table of ways in the order of ``titles``, with the places of its whiskers in percent of their cell."""
     found, pairs = verdict["fusion"]["ways"], verdict["fusion"]["pairs"]
     measure = verdict["fusion"]["measure"] or UNMEASURED
-    place, ends = _scale([x for way in found.values() for x in way["interval"]], LIMITS[measure["unit"]])
+    place, ends = scale([x for way in found.values() for x in way["interval"]], LIMITS[measure["unit"]])
     columns = _columns(list(found.values()), verdict["positive"])
     ways = [
         {
             **found[key], "key": key, "title": title, "best": key == verdict["best"], "value": found[key][measure["key"]],
-            "seconds": _seconds(found[key]["by"], records), "marks": _marks(found[key], measure["key"], place),
+            "seconds": _seconds(found[key]["by"], records), "marks": marks(found[key]["interval"], found[key][measure["key"]], place),
             "cells": [cell(found[key]) for _, cell in columns],
         }
         for key, title in titles.items() if key in found
     ]  # fmt: skip
-    span = max([abs(x) for p in pairs.values() for x in p["interval"]], default=0.0)
-    across, edges = _scale([-span, span], (-1.0, 1.0) if measure["unit"] == "share" else (float("-inf"), float("inf")))
+    across, edges = balanced([x for p in pairs.values() for x in p["interval"]], measure["unit"])
     differences = [
         {**pair, "titles": [titles.get(way, way) for way in name.split(" - ")],
-         "marks": _marks(pair, "difference", across) | {"zero": across(0.0)}, "auc": pair.get("auc")}
+         "marks": marks(pair["interval"], pair["difference"], across) | {"zero": across(0.0)}, "auc": pair.get("auc")}
         for name, pair in pairs.items()
     ]  # fmt: skip
     return {
@@ -216,19 +215,6 @@ def _seconds(by: str, records: dict[str, Any]) -> dict[str, float]:
     if by == "network" and "seconds" in records.get("train", {}):
         return {"train": records["train"]["seconds"]}
     return {key: times[key] for key in ("choose", "fit", "predict", "stability") if key in times}
-
-
-def _scale(values: list[float], limits: tuple[float, float]) -> tuple[Callable[[float], float], tuple[float, float]]:
-    """From a value to percent of the cell's width, and the values at its two ends."""
-    low, high = min(values, default=0.0), max(values, default=0.0)
-    margin = max((high - low) * 0.1, 0.001 if limits[1] == 1 else abs(high) * 1e-6 or 1e-9)
-    low, high = max(low - margin, limits[0]), min(high + margin, limits[1])
-    return lambda value: round((value - low) / (high - low) * 100, 2), (low, high)
-
-
-def _marks(values: dict[str, Any], middle: str, place: Callable[[float], float]) -> dict[str, float]:
-    low, high = values["interval"]
-    return {"low": place(low), "high": place(high), "middle": place(values[middle])}
 
 
 def _matrix(labels: list[str], matrix: list[list[int]]) -> list[dict[str, Any]]:

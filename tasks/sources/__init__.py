@@ -18,6 +18,7 @@ from tasks.sources.base import (
     LISTING,
     SHARES,
     SPLITS,
+    TIME,
     Unreadable,
     Warn,
     by_item,
@@ -50,7 +51,8 @@ def listing(
     """What the source holds, sorted by id, with the columns of `LISTING`; reads names, sizes and (of items) labels.
 
     One row an item: `path` relative to the root (null where the row lacks this file), `size` in bytes (-1: absent),
-    `mtime_ns` and the source's own `label`, `split`, `group` or null. Or, of tables of values, one row a file.
+    `mtime_ns`, the source's own `label`, `split`, `group` or null, and its time as `.time` where one is named. Or, of
+    tables of values, one row a file.
 
     Args:
         shares: of val and test, for a split by time.
@@ -58,7 +60,7 @@ def listing(
     Raises:
         DeepmineError: the source is absent, empty, or no form that is known.
     """
-    path = Path(source.path)
+    path, times = Path(source.path), None
     if source.path.startswith(EMBEDDED):
         found = embedded(source.path)
     elif path.is_dir():
@@ -67,12 +69,12 @@ def listing(
     elif not path.is_file():
         raise DeepmineError(f"{path}: no such file or folder. Check the path (in params.yaml: source).")
     elif by_item(source, inputs):
-        found = _items(source, inputs, shares, warn)
+        found, times = _items(source, inputs, shares, warn)
     else:
         found = [(p.name, p.name, *size_of(p), None, None, None) for p in paths_of(source)]
     if not found:
         raise DeepmineError(f"{path}: holds no items. Expected one folder per class with files inside.")
-    return listed(found)
+    return listed(found, times)
 
 
 def values(source: "Source", inputs: "dict[str, Input]", warn: Warn | None = None) -> pa.Table | None:
@@ -158,8 +160,11 @@ def _check_folder(source: "Source", inputs: "dict[str, Input]") -> None:
 
 def _items(
     source: "Source", inputs: "dict[str, Input]", shares: tuple[float, float], warn: Warn | None
-) -> list[tuple[Any, ...]]:
-    """Rows of the listing from a table of paths. A row that cannot be used is told by its path (`unusable`)."""
+) -> tuple[list[tuple[Any, ...]], list[float | None] | None]:
+    """Rows of the listing from a table of paths, and their times if it has any.
+
+    A row that cannot be used is told by its path (`unusable`).
+    """
     made = layout(source, inputs, warn)
     root = Path(root_of(source))
     pattern = compiled(source.pattern) if source.pattern else None
@@ -167,6 +172,7 @@ def _items(
     # a row is read anew when a value of its table may have changed
     newest = max(size_of(p)[1] for p in paths_of(source)) if len(inputs) > 1 else 0
     found: list[tuple[Any, ...]] = []
+    times: list[float | None] = []
     for part in rows(made, shares, warn, alone=len(inputs) == 1):
         columns = ["id", "label", "split", "group", *files]
         for row in part.table.select(list(dict.fromkeys(columns))).to_pylist():
@@ -177,7 +183,9 @@ def _items(
             size = -1 if any(s < 0 for s, _ in sizes) else sum(s for s, _ in sizes)
             changed = max([newest, *(t for _, t in sizes)])
             found.append((row["id"], row[files[0]] or None, size, changed, own["label"], own["split"], own["group"]))
+        times += part.table[TIME].to_pylist() if TIME in part.table.column_names else []
+        times += [None] * part.bad.num_rows
         for row in part.bad.to_pylist():
             path = unusable(row["source"], row["reason"], row["detail"])
             found.append((row["id"], path, -1, 0, row["label"], row["split"], None))
-    return found
+    return found, times if "time" in made.keys else None

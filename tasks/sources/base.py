@@ -26,6 +26,8 @@ LISTING = pa.schema(
         ("label", pa.string()), ("split", pa.string()), ("group", pa.string()),
     ]
 )  # fmt: skip
+#: Numbers that order the rows, where the source names a time; no table has a column of this name.
+TIME = ".time"
 #: Shares of val and test that `ingest` has as defaults.
 SHARES = (0.1, 0.2)
 DELIMITED = {".csv": None, ".tsv": "\t", ".tab": "\t", ".txt": None}
@@ -106,11 +108,12 @@ def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
 
 
-def listed(rows: list[tuple[Any, ...]]) -> pa.Table:
-    """Rows with the fields of `LISTING` as a table, sorted by id."""
+def listed(rows: list[tuple[Any, ...]], times: list[float | None] | None = None) -> pa.Table:
+    """Rows with the fields of `LISTING` as a table, and their ``times`` where the source has any; sorted by id."""
     columns = zip(*rows, strict=True)
     arrays = [column(values, field.type) for values, field in zip(columns, LISTING, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=LISTING).sort_by("id")
+    table = pa.Table.from_arrays(arrays, schema=LISTING)
+    return (table if times is None else table.append_column(TIME, pa.array(times, pa.float64()))).sort_by("id")
 
 
 def named_splits(words: pa.Array | pa.ChunkedArray, where: pa.Array | str) -> pa.Array | pa.ChunkedArray:

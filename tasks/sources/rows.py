@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.errors import DeepmineError, nearest
-from tasks.sources.base import Warn, named_splits, uses_files
+from tasks.sources.base import TIME, Warn, named_splits, uses_files
 from tasks.sources.folders import compiled
 from tasks.sources.joins import Faults, Joined, open_join, text
 from tasks.sources.tablefile import Block, TableFile, open_table
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tasks.config import Input, Source
 
 COMMON = ("id", "source", "label", "split", "group")
-#: Numbers that order the rows, where the source is split by time; no table has a column of this name.
-TIME = ".time"
 BAD = pa.schema([(name, pa.string()) for name in ("id", "source", "label", "split", "reason", "detail")])
 
 

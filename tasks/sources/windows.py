@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.errors import DeepmineError
-from tasks.sources.base import Warn, named_splits
-from tasks.sources.rows import COMMON, TIME, Layout, Part, numbered
+from tasks.sources.base import TIME, Warn, named_splits
+from tasks.sources.rows import COMMON, Layout, Part, numbered
 from tasks.sources.steps import PIECE, Steps, gather, in_order, lists, parts_of, with_lists
 
 

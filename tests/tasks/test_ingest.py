@@ -348,6 +348,18 @@ def test_files_without_class_folders_have_no_label(tmp_path: Path) -> None:
     assert set(read(tmp_path / "raw")["label"].to_pylist()) == {None}
 
 
+def test_files_keep_the_times_that_their_table_tells(tmp_path: Path) -> None:
+    for i in range(10):
+        write_image(tmp_path / f"{i}.png", noise(i))
+    text = (
+        "path,label,day\n" + "".join(f"{i}.png,a,2024-01-{10 - i:02d}\n" for i in range(10)) + "gone.png,a,2024-01-20\n"
+    )
+    (tmp_path / "rows.csv").write_text(text)
+    run(tmp_path, config.Source(path=str(tmp_path / "rows.csv"), label="label", time="day", split_by="time"))
+    rows = {row["id"]: row["time"] for row in read(tmp_path / "raw").to_pylist()}
+    assert sorted(rows, key=lambda name: rows[name]) == [f"{9 - i}.png" for i in range(10)]
+
+
 def test_files_of_few_speakers_are_split_by_speaker(tmp_path: Path) -> None:
     for i in range(24):
         write_image(tmp_path / "source" / f"{i % 2}_{'abcdef'[i % 6]}_{i}.png", noise(i))
