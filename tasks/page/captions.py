@@ -12,7 +12,7 @@ from tasks.page.words import NONE, significant
 #: Numbers of a long label that are written out.
 MOST_NUMBERS = 4
 #: Where a name may be broken into lines besides its spaces.
-JOINTS = re.compile(r"(?<=[/_.\-])(?=[^/_.\-\s])")
+JOINTS = re.compile(r"(?<=[/_.\-])(?=[^/_.\-\s])(?<!\d\.(?=\d))")
 
 
 def short(text: str, length: int) -> str:

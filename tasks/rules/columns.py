@@ -15,6 +15,10 @@ from tasks.errors import DeepmineError
 from tasks.rules.transactions import Transactions
 
 
+#: Share of the numbers of a column that a cut of fewer digits may put on its other side.
+MOVED = 0.01
+
+
 @dataclass(frozen=True)
 class Binning:
     """What train rows settle about columns; of plain values, so that it can be saved as JSON.
@@ -141,7 +145,7 @@ def _natural(level: str) -> tuple[float, str]:
 
 
 def _cuts(values: np.ndarray, bins: int) -> tuple[float, ...]:
-    """Inner edges of quantile bins over (N,) numbers, in as few digits as part these numbers alike."""
+    """Inner edges of quantile bins over (N,) numbers, in as few digits as part nearly all of them alike."""
     from sklearn.preprocessing import KBinsDiscretizer
 
     made = KBinsDiscretizer(
@@ -157,13 +161,18 @@ def _cuts(values: np.ndarray, bins: int) -> tuple[float, ...]:
         low, high = distinct[0], distinct[-1]
         edges = np.array([distinct[1] if (values == low).sum() > (values == high).sum() else high])
     places = np.unique(np.searchsorted(distinct, edges))
-    return tuple(_short(distinct[place - 1], distinct[place]) for place in places if place)
+    ordered, cuts, least = np.sort(values), [], distinct[0]
+    for place in places[places > 0]:
+        cuts.append(_short(ordered, least, distinct[place]))
+        least = distinct[place]
+    return tuple(cuts)
 
 
-def _short(below: float, value: float) -> float:
-    """The number of fewest digits that is above ``below`` and not above ``value``."""
+def _short(ordered: np.ndarray, least: float, value: float) -> float:
+    """The number of fewest digits above ``least`` and not above ``value`` with few of the sorted numbers between."""
     for digits in range(1, 17):
         near = float(Context(prec=digits, rounding=ROUND_FLOOR).create_decimal_from_float(value))
-        if near > below:
+        between = np.searchsorted(ordered, value) - np.searchsorted(ordered, near)
+        if near > least and between <= MOVED * len(ordered):
             return near
-    return value
+    return float(value)

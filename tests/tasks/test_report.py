@@ -533,6 +533,7 @@ def test_the_links_follow_the_place_of_the_page(made: Made) -> None:
         (captions.short("one two  three\n\0four", 14), "one two three…"), (captions.short("one two", 20), "one two"),
         (captions.short("x" * 30, 10), "x" * 9 + "…"), (captions.short("one two three", 11), "one two…"),
         (captions.middle("train/airplane/0058.jpg", 14), "train…0058.jpg"), (captions.middle("a.jpg", 14), "a.jpg"),
+        (str(captions.joints("width < 15.17 a.b")), "<bdi>width &lt; 15.17 a.<wbr>b</bdi>"),
         (str(captions.joints("fire-engine_<2>")), "<bdi>fire-<wbr>engine_<wbr>&lt;2&gt;</bdi>"),
         (captions.values([1.5, -2, 3, 4, 5]), "1.5, −2, 3, 4, …"), (words.significant(float("nan")), "–"),
     ],

@@ -126,6 +126,14 @@ def test_intervals_part_the_values_and_are_named_briefly(values: list[float], na
     assert max(map(len, made.names)) < 20
 
 
+def test_cuts_of_many_numbers_have_few_digits_and_still_part_them_evenly() -> None:
+    values = np.random.default_rng(0).normal(40, 10, 50_000)
+    table = pa.table({"x": values})
+    made = from_columns(table, fit_binning(table), np.arange(len(values)))
+    assert max(map(len, made.names)) <= len("33.3 <= x < 40.0")
+    assert np.abs(made.matrix.sum(0) / len(values) - 0.25).max() < 0.021
+
+
 def test_columns_that_make_no_items_are_told() -> None:
     day = np.array(["2020-01-01", "2020-01-02"], "datetime64[D]")
     with pytest.raises(DeepmineError, match=r"'day' holds date32.*its month"):
