@@ -33,6 +33,7 @@ def calibration(
     Args:
         truth: (N,) classes; one that is not among ``classes`` has no probability.
         probabilities: (N, K), in the order of ``classes``.
+        groups: (N,) numbers of the groups of rows, whose rows do not count as independent then.
     """
     known = probabilities[np.arange(len(truth)), _places(truth, classes)] * np.isin(truth, classes)
     sure, right = probabilities.max(1), np.array(classes)[probabilities.argmax(1)] == truth
@@ -45,14 +46,21 @@ def calibration(
     spread = np.bincount(place, weights=p * (1 - p))
     miss = np.bincount(place, weights=event - p)
     ends, gap = _resampled(p - event, sure - right, place, confidence, resamples, seed)
-    middle = error - _added(miss, spread) / len(p)
+    doubt = spread
     if groups is not None:
+        off = (p - event) * np.sign(-miss)[place]
+        ends = [end - off.mean() for end in grouped.mean(off, groups, confidence)[0]]
         gap = grouped.mean(sure - right, groups, confidence)[0]
+        # where rows of a group err alike, so many rows say less than they seem to
+        together = np.zeros((groups.max() + 1, len(spread)))
+        np.add.at(together, (groups, place), event - p)
+        doubt = np.maximum(spread, (together**2).sum(0))
+    middle = error - _added(miss, spread) / len(p)
     return {
         "bins": _bins(place, p, event, confidence), "of": "said" if positive is None else "positive",
         "ece": float(error), "ece_interval": [max(float(middle) + end, 0.0) for end in ends],
         "by_chance": float(_added(np.zeros(len(spread)), spread) / len(p)),
-        "p": float(chi2.sf((miss**2 / np.maximum(spread, 1e-9)).sum(), len(spread))),
+        "p": float(chi2.sf((miss**2 / np.maximum(doubt, 1e-9)).sum(), len(spread))),
         "brier": _brier(truth, probabilities, classes), "log_loss": float(-np.log(np.maximum(known, LEAST)).mean()),
         "sure": float(sure.mean()), "right": float(right.mean()), "gap": float((sure - right).mean()),
         "gap_interval": gap, "rows": len(p),

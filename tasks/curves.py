@@ -7,6 +7,7 @@ from scipy.special import expit, logit
 from scipy.stats import norm
 from sklearn import metrics as sk
 
+from tasks import grouped
 from tasks.intervals import influence
 
 #: Points of a curve at most, and places at which curves of several classes are averaged.
@@ -74,10 +75,11 @@ def _interval(area: float, own: np.ndarray, confidence: float, groups: np.ndarra
     """On the logit scale, which keeps it between 0 and 1; None at the ends, where no row disagrees."""
     if not 0 < area < 1:
         return None
-    spread = own if groups is None else np.bincount(groups, weights=own)
-    half = float(norm.ppf((1 + confidence) / 2) * np.sqrt((spread**2).sum())) / len(own) / (area * (1 - area))
-    low, high = expit(logit(area) + np.array([-half, half]))
-    return [float(low), float(high)]
+    middle, own = float(logit(area)), own / (area * (1 - area))
+    if groups is not None:
+        return [float(end) for end in expit(grouped.around(middle, own, groups, confidence))]
+    half = float(norm.ppf((1 + confidence) / 2) * np.sqrt((own**2).sum())) / len(own)
+    return [float(end) for end in expit([middle - half, middle + half])]
 
 
 def _points(x: np.ndarray, y: np.ndarray) -> list[list[float]]:

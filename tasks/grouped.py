@@ -44,6 +44,19 @@ def mean(values: np.ndarray, groups: np.ndarray, confidence: float) -> tuple[lis
     return [middle - half, middle + half], float(2 * student.sf(abs(middle) / spread, free))
 
 
+def around(
+    value: float, influence: np.ndarray, groups: np.ndarray, confidence: float,
+    limits: tuple[float, float] = (-np.inf, np.inf),
+) -> list[float]:  # fmt: skip
+    """[low, high] of what is no mean (F1, an area, a root), within ``limits``.
+
+    Args:
+        influence: (N,) of each row on ``value``, which changes like their mean (linearisation, Deville 1999).
+    """
+    half = float(student.ppf((1 + confidence) / 2, int(groups.max()))) * error(influence, groups)
+    return [max(value - half, limits[0]), min(value + half, limits[1])]
+
+
 def share(hits: np.ndarray, groups: np.ndarray, confidence: float) -> list[float]:
     """[low, high] of a share of (N,) hits: Wilson's interval at the effective number of rows.
 

@@ -6,6 +6,8 @@ import numpy as np
 from scipy.special import expit, logit
 from scipy.stats import binomtest, norm, rankdata
 
+from tasks import grouped
+
 
 def wilson(hits: int, n: int, confidence: float) -> list[float]:
     """Wilson's score interval of a share (Wilson 1927), [low, high]."""
@@ -64,24 +66,38 @@ def bootstrap(values: np.ndarray, resamples: int, seed: int) -> np.ndarray:
     return means
 
 
-def auc(positive: np.ndarray, scores: np.ndarray, confidence: float) -> tuple[float, list[float]]:
+def auc(
+    positive: np.ndarray, scores: np.ndarray, confidence: float, groups: np.ndarray | None = None
+) -> tuple[float, list[float]]:
     """Area under the ROC curve of (N,) scores, and its interval by DeLong et al. (1988) on the logit scale.
 
     Where all of one class stand before all of the other the variance is zero: then the bound that so many rows of the
-    smaller class allow (Clopper and Pearson 1934).
+    smaller class allow (Clopper and Pearson 1934). With ``groups`` (N,) rows' influences on the area are summed within
+    them, and of groups so many count.
     """
     over, under = _placements(positive, scores)
     area = float(over.mean())
     if area in (0.0, 1.0):
-        far = ((1 - confidence) / 2) ** (1 / min(len(over), len(under)))
+        counts = [len(np.unique(groups[side])) if groups is not None else side.sum() for side in (positive, ~positive)]
+        far = ((1 - confidence) / 2) ** (1 / min(counts))
         return area, [far, 1.0] if area else [0.0, 1 - far]
-    middle, spread = logit(area), _deviation(over, under) / (area * (1 - area))
-    low, high = expit(middle + np.array([-1, 1]) * norm.ppf((1 + confidence) / 2) * spread)
-    return area, [float(low), float(high)]
+    slope = area * (1 - area)
+    if groups is not None:
+        ends = grouped.around(float(logit(area)), influence(positive, scores)[1] / slope, groups, confidence)
+    else:
+        half = float(norm.ppf((1 + confidence) / 2)) * _deviation(over, under) / slope
+        ends = [float(logit(area)) - half, float(logit(area)) + half]
+    return area, [float(end) for end in expit(ends)]
 
 
-def auc_difference(positive: np.ndarray, a: np.ndarray, b: np.ndarray, confidence: float) -> dict[str, Any]:
+def auc_difference(
+    positive: np.ndarray, a: np.ndarray, b: np.ndarray, confidence: float, groups: np.ndarray | None = None
+) -> dict[str, Any]:
     """AUC of scores ``a`` less that of ``b`` on the same rows, with DeLong's interval (DeLong et al. 1988)."""
+    if groups is not None:
+        (one, first), (two, second) = influence(positive, a), influence(positive, b)
+        interval = grouped.around(one - two, first - second, groups, confidence, (-1.0, 1.0))
+        return {"difference": one - two, "interval": interval}
     over, under = (x - y for x, y in zip(_placements(positive, a), _placements(positive, b), strict=True))
     difference = float(over.mean())
     half = float(norm.ppf((1 + confidence) / 2)) * _deviation(over, under)
@@ -116,8 +132,22 @@ def _deviation(over: np.ndarray, under: np.ndarray) -> float:
     return float(np.sqrt(over.var(ddof=1) / len(over) + under.var(ddof=1) / len(under)))
 
 
-def f1_interval(positive: np.ndarray, said: np.ndarray, confidence: float, resamples: int, seed: int) -> list[float]:
-    """Percentile bootstrap interval of F1: a resample is a draw of how many hits, misses and false alarms there are."""
+def f1_interval(
+    positive: np.ndarray,
+    said: np.ndarray,
+    confidence: float,
+    resamples: int,
+    seed: int,
+    groups: np.ndarray | None = None,
+) -> list[float]:
+    """Percentile bootstrap interval of F1: a resample is a draw of how many hits, misses and false alarms there are.
+
+    With ``groups`` (N,) that of a ratio of means over groups.
+    """
+    if groups is not None and (positive | said).any():
+        hit, all_ = 2.0 * (positive & said), positive.astype(np.float64) + said
+        f1 = float(hit.sum() / all_.sum())
+        return grouped.around(f1, (hit - f1 * all_) / all_.mean(), groups, confidence, (0.0, 1.0))
     shares = [float(m.mean()) for m in (positive & said, positive & ~said, ~positive & said)]
     draws = np.random.default_rng(seed).multinomial(len(said), [*shares, max(1 - sum(shares), 0.0)], size=resamples)
     hits, missed, alarms = draws[:, 0], draws[:, 1], draws[:, 2]

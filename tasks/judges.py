@@ -75,7 +75,7 @@ class Classes:
         found = classification(test.truth, test.by[name], self.labels, p.confidence)
         if self.positive is not None:
             true, said = test.truth == self.positive, test.by[name] == self.positive
-            found["positive"] = detection(true, said, self.rank(name), p.confidence, p.resamples, p.seed)
+            found["positive"] = detection(true, said, self.rank(name), p.confidence, p.resamples, p.seed, test.groups)
         if test.groups is not None:
             found["interval"] = grouped.share(self.values(name), test.groups, p.confidence)
         return found
@@ -98,7 +98,7 @@ class Classes:
         one, two = self.rank(a), self.rank(b)
         true = test.truth == self.positive
         if one is not None and two is not None and min(true.sum(), (~true).sum()) >= 2:
-            found["auc"] = auc_difference(true, one, two, p.confidence)
+            found["auc"] = auc_difference(true, one, two, p.confidence, test.groups)
         return found
 
     def details(self, chosen: dict[str, str], best: str) -> dict[str, Any]:
@@ -134,10 +134,8 @@ class Numbers:
     def score(self, name: str) -> dict[str, Any]:
         """Every figure of one verdict on test rows."""
         p = self.params
-        found = regression(self.test.truth, self.test.by[name], p.confidence, p.resamples, p.seed)
+        found = regression(self.test.truth, self.test.by[name], p.confidence, p.resamples, p.seed, self.test.groups)
         found["interval"] = found.pop("mae_interval")
-        if self.test.groups is not None:
-            found["interval"] = grouped.mean(self.values(name), self.test.groups, p.confidence)[0]
         return {**found, "mase": found["mae"] / self.scale} if self.scale else found
 
     def values(self, name: str) -> np.ndarray:

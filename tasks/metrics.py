@@ -6,6 +6,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn import metrics as sk
 
+from tasks import grouped
 from tasks.intervals import auc, bootstrap, f1_interval, percentiles, wilson
 from tasks.store import NOISE
 
@@ -28,34 +29,38 @@ def classification(truth: np.ndarray, predicted: np.ndarray, labels: list[str], 
 
 
 def detection(
-    positive: np.ndarray, said: np.ndarray, scores: np.ndarray | None, confidence: float, resamples: int, seed: int
-) -> dict[str, Any]:
+    positive: np.ndarray, said: np.ndarray, scores: np.ndarray | None, confidence: float, resamples: int, seed: int,
+    groups: np.ndarray | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """How well one of two classes is found.
 
     Args:
         positive, said: (N,) whether a row is of that class, and whether it was said to be.
         scores: (N,) that grow with how much it looks so; without them there is no AUC.
+        groups: (N,) numbers of the groups of rows, None where rows are independent.
     """
     precision, recall, f1, _ = sk.precision_recall_fscore_support(
         positive, said, average="binary", pos_label=True, zero_division=0.0
     )
     found = {
         "precision": float(precision), "recall": float(recall), "f1": float(f1),
-        "f1_interval": f1_interval(positive, said, confidence, resamples, seed), "auc": None, "auc_interval": None,
+        "f1_interval": f1_interval(positive, said, confidence, resamples, seed, groups), "auc": None, "auc_interval": None,
         "average_precision": None,
     }  # fmt: skip
     if scores is not None and min(positive.sum(), (~positive).sum()) >= 2:
-        found["auc"], found["auc_interval"] = auc(positive, scores, confidence)
+        found["auc"], found["auc_interval"] = auc(positive, scores, confidence, groups)
         found["average_precision"] = float(sk.average_precision_score(positive, scores))
     return found
 
 
 def regression(
-    truth: np.ndarray, predicted: np.ndarray, confidence: float, resamples: int, seed: int
-) -> dict[str, Any]:
+    truth: np.ndarray, predicted: np.ndarray, confidence: float, resamples: int, seed: int,
+    groups: np.ndarray | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Mean absolute error, root of the mean squared error and R2 of (N, K) numbers, with bootstrap intervals.
 
     Errors are means over all K outputs; R2 is one less the share of the variance (summed over outputs) that is left.
+    With ``groups`` (N,) intervals are over groups of rows, by each row's influence on the figure.
     """
     error = predicted - truth
     centred = truth - truth.mean(0)  # as a difference of large squares is no variance
@@ -63,13 +68,31 @@ def regression(
     parts = np.concatenate(
         [np.abs(error).mean(1, keepdims=True), (error**2).mean(1, keepdims=True), centred, centred**2], axis=1
     )
-    here, draws = _figures(parts.mean(0)[None]), _figures(bootstrap(parts, resamples, seed))
+    here = _figures(parts.mean(0)[None])
+    if groups is not None:
+        return _over_groups(parts, here, groups, confidence)
+    draws = _figures(bootstrap(parts, resamples, seed))
     found: dict[str, Any] = {}
     for name, value, drawn in zip(("mae", "rmse", "r2"), here, draws, strict=True):
         defined = np.isfinite(drawn)
         found[name] = float(value[0]) if np.isfinite(value[0]) else None
         found[f"{name}_interval"] = percentiles(drawn[defined], confidence) if defined.all() else None
     return found
+
+
+def _over_groups(
+    parts: np.ndarray, here: tuple[np.ndarray, ...], groups: np.ndarray, confidence: float
+) -> dict[str, Any]:
+    """What `regression` gives, the intervals over groups, from the (N, 2 + 2 K) ``parts`` of which figures are made."""
+    mae, rmse, r2 = (float(value[0]) for value in here)
+    error, spread = parts[:, 1], parts[:, 2 + (parts.shape[1] - 2) // 2 :].mean(1)  # (N,) squares, of errors and truth
+    found: dict[str, Any] = {"mae": mae, "mae_interval": grouped.mean(parts[:, 0], groups, confidence)[0], "rmse": rmse}
+    on_root = (error - rmse**2) / (2 * max(rmse, 1e-300))
+    found["rmse_interval"] = grouped.around(rmse, on_root, groups, confidence, (0.0, np.inf))
+    if not np.isfinite(r2):
+        return {**found, "r2": None, "r2_interval": None}
+    on_r2 = ((1 - r2) * spread - error) / spread.mean()
+    return {**found, "r2": r2, "r2_interval": grouped.around(r2, on_r2, groups, confidence, (-np.inf, 1.0))}
 
 
 def _figures(means: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,9 @@ import pyarrow.compute as pc
 from scipy.stats import t as student
 from sklearn import metrics as sk
 
+from tasks import grouped
 from tasks.fusion import TITLES, WAYS
-from tasks.intervals import auc, bootstrap, percentiles, wilson
+from tasks.intervals import auc, wilson
 from tasks.judges import Classes, Numbers
 from tasks.store import SUMMARY, read
 from tasks.verdicts import as_numbers, ways
@@ -51,6 +53,11 @@ class Crossed:
         """What ways are compared by."""
         return dict(Classes.measure if self.classes else Numbers.measure)
 
+    @cached_property
+    def units(self) -> np.ndarray:
+        """(N,) numbers of the units, from 0."""
+        return np.unique(self.unit, return_inverse=True)[1]
+
     @property
     def folds(self) -> list[np.ndarray]:
         """(N,) mask of each fold."""
@@ -84,13 +91,12 @@ def figures(judged: Path, params: "Evaluate") -> dict[str, Any]:
     _choose(crossed, summary)
     chosen = [way for way in WAYS if way in crossed.said[NESTED]]
     order = [*chosen, *(way for way in single if way not in chosen)]
-    draws = _draws(crossed, order, params)
     result |= {
         "measure": crossed.measure, "titles": {way: TITLES.get(way, way) for way in order}, "chosen": chosen,
         "judged_rows": len(crossed.fold), "lacking": lacking, "classes": crossed.classes,
-        "ways": {way: _way(crossed, way, draws, params) for way in order},
+        "ways": {way: _way(crossed, way, params.confidence) for way in order},
         "pairs": {
-            f"{a} - {b}": _pair(crossed, a, b, draws, params.confidence)
+            f"{a} - {b}": _pair(crossed, a, b, params.confidence)
             for own in (chosen, single) for a, b in combinations(own, 2)
         },
     }  # fmt: skip
@@ -170,40 +176,29 @@ def _choose(crossed: Crossed, summary: dict[str, Any]) -> None:
                     scores[key][crossed.fold == k] = scores[n][crossed.fold == k]
 
 
-def _draws(crossed: Crossed, order: list[str], params: "Evaluate") -> dict[tuple[str, str], np.ndarray]:
-    """(R,) bootstrap means of each way's merits, of the same resamples for all: what is drawn are whole units."""
-    keys = [(how, way) for way in order for how in (NESTED, NAIVE) if way in crossed.said[how]]
-    _, unit = np.unique(crossed.unit, return_inverse=True)
-    values = np.stack([np.ones(len(unit)), *(crossed.merit(how, way) for how, way in keys)], axis=1)  # (N, 1 + M)
-    sums = np.zeros((unit.max() + 1, values.shape[1]))
-    np.add.at(sums, unit, values)
-    means = bootstrap(sums, params.resamples, params.seed)
-    return {key: means[:, i] / means[:, 0] for i, key in enumerate(keys, 1)}
-
-
-def _way(crossed: Crossed, way: str, draws: dict[tuple[str, str], np.ndarray], params: "Evaluate") -> dict[str, Any]:
-    """Every figure of one way, and its optimism where it was judged naively too."""
-    merit, key = crossed.merit(NESTED, way), crossed.measure["key"]
+def _way(crossed: Crossed, way: str, confidence: float) -> dict[str, Any]:
+    """Every figure of one way, and its optimism where it was judged naively too; rows of a unit count together."""
+    merit, key, unit = crossed.merit(NESTED, way), crossed.measure["key"], crossed.units
     folds = [float(merit[rows].mean()) for rows in crossed.folds]
-    alone = len(set(crossed.unit.tolist())) == len(crossed.unit)
-    interval = percentiles(draws[NESTED, way], params.confidence)
-    if crossed.classes and alone:
-        interval = wilson(int(merit.sum()), len(merit), params.confidence)
+    if not crossed.classes:
+        interval = grouped.mean(merit, unit, confidence)[0]
+    elif unit.max() + 1 == len(unit):
+        interval = wilson(int(merit.sum()), len(merit), confidence)
+    else:
+        interval = grouped.share(merit, unit, confidence)
     found = {
         key: float(merit.mean()), "interval": interval, "folds": folds, "spread": float(np.std(folds, ddof=1)),
-        **_by_fold(crossed, way, params.confidence),
+        **_by_fold(crossed, way, confidence),
     }  # fmt: skip
     if way in crossed.said[NAIVE]:
         seen = crossed.merit(NAIVE, way)
-        sign = 1.0 if crossed.classes else -1.0
-        gains = np.array([sign * (seen - merit)[rows].mean() for rows in crossed.folds])
+        gap = seen - merit if crossed.classes else merit - seen
+        gains = np.array([gap[rows].mean() for rows in crossed.folds])
         found["naive"] = float(seen.mean())
         found["optimism"] = {
-            "difference": float(sign * (seen - merit).mean()),
-            "interval": percentiles(sign * (draws[NAIVE, way] - draws[NESTED, way]), params.confidence),
-            "folds": gains.tolist(),
-            "over_folds": corrected(gains, crossed.ratio, params.confidence)["interval"],
-        }
+            "difference": float(gap.mean()), "interval": grouped.mean(gap, unit, confidence)[0], "folds": gains.tolist(),
+            "over_folds": corrected(gains, crossed.ratio, confidence)["interval"],
+        }  # fmt: skip
     return found
 
 
@@ -238,15 +233,13 @@ def _r2(truth: np.ndarray, said: np.ndarray) -> float | None:
     return float(1 - ((said - truth) ** 2).mean() / variance) if variance > 1e-300 else None
 
 
-def _pair(
-    crossed: Crossed, a: str, b: str, draws: dict[tuple[str, str], np.ndarray], confidence: float
-) -> dict[str, Any]:
-    """Way ``a`` less way ``b``: over rows by the bootstrap, over folds by the corrected resampled t-test."""
+def _pair(crossed: Crossed, a: str, b: str, confidence: float) -> dict[str, Any]:
+    """Way ``a`` less way ``b``: over rows (units of them), and over folds by the corrected resampled t-test."""
     gap = crossed.merit(NESTED, a) - crossed.merit(NESTED, b)
     folds = np.array([gap[rows].mean() for rows in crossed.folds])
     return {
         "difference": float(gap.mean()),
-        "interval": percentiles(draws[NESTED, a] - draws[NESTED, b], confidence),
+        "interval": grouped.mean(gap, crossed.units, confidence)[0],
         "over_folds": corrected(folds, crossed.ratio, confidence),
     }
 

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 
 from tasks.miners import MINERS, UNLABELLED, Task, final, kind
 from tasks.miners.choices import given, open_choice
-from tasks.miners.kernels import KERNEL_ROWS, MAPS, PART, VAL, Weighed, better, gamma, merit
+from tasks.miners.kernels import KERNEL_ROWS, MAPS, VAL, Weighed, better, gamma, merit
 from tasks.store import fingerprint
 from tasks.views import View
 
@@ -112,10 +112,13 @@ class Fit:
 
 
 def fit_best(job: Job, rows: np.ndarray, more: Mapping[str, float], accelerate: Any = None) -> Fit:
-    """As `fit`; above `KERNEL_ROWS` rows a kernel map on all of them or the exact machine on some, as val rows say."""
-    if job.miner not in MAPS or len(rows) <= KERNEL_ROWS:
+    """As `fit`; above `KERNEL_ROWS` rows a kernel map on all of them or the exact machine on some, as val rows say.
+
+    A person who gives `max_rows` gets the exact machine on so many.
+    """
+    if job.miner not in MAPS or job.limit or len(rows) <= KERNEL_ROWS:
         return Fit(job, rows, fit(job, rows, more, accelerate))
-    view, part = job.view, lowest(job.view, rows, PART)
+    view, part = job.view, lowest(job.view, rows, KERNEL_ROWS)
     mapped, map_ = replace(job, mapped=True), fit(replace(job, mapped=True), rows, more)
     val = lowest(view, np.flatnonzero(view.rows("val") & view.known), VAL)
     if not job.labelled or not len(val):

@@ -10,12 +10,14 @@ from sklearn.pipeline import make_pipeline
 
 from tasks.miners.forms import OUTLYING, Made, Task, in_double, nystroem
 
-#: Train rows above which an exact machine, whose cost grows with their square, is no longer fitted on all of them.
-KERNEL_ROWS = 20_000
-#: Train rows of the exact machine that the map is held against, and val rows that say which is better.
-PART, VAL = 10_000, 10_000
+#: Train rows above which an exact machine is fitted on so many of them alone, and held against a map of all. Its cost
+#: grows with their square; on 45,105 raw rows of CIFAR-10 it took (fit, and all 60,000 predicted) 37 s on 10,000 of them,
+#: 93 s on 20,000 and 274 s on all, the map 26 s for what 20,000 rows gave.
+KERNEL_ROWS = 10_000
+#: Val rows that say which is better.
+VAL = 10_000
 #: Components of the map. The cost grows with the rows times their square.
-COMPONENTS = 1000
+COMPONENTS = 2000
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from scipy.sparse import csr_array
 from tasks.errors import DeepmineError
 from tasks.rules.transactions import Transactions
 
-
 #: Share of the numbers of a column that a cut of fewer digits may put on its other side.
 MOVED = 0.01
 

@@ -23,7 +23,6 @@ N = 700
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fitting, "KERNEL_ROWS", 200)
-    monkeypatch.setattr(fitting, "PART", 60)
     monkeypatch.setattr(kernels, "COMPONENTS", 80)
 
 
@@ -58,7 +57,7 @@ def test_many_rows_are_for_a_map_that_is_weighed_against_the_exact_machine(tmp_p
     rings(tmp_path)
     told = run(tmp_path, "rbf_svm", "linear_svm")
     [(key, weighed)] = told["kernel_maps"].items()
-    assert (key, weighed["rows"], weighed["part"]) == ("rbf_svm@deep", 400, 60)
+    assert (key, weighed["rows"], weighed["part"]) == ("rbf_svm@deep", 400, 200)
     assert weighed["map"] >= weighed["exact"] > 0.9
     assert weighed["used"] == "map"
     steps = [type(step).__name__ for _, step in load_miner(tmp_path / "m" / "rbf_svm@deep.skops").estimator.steps]
@@ -67,7 +66,7 @@ def test_many_rows_are_for_a_map_that_is_weighed_against_the_exact_machine(tmp_p
     # the report says what is held against what
     [said] = mined.maps({"aim": "classification", "kernel_maps": told["kernel_maps"]})
     assert "on all 400 train rows is right on" in said
-    assert "the exact machine on 60 of them" in said
+    assert "the exact machine on 200 of them" in said
 
 
 def test_a_map_that_is_worse_on_val_rows_gives_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,14 +76,14 @@ def test_a_map_that_is_worse_on_val_rows_gives_way(tmp_path: Path, monkeypatch: 
     assert weighed["exact"] > weighed["map"]
     assert weighed["used"] == "exact"
     estimator = load_miner(tmp_path / "m" / "rbf_svm@deep.skops").estimator
-    assert estimator[-1].shape_fit_ == (60, 2)
+    assert estimator[-1].shape_fit_ == (200, 2)
     assert right(tmp_path, "rbf_svm@deep") > 0.9
 
 
 def test_few_rows_or_a_limit_leave_the_exact_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rings(tmp_path)
-    assert run(tmp_path, "rbf_svm", max_rows=200)["kernel_maps"] == {}
-    assert load_miner(tmp_path / "m" / "rbf_svm@deep.skops").estimator[-1].shape_fit_ == (200, 2)
+    assert run(tmp_path, "rbf_svm", max_rows=300)["kernel_maps"] == {}
+    assert load_miner(tmp_path / "m" / "rbf_svm@deep.skops").estimator[-1].shape_fit_ == (300, 2)
     monkeypatch.setattr(fitting, "KERNEL_ROWS", 400)
     assert run(tmp_path, "rbf_svm")["kernel_maps"] == {}
 
