@@ -28,7 +28,7 @@ from tasks.verdicts import merits, resplit, verdicts
 from tasks.views import parse_numbers
 
 if TYPE_CHECKING:
-    from tasks.config import Chain, Judge
+    from tasks.config import Chain, Judge, Mine
 
 #: The verbs of a fold, in their order. By name: where there are no folds none of them is imported or changes anything.
 CHAIN = {
@@ -134,6 +134,14 @@ def _cases(raw: Path, rejected: Path, chain: "Chain") -> Cases:
             label = np.full(len(label), "", dtype=object)
     clock = table["time"].to_numpy().astype(np.float64)  # NaN where null
     return Cases(ids, content, label, group, clock, numbers, float(chain.span))
+
+
+def _what_is_judged(params: "Mine") -> "Mine":
+    """Less what nobody reads of a fold and takes a while: rules, and detectors of rows that are unlike the others."""
+    from tasks.miners import Task, kind
+
+    judged = {name: one for name, one in params.miners.items() if kind(one.miner, Task()) != "outlier_detector"}
+    return replace(params, miners=judged, rules=replace(params.rules, views=()))
 
 
 def _joined(
@@ -265,8 +273,8 @@ class Work:
         module, _, name = CHAIN[verb].partition(":")
         function = getattr(import_module(module), name)
         params = getattr(self.chain, verb)
-        if verb == "mine":  # nobody reads the rules of a fold, and looking for them takes a while
-            params = replace(params, rules=replace(params.rules, views=()))
+        if verb == "mine":
+            params = _what_is_judged(params)
         known: dict[str, Any] = {
             **{store: home / store for store in STORES}, "params": params, "code": self.code,
             "inputs": self.chain.inputs, "objective": self.chain.objective, "scratch": home / "scratch" / verb,

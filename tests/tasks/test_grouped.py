@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tasks import grouped
+from tasks import grouped, metrics
+from tasks.calibration import calibration
 from tasks.intervals import wilson
 
 
@@ -54,3 +55,44 @@ def test_where_all_agree_groups_are_counted_not_rows() -> None:
     assert high == 1
     assert low < 0.4  # four groups, of which all are right, say little of the fifth
     assert grouped.mean(np.zeros(400), groups, 0.95) == ([0.0, 0.0], 1.0)
+
+
+def test_figures_that_are_no_means_cover_where_groups_differ() -> None:
+    """F1, AUC, RMSE and R2 of groups that share an offset: over groups intervals cover, row by row they do not."""
+    truth = {"f1": [], "auc": [], "rmse": [], "r2": []}
+    found = {name: ([], []) for name in truth}
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        groups = np.repeat(np.arange(25), 20)
+        shared = rng.normal(0, 1, 25)[groups]
+        positive = rng.random(500) < 0.4
+        scores = positive * 1.5 + shared + rng.normal(0, 1, 500)
+        target = rng.normal(0, 2, 500)
+        said = target + shared + rng.normal(0, 0.5, 500)
+        for which, own in ((0, groups), (1, None)):
+            made = metrics.detection(positive, scores > 0.75, scores, 0.95, 300, seed, own)
+            made |= metrics.regression(target[:, None], said[:, None], 0.95, 300, seed, own)
+            for name in truth:
+                found[name][which].append(made[f"{name}_interval"])
+        for name in truth:
+            truth[name].append(made[name])
+    for name, (grouped_, alone) in found.items():
+        middle = np.mean(truth[name])
+        covers = [np.mean([low <= middle <= high for low, high in column]) for column in (grouped_, alone)]
+        assert covers[0] > 0.88, name
+        assert covers[1] < covers[0] - 0.05, name
+
+
+def test_calibration_is_in_doubt_where_groups_err_together() -> None:
+    """True on average, but each group's rows come true more or less often than is said: no error can be claimed."""
+    alarms, cried = 0, 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        groups = np.repeat(np.arange(30), 20)
+        p = rng.uniform(0.2, 0.8, 600)
+        event = rng.random(600) < np.clip(p + rng.uniform(-0.35, 0.35, 30)[groups], 0, 1)
+        shares, labels = np.stack([1 - p, p], axis=1), np.where(event, "b", "a")
+        told = [calibration(labels, shares, ["a", "b"], "b", 10, 0.95, 200, 0, own) for own in (groups, None)]
+        alarms += told[0]["p"] <= 0.05
+        cried += told[1]["p"] <= 0.05
+    assert alarms <= 6 < cried / 2

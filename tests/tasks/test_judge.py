@@ -19,7 +19,7 @@ import pytest
 from tasks import config
 from tasks.errors import DeepmineError
 from tasks.folds import make_folds
-from tasks.judge import _cases, judge
+from tasks.judge import _cases, _what_is_judged, judge
 from tasks.optimism import figures
 from tasks.progress import Progress
 from tasks.raw import raw_schema
@@ -296,3 +296,10 @@ def test_other_parameters_remake_the_folds_and_leave_nothing_of_the_old(made: Pa
     new = {p.name for p in (tmp_path / "scratch" / "pieces").iterdir()}
     assert len(old) == len(new) == 4
     assert not old & new
+
+
+def test_in_folds_only_what_is_judged_is_made() -> None:
+    odd = config.Miner(miner="isolation_forest", views=("deep",))
+    lean = _what_is_judged(config.Mine(miners={**MINERS, "odd": odd}))
+    assert lean.miners == MINERS
+    assert lean.rules.views == ()
