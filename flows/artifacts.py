@@ -72,9 +72,7 @@ def publish(node: Node) -> None:
         create_table_artifact(quality_rows(summary), key=_key("quality", node.dataset), description=_quality(summary))
     elif node.stage == "evaluate":
         result = json.loads(files["evaluation"].read_bytes())
-        create_table_artifact(
-            table(result), key=_key("metrics", node.dataset), description=result["fusion"]["sentence"]
-        )
+        create_table_artifact(table(result), key=_key("metrics", node.dataset), description=result["verdict"])
     elif node.stage == "report":
         page = files["index"].resolve()
         create_link_artifact(page.as_uri(), link_text=f"report of {node.dataset}", key=_key("report", node.dataset),

@@ -18,6 +18,7 @@ from tasks.figures import numbers as of_figures
 from tasks.fusion import TITLES, fusion
 from tasks.judges import Classes, Numbers, Said, aligned, of_split
 from tasks.ledger import ledger
+from tasks.miners.calibration import calibrate_network, of_network, probabilities
 from tasks.progress import Progress
 from tasks.store import BESIDE, PREDICTIONS, SUMMARY, read, read_manifest, write_json
 from tasks.unlike import agreement, detectors
@@ -57,7 +58,7 @@ def evaluate(
         "test_rows": predictions["split"].to_pylist().count("test"),
         "chosen": mined["chosen"], "skipped": mined["skipped"],
         "rules": mined.get("rules", {}),
-        "calibrated": mined.get("calibrated", {}), "kernel_maps": mined.get("kernel_maps", {}),
+        "kernel_maps": mined.get("kernel_maps", {}),
         "neighbours": _neighbours(predictions, features, mined["aim"]),
     }  # fmt: skip
     about_clusters = (
@@ -77,10 +78,11 @@ def evaluate(
     result["detectors"] = detectors(predictions, unlike, best, params)
     result["detector_pairs"] = agreement(predictions, unlike)
     result["judged"] = optimism.figures(judged, params)
+    result["verdict"] = " ".join(filter(None, [result["fusion"]["sentence"], result["judged"]["sentence"]]))
     write_json(metrics, numbers(result))
     write_json(evaluation, result)
     progress(result["test_rows"], result["test_rows"], "test rows")
-    return {"rows": result["test_rows"], "verdict": result["fusion"]["sentence"]}
+    return {"rows": result["test_rows"], "verdict": result["verdict"]}
 
 
 def _neighbours(predictions: pa.Table, features: Path, aim: str) -> dict[str, Any]:
@@ -94,7 +96,7 @@ def _neighbours(predictions: pa.Table, features: Path, aim: str) -> dict[str, An
 def _nothing(words: str, confidence: float) -> dict[str, Any]:
     """What stands in the evaluation where no verdict can be judged."""
     empty = {"ways": {}, "pairs": {}, "sentence": words, "confidence": confidence, "measure": None}
-    nothing: dict[str, Any] = {"groups": None, "figures": {}}
+    nothing: dict[str, Any] = {"groups": None, "figures": {}, "calibrated": {}}
     return {"labels": [], "positive": None, "scores": {}, "fusion": empty, "best": None, "confusion": {}} | nothing
 
 
@@ -103,7 +105,7 @@ def _judged(
 ) -> dict[str, Any]:
     view = load_view(features, "network")
     judge: Classes | Numbers
-    positive = None
+    positive, calibrated = None, {}
     if mined["aim"] == "regression":
         views = {"naive": load_view(features, "naive")} if has_view(features, "naive") else {}
         if objective in ("regression", "forecasting"):
@@ -117,8 +119,9 @@ def _judged(
         for rows in said.values():
             for name, shares in rows.probabilities.items():
                 rows.probabilities[name] = aligned(shares, mined.get("classes", classes), classes)
+        calibrated = dict(mined.get("calibrated", {}))
         if objective == "classification":
-            _add_network(said, view, features, classes)
+            calibrated |= _add_network(said, view, features, classes)
         judge = Classes(said["test"], classes, positive, params)
     scores = {name: judge.score(name) for name in said["test"].by}
     found = fusion(judge, said["val"], mined["miners"], scores)
@@ -127,7 +130,8 @@ def _judged(
     if best:
         details |= judge.details(chosen, best)
         details["figures"] = figures(judge, said["val"], chosen, best, items, params)
-    return {"labels": judge.labels, "positive": positive, "scores": scores, "fusion": found, "best": best, **details}
+    return {"labels": judge.labels, "positive": positive, "scores": scores, "fusion": found, "best": best,
+            "calibrated": calibrated, **details}  # fmt: skip
 
 
 def _positive(classes: list[str], counts: dict[str, int], named: str | None) -> str | None:
@@ -139,15 +143,22 @@ def _positive(classes: list[str], counts: dict[str, int], named: str | None) -> 
     return named or min(reversed(classes), key=lambda label: counts[label])
 
 
-def _add_network(said: dict[str, Said], view: View, features: Path, classes: list[str]) -> None:
-    """The network's own verdict: its most probable class, and of two the probability of the second."""
+def _add_network(said: dict[str, Said], view: View, features: Path, classes: list[str]) -> dict[str, Any]:
+    """The network's own verdict: its most probable class, and of two the probability of the second.
+
+    Its probabilities are calibrated on val rows as those of miners are; how, is returned.
+    """
     labels = json.loads(read_manifest(features / "network").metadata["labels"])
-    for rows in said.values():
-        probabilities = view.X[rows_of(view, rows.ids)]
-        rows.by["network"] = np.array(labels)[probabilities.argmax(1)]
-        rows.probabilities["network"] = aligned(probabilities, labels, classes)
+    shares = {split: view.X[rows_of(view, rows.ids)] for split, rows in said.items()}
+    made = calibrate_network(of_network(shares["val"]), said["val"].truth, labels)
+    for split, rows in said.items():
+        own = shares[split]
+        rows.by["network"] = np.array(labels)[own.argmax(1)]
+        better = probabilities(made.calibrator, of_network(own))
+        rows.probabilities["network"] = aligned(own if better is None else better, labels, classes)
         if len(classes) == 2 and classes[1] in labels:
-            rows.scores["network"] = probabilities[:, labels.index(classes[1])].astype(np.float64)
+            rows.scores["network"] = own[:, labels.index(classes[1])].astype(np.float64)
+    return {"network": {"method": made.method, "rows": made.rows, "on": made.on}}
 
 
 def _add_numbers(said: dict[str, Said], views: dict[str, View]) -> None:

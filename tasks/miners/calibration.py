@@ -127,6 +127,21 @@ def calibrate(
     return Calibrated(None, "own" if said.shares else "none", 0, "val")
 
 
+def of_network(shares: np.ndarray) -> Response:
+    """The response that (M, K) probabilities out of a softmax were made of, up to what all classes have alike."""
+    logs = np.log(np.maximum(shares.astype(np.float64), np.finfo(np.float32).tiny))
+    return Response(logs[:, 1] - logs[:, 0] if logs.shape[1] == 2 else logs, False)
+
+
+def calibrate_network(said: Response, labels: np.ndarray, classes: list[str]) -> Calibrated:
+    """As `calibrate`, of a network's response to val rows of ``labels``; without enough of them it keeps its own."""
+    seen = np.isin(labels, classes)
+    if len(classes) < 2 or not _enough(labels[seen], np.array(classes), LEAST_OF_CLASS):
+        return Calibrated(None, "own", 0, "val")
+    method = "sigmoid" if len(classes) == 2 else "temperature"
+    return Calibrated(_fitted(said.logits[seen], labels[seen], method), method, int(seen.sum()), "val")
+
+
 def probabilities(calibrator: Any, said: Response) -> np.ndarray | None:
     """(M, K) probabilities of the classes of a response; None where there is neither a calibration nor shares."""
     if calibrator is not None:

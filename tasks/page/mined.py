@@ -60,7 +60,7 @@ def maps(verdict: dict[str, Any]) -> list[str]:
 
 
 def calibrated(verdict: dict[str, Any]) -> str:
-    """How the probabilities of the miners were made, in a sentence."""
+    """How the probabilities of the miners and of the network were made, in a sentence."""
     words = {"sigmoid": "a sigmoid (Platt)", "temperature": "one temperature", "own": "nothing: too few rows, so their own",
              "none": "nothing: too few rows, so there are none"}  # fmt: skip
     ways: dict[tuple[str, str, int], list[str]] = {}

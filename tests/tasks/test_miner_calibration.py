@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from tasks import config
 from tasks.mine import mine
+from tasks.miners import calibration
 from tasks.miners.calibration import Response
 from tasks.miners.saved import load_miner
 from tasks.progress import Progress
@@ -156,3 +158,32 @@ def test_shares_of_nothing_and_of_all_are_no_infinities() -> None:
     assert said.margin.tolist() == [0.5, -0.5, 0.0]
     assert np.isfinite(said.logits).all()
     assert said.logits[:, 0].tolist() == pytest.approx([3.4761, -3.4761, 0], abs=1e-3)
+
+
+@pytest.mark.parametrize(("classes", "method"), [(2, "sigmoid"), (5, "temperature")])
+@pytest.mark.parametrize("times", [0.4, 3.0])
+def test_a_network_that_is_too_sure_or_too_modest_is_put_right(classes: int, method: str, times: float) -> None:
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 1.5, (4000, classes))
+    true = softmax(logits, axis=1)
+    names = [f"c{i}" for i in range(classes)]
+    labels = np.array(names)[(true.cumsum(1) > rng.random((4000, 1))).argmax(1)]
+    said = softmax(times * logits, axis=1).astype(np.float32)
+    made = calibration.calibrate_network(calibration.of_network(said[:2000]), labels[:2000], names)
+    assert (made.method, made.rows, made.on) == (method, 2000, "val")
+    better = calibration.probabilities(made.calibrator, calibration.of_network(said[2000:]))
+    assert better is not None
+    assert np.abs(better - true[2000:]).mean() < 0.02 < np.abs(said[2000:] - true[2000:]).mean()
+    if classes > 2:
+        assert (better.argmax(1) == said[2000:].argmax(1)).all()
+
+
+def test_few_val_rows_leave_a_network_as_it_is() -> None:
+    said, labels = np.full((10, 2), 0.5, np.float32), np.array(["a", "b"] * 5)
+    made = calibration.calibrate_network(calibration.of_network(said), labels, ["a", "b"])
+    assert (made.calibrator, made.method, made.rows) == (None, "own", 0)
+    assert calibration.probabilities(made.calibrator, calibration.of_network(said)) is None
+    nothing = calibration.calibrate_network(calibration.of_network(said[:0]), labels[:0], ["a", "b"])
+    assert nothing.method == "own"
+    sure = calibration.of_network(np.array([[0, 1], [1, 0]], np.float32)).logits
+    assert np.isfinite(sure).all()
