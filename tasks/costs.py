@@ -10,9 +10,9 @@ from tasks.intervals import paired_means
 
 #: Places of the drawn curve.
 PLACES = 101
-#: Standard errors that a threshold of val rows must save. It was picked among many: true probabilities reach 1 in
-#: half of all simulated sets of 300 rows, 2 in a sixth, 3 in one of thirty.
-SURE = 3
+#: Standard errors that a threshold of val rows must save, as it was picked among many; and val rows of each class under
+#: which they say too little of what one of the two mistakes costs.
+SURE, LEAST = 3, 5
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def chosen(positive: np.ndarray, p: np.ndarray, prices: Prices) -> tuple[float, 
     says that the probabilities are off.
     """
     theory = prices.threshold
-    if not len(p):
+    if min(positive.sum(), (~positive).sum()) < LEAST:
         return theory, "probability"
     own = prices.of(positive, p >= theory)
     order = np.argsort(-p, kind="stable")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from tasks.errors import many
 from tasks.modalities import modality
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def in_order(rows: pd.DataFrame) -> bool:
 
 def mended(count: int) -> Iterator[Finding]:
     if count:
-        rows = _many(count, "row of train or val was a copy", "rows of train or val were copies")
+        rows = many(count, "row of train or val was a copy", "rows of train or val were copies")
         yield finding(
             "copies", NOTE, f"{rows} of a row in val or test and taken out, so that the latter are new.", rows=count
         )
@@ -71,7 +72,7 @@ def copies(rows: pd.DataFrame, inputs: "dict[str, Input]") -> Iterator[Finding]:
     if not len(copied):
         return
     chance = _by_chance(rows, inputs, code, split)
-    told = _many(len(copied), "test row equals", "test rows equal")
+    told = many(len(copied), "test row equals", "test rows equal")
     examples = rows["id"].iloc[copied[:SHOWN]].tolist()
     if len(copied) > BY_CHANCE * chance:
         sentence = (
@@ -103,8 +104,8 @@ def groups(rows: pd.DataFrame) -> Iterator[Finding]:
     tests = int((inside & (rows["split"] == "test")).sum())
     named = ", ".join(repr(str(g)) for g in apart[:SHOWN])
     sentence = (
-        f"{_many(len(apart), 'group stands', 'groups stand')} in several splits ({named}{', ...' if len(apart) > SHOWN else ''}), "
-        f"with {_many(tests, 'test row', 'test rows')}. "
+        f"{many(len(apart), 'group stands', 'groups stand')} in several splits ({named}{', ...' if len(apart) > SHOWN else ''}), "
+        f"with {many(tests, 'test row', 'test rows')}. "
     )
     ordered = in_order(rows)
     sentence += (
@@ -130,7 +131,7 @@ def suspected(rows: pd.DataFrame, inputs: "dict[str, Input]", known: set[Any]) -
         if found:
             sentence = (
                 f"{what} looks like a group that nobody declared: it has {found['levels']:,} levels of few rows each, rows of "
-                f"a level mostly share their label, and {_many(found['rows'], 'test row has', 'test rows have')} a level "
+                f"a level mostly share their label, and {many(found['rows'], 'test row has', 'test rows have')} a level "
                 "of train. If rows of a level belong together (a patient, a speaker), name it as source.group."
             )
             yield finding("suspected group", LEAK, sentence, column=column, **found)
@@ -194,7 +195,3 @@ def _by_chance(rows: pd.DataFrame, inputs: "dict[str, Input]", code: np.ndarray,
         share = rows.loc[train, column].value_counts(normalize=True, dropna=False).to_numpy()
         equal *= float(np.square(share).sum())
     return tests * min(1.0, equal * int(train.sum()))
-
-
-def _many(count: int, one: str, many: str) -> str:
-    return f"{count:,} {one if count == 1 else many}"

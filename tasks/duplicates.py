@@ -9,6 +9,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from tasks.errors import many
+
 #: Sketches whose grey levels deviate by less are not compared: rounding to whole levels alone takes the
 #: correlation of two equal pictures at this contrast down to .98, and a blank image has none at all.
 FLAT = 2.0
@@ -167,12 +169,15 @@ def _correlation(sketches: np.ndarray, first: np.ndarray, second: np.ndarray) ->
 
 
 def _examples(rows: pd.DataFrame, links: Links) -> list[dict[str, Any]]:
-    splits, labels = rows["split"].to_numpy(), rows["label"].to_numpy()
+    splits, labels = (
+        rows["split"].to_numpy(),
+        rows["label"].astype(object).where(rows["label"].notna(), None).to_numpy(),
+    )
     across = splits[links.first] != splits[links.second]
     differ = labels[links.first] != labels[links.second]
     judged = across & ((splits[links.first] == "test") | (splits[links.second] == "test"))
     order = np.lexsort((-links.correlation, ~differ, ~across, ~judged))[:SHOWN]
-    told = rows[["id", "split", "label"]]
+    told = rows[["id", "split"]].assign(label=labels)
     return [
         {
             "rows": told.iloc[[links.first[i], links.second[i]]].to_dict("records"),
@@ -188,18 +193,14 @@ def _sentence(counts: dict[str, Any]) -> str:
     if not counts["pairs"]:
         return f"No two images are near-duplicates ({how})."
     least = "at least " if counts["crowded"] else ""
-    pairs = _many(counts["pairs"], "pair", "pairs")
+    pairs = many(counts["pairs"], "pair", "pairs")
     parts = [f"{counts['rows']:,} images are near-duplicates of others: {least}{pairs} ({how})."]
     if counts["leaked"]:
         tests = f"of the {counts['test']:,} test rows"
-        has = _many(counts["leaked"], f"{tests} has its", f"{tests} have their")
+        has = many(counts["leaked"], f"{tests} has its", f"{tests} have their")
         parts.append(f"{has} like in train or val, so test figures may be too good.")
     if counts["val_leaked"]:
-        parts.append(f"{_many(counts['val_leaked'], 'val row has its', 'val rows have their')} like in train.")
+        parts.append(f"{many(counts['val_leaked'], 'val row has its', 'val rows have their')} like in train.")
     if counts["conflicts"]:
-        parts.append(f"In {_many(counts['conflicts'], 'group', 'groups')} of near-duplicates the labels differ.")
+        parts.append(f"In {many(counts['conflicts'], 'group', 'groups')} of near-duplicates the labels differ.")
     return " ".join(parts)
-
-
-def _many(n: int, one: str, more: str) -> str:
-    return f"{n:,} {one if n == 1 else more}"

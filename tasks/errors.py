@@ -16,3 +16,8 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     names = sorted(choices)
     match = [n for n in names if n.lower() == word.lower()] or difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     return f" Did you mean '{match[0]}'?" if match else f" Known: {', '.join(names) or 'none'}."
+
+
+def many(n: int, one: str, more: str) -> str:
+    """`1 row`, `2,000 rows`: a number with the word for one or for more."""
+    return f"{n:,} {one if n == 1 else more}"

@@ -58,7 +58,9 @@ def _label_lines(made: Proposal, known: Counter[str]) -> list[str]:
     if made.objective == "forecasting":
         return [f"label    the next {made.source.window.horizon} steps"] if made.source.window else []
     if made.objective == "regression":
-        values = [float(k) for k in known if _is_number(k)]
+        values = [float(k) for k, n in known.items() if _is_number(k) for _ in range(n)]
+        if not values:
+            return [f"label    {made.source.label}: no number among the rows looked at"]
         return [f"label    {made.source.label}: {min(values):g} to {max(values):g}, median {np.median(values):g}"]
     shown = ", ".join(f"{k} {n:,}" for k, n in known.most_common(12)) + (" ..." if len(known) > 12 else "")
     return [f"classes  {len(known)}: {shown}"]

@@ -4,9 +4,11 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from tasks.errors import many
 from tasks.splits import draw
 
 #: A row that no fold has: of a split by time the first rows, which are only learned from.
@@ -34,6 +36,11 @@ class Cases:
     time: np.ndarray
     numbers: bool = False
     span: float = 0.0
+
+    @cached_property
+    def contents(self) -> np.ndarray:
+        """(N,) `content` as numbers: numpy compares objects one by one."""
+        return np.unique(self.content.astype(str), return_inverse=True)[1]
 
     @property
     def scheme(self) -> str:
@@ -78,7 +85,7 @@ def make_folds(cases: Cases, asked: int, scheme: str, val: float, seed: int) -> 
         return nothing(cases, scheme, units, "no row has a group: name its column in source.group")
     most, what = _most(cases, units, scheme)
     for count in range(min(asked, most), 1, -1):
-        fold = _by_time(cases, count) if scheme == "time" else _by_class(cases, units, count, seed)
+        fold = _by_time(cases, count) if scheme == "time" else _by_class(cases, units, count, seed, scheme == "group")
         split = np.stack([_split(cases, fold, units, k, scheme, val, seed) for k in range(count)])
         if all(_learnable(cases, row) for row in split):
             why = "" if count == asked else f"{count} folds in place of {asked}: more do not go into {what}"
@@ -118,29 +125,25 @@ def _most(cases: Cases, units: np.ndarray, scheme: str) -> tuple[int, str]:
     """The most folds there can be, and what they are made of."""
     if scheme == "time":
         times = len(set(cases.time.tolist()))
-        return times - 1, _many(times, "moment in time", "moments in time")
+        return times - 1, many(times, "moment in time", "moments in time")
     distinct = len(set(units.tolist()))
     found = (
-        _many(distinct, "group", "groups") if scheme == "group" else _many(distinct, "different row", "different rows")
+        many(distinct, "group", "groups") if scheme == "group" else many(distinct, "different row", "different rows")
     )
     if cases.numbers or not (cases.label != "").any():
         return distinct, found
     # in every fold two classes must be left to learn, also where all rows of one stand in it
     holding = Counter(label for label, _ in set(zip(cases.label.tolist(), units.tolist(), strict=True)) if label)
     second = sorted(holding.values(), reverse=True)[1:2] or [0]
-    named = f"{found} of {_many(len(holding), 'class', 'classes')}, the smallest in {min(holding.values()):,}"
-    return min(distinct, max(second[0], 0)), named
+    named = f"{found} of {many(len(holding), 'class', 'classes')}, the smallest in {min(holding.values()):,}"
+    return min(distinct, second[0]), named
 
 
-def _many(n: int, one: str, more: str) -> str:
-    return f"{n:,} {one if n == 1 else more}"
-
-
-def _by_class(cases: Cases, units: np.ndarray, count: int, seed: int) -> np.ndarray:
+def _by_class(cases: Cases, units: np.ndarray, count: int, seed: int, grouped: bool) -> np.ndarray:
     """(N,) folds of about equal shares of each class (of numbers: of each band); units stay whole.
 
-    By scikit-learn's StratifiedKFold or StratifiedGroupKFold over rows in the order of a hash of their unit, so that
-    the order in which they came does not decide.
+    By scikit-learn's StratifiedGroupKFold, or where units are rows and their copies, which needs no search for each, by
+    StratifiedKFold of the first of each. In the order of a hash of their unit, so that theirs does not decide.
     """
     import warnings
 
@@ -154,12 +157,16 @@ def _by_class(cases: Cases, units: np.ndarray, count: int, seed: int) -> np.ndar
     fold = np.full(len(units), NONE)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
-        # where every unit is one row the first does as well, without a search for each unit
-        alone = len(set(units.tolist())) == len(units)
-        splitter = StratifiedKFold(count) if alone else StratifiedGroupKFold(count)
-        parts = splitter.split(np.zeros(len(order)), classes[order], None if alone else units[order].astype(str))
-        for k, (_, test) in enumerate(parts):
-            fold[order[test]] = k
+        _, first, unit = np.unique(units[order].astype(str), return_index=True, return_inverse=True)
+        if grouped:
+            for k, (_, test) in enumerate(StratifiedGroupKFold(count).split(order, classes[order], unit)):
+                fold[order[test]] = k
+            return fold
+        ranks = np.sort(first)  # one row of each unit, in the order of the hash
+        of_unit = np.full(len(first), NONE)
+        for k, (_, test) in enumerate(StratifiedKFold(count).split(ranks, classes[order][ranks])):
+            of_unit[unit[ranks[test]]] = k
+        fold[order] = of_unit[unit]
     return fold
 
 
@@ -190,7 +197,7 @@ def _split(cases: Cases, fold: np.ndarray, units: np.ndarray, k: int, scheme: st
     if scheme == "time":
         # what is learned ends before what is chosen by begins, and that before what is tested; copies of this are left out
         first, end = cases.time[test].min(initial=np.inf), cases.time + cases.span
-        rest = (fold < k) & (end <= first) & ~np.isin(cases.content, cases.content[test])
+        rest = (fold < k) & (end <= first) & ~np.isin(cases.contents, cases.contents[test])
         known = np.sort(cases.time[rest])
         count = round(len(known) * val)
         start = known[len(known) - count] if count else first

@@ -67,7 +67,9 @@ def share(hits: np.ndarray, groups: np.ndarray, confidence: float) -> list[float
     spread = error(hits.astype(np.float64), groups)
     sure = (1 + confidence) / 2
     few = float(norm.ppf(sure) / student.ppf(sure, count - 1)) ** 2
-    rows = p * (1 - p) / spread**2 * few if spread > 0 else count * few
+    if spread <= 1e-12:  # all groups alike: in all rows, of which so many count as there are groups, or in their share
+        return _wilson(p, count * few if p in (0.0, 1.0) else len(hits), float(norm.ppf(sure)))
+    rows = p * (1 - p) / spread**2 * few
     return _wilson(p, min(rows, len(hits)), float(norm.ppf(sure)))
 
 

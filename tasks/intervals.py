@@ -47,7 +47,7 @@ def share_difference(hits: int, n: int, others: int, m: int, confidence: float) 
     (low, high), (under, over) = wilson(hits, n, confidence), wilson(others, m, confidence)
     down = float(np.hypot(p - low, over - q))
     up = float(np.hypot(high - p, q - under))
-    return {"difference": p - q, "interval": [p - q - down, p - q + up]}
+    return {"difference": p - q, "interval": [max(p - q - down, -1.0), min(p - q + up, 1.0)]}
 
 
 def mean_difference(a: np.ndarray, b: np.ndarray, confidence: float, resamples: int, seed: int) -> dict[str, Any]:

@@ -226,8 +226,6 @@ class Work:
     def _prepare(self, home: Path, split: dict[str, str]) -> None:
         resplit(self.raw, home / "raw", split)
         Writer(home / "rejected", QUARANTINE, "judge").finish({"in": 0, "accepted": 0, "quarantined": {}})
-        if (self.rejected / SUMMARY).is_file():
-            shutil.copy(self.rejected / SUMMARY, home / "rejected" / SUMMARY)
 
     def _verdicts(
         self, piece: Piece, k: int, prepare: Callable[[Path, dict[str, str]], None], verbs: tuple[str, ...]

@@ -11,7 +11,7 @@ from tasks import grouped
 from tasks.intervals import auc_difference, paired_difference, paired_means
 from tasks.metrics import classification, confusion, detection, regression
 from tasks.store import vectors
-from tasks.views import parse_numbers
+from tasks.views import as_numbers, parse_numbers
 
 if TYPE_CHECKING:
     from tasks.config import Evaluate
@@ -46,9 +46,11 @@ def of_split(predictions: pa.Table, split: str, names: list[str], numbers: bool)
     table = predictions.filter(pc.and_(predictions["label"].is_valid(), pc.equal(predictions["split"], split)))
     texts = table["label"].to_pylist()
     truth = parse_numbers(texts) if numbers else _text(texts)
-    by = {name: _numbers(table[name]) if numbers else _text(table[name].to_pylist()) for name in names}
+    by = {name: as_numbers(table[name]) if numbers else _text(table[name].to_pylist()) for name in names}
     scores = {n: table[f"{n}.score"].to_numpy() for n in names if f"{n}.score" in table.column_names}
-    shares = {n: _lists(table[f"{n}.probability"]) for n in names if f"{n}.probability" in table.column_names}
+    shares = {
+        n: vectors(table[f"{n}.probability"], np.float64) for n in names if f"{n}.probability" in table.column_names
+    }
     return Said(_text(table["id"].to_pylist()), truth, by, scores, shares)
 
 
@@ -158,8 +160,8 @@ class Numbers:
     def details(self, chosen: dict[str, str], best: str) -> dict[str, Any]:
         """True and predicted numbers of some rows under the best way, its errors in bands, each way's for each output."""
         truth, said = self.test.truth, self.test.by[chosen[best]]
-        scatter = {"truth": _plain(truth[self.some, 0]), "predicted": _plain(said[self.some, 0])}
-        steps = {way: _plain(np.abs(self.test.by[name] - truth).mean(0)) for way, name in chosen.items()}
+        scatter = {"truth": plain(truth[self.some, 0]), "predicted": plain(said[self.some, 0])}
+        steps = {way: plain(np.abs(self.test.by[name] - truth).mean(0)) for way, name in chosen.items()}
         return {"scatter": scatter, "bands": _bands(truth[:, 0], said[:, 0]), "steps": steps, "outputs": truth.shape[1]}
 
 
@@ -179,21 +181,10 @@ def _bands(truth: np.ndarray, said: np.ndarray) -> list[dict[str, Any]]:
     return found
 
 
-def _plain(values: np.ndarray) -> list[float]:
+def plain(values: np.ndarray) -> list[float]:
+    """Numbers of six digits, for a page."""
     return [float(f"{v:.6g}") for v in values]
 
 
 def _text(values: list[Any]) -> np.ndarray:
     return np.array(values, dtype=str)  # also where there are none
-
-
-def _lists(column: pa.ChunkedArray) -> np.ndarray:
-    """(N, K) of lists that are all equally long."""
-    flat = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return flat.astype(np.float64).reshape(len(column), -1) if len(column) else np.empty((0, 0))
-
-
-def _numbers(column: pa.ChunkedArray) -> np.ndarray:
-    if pa.types.is_fixed_size_list(column.type):
-        return vectors(column, np.float64)  # (N, K)
-    return np.asarray(column.to_numpy(), np.float64)[:, None]  # (N, 1)

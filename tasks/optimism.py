@@ -18,8 +18,8 @@ from tasks.fusion import TITLES, WAYS
 from tasks.intervals import auc, wilson
 from tasks.judges import Classes, Numbers
 from tasks.store import SUMMARY, read
-from tasks.verdicts import as_numbers, ways
-from tasks.views import parse_numbers
+from tasks.verdicts import ways
+from tasks.views import as_numbers, parse_numbers
 
 if TYPE_CHECKING:
     from tasks.config import Evaluate
@@ -55,8 +55,9 @@ class Crossed:
 
     @cached_property
     def units(self) -> np.ndarray:
-        """(N,) numbers of the units, from 0."""
-        return np.unique(self.unit, return_inverse=True)[1]
+        """(N,) numbers of the units, from 0; where all rows are of one, which could not be told apart, each its own."""
+        found = np.unique(self.unit, return_inverse=True)[1]
+        return found if found.max(initial=0) else np.arange(len(found))
 
     @property
     def folds(self) -> list[np.ndarray]:
@@ -109,7 +110,7 @@ def _judged_ways(table: pa.Table) -> list[str]:
     count = len(pc.unique(table["fold"]))
     return [
         n for n in names
-        if len(pc.unique(table.filter(table[f"{NESTED}.{n}"].is_valid())["fold"])) == count
+        if len(pc.unique(table["fold"].filter(table[f"{NESTED}.{n}"].is_valid()))) == count
     ]  # fmt: skip
 
 
@@ -207,7 +208,10 @@ def _by_fold(crossed: Crossed, way: str, confidence: float) -> dict[str, Any]:
     said, truth, found = crossed.said[NESTED][way], crossed.truth, dict[str, list[float | None]]()
     if crossed.classes:
         found["f1"] = [
-            float(sk.f1_score(truth[rows], said[rows], average="macro", zero_division=0.0)) for rows in crossed.folds
+            float(
+                sk.f1_score(truth[rows], said[rows], labels=np.unique(truth[rows]), average="macro", zero_division=0.0)
+            )
+            for rows in crossed.folds
         ]
         if way in crossed.scores[NESTED]:
             scores, positive = crossed.scores[NESTED][way], truth == crossed.classes[-1]
@@ -230,7 +234,7 @@ def _auc(positive: np.ndarray, scores: np.ndarray, confidence: float) -> float |
 
 def _r2(truth: np.ndarray, said: np.ndarray) -> float | None:
     variance = ((truth - truth.mean(0)) ** 2).mean()
-    return float(1 - ((said - truth) ** 2).mean() / variance) if variance > 1e-300 else None
+    return float(1 - ((said - truth) ** 2).mean() / variance) if np.ptp(truth, axis=0).any() else None
 
 
 def _pair(crossed: Crossed, a: str, b: str, confidence: float) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from scipy.stats import spearmanr
 
 from tasks import grouped
 from tasks.intervals import bootstrap, percentiles
+from tasks.judges import plain
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 #: Bars of the histogram.
@@ -29,10 +30,12 @@ def residuals(
         interval = grouped.mean(row, groups, confidence)[0]
     # the outermost hundredth would leave the rest in one bar
     low, high = np.quantile(off, [0.005, 0.995])
+    if high - low <= 1e-9 * max(abs(low), abs(high)):  # equal up to rounding, which no bars can part
+        low = high = np.median(off)
     counts, edges = np.histogram(np.clip(off, low, high), bins=BARS)
     found: dict[str, Any] = {
-        "predicted": _plain(said[some, 0]), "residual": _plain(off[some, 0]), "counts": counts.tolist(),
-        "edges": _plain(edges), "quantiles": [[share, float(np.quantile(off, share))] for share in QUANTILES],
+        "predicted": plain(said[some, 0]), "residual": plain(off[some, 0]), "counts": counts.tolist(),
+        "edges": plain(edges), "quantiles": [[share, float(np.quantile(off, share))] for share in QUANTILES],
         "bias": float(row.mean()), "bias_interval": interval, "grows": None, "size": float(np.abs(off).mean()),
     }  # fmt: skip
     size, level = np.abs(off).mean(1), said.mean(1)
@@ -40,7 +43,3 @@ def residuals(
         test = spearmanr(size, level)
         found["grows"] = {"correlation": float(test.statistic), "p": float(test.pvalue)}
     return found
-
-
-def _plain(values: np.ndarray) -> list[float]:
-    return [float(f"{v:.6g}") for v in values]

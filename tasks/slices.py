@@ -8,12 +8,14 @@ from scipy.sparse import csr_array, hstack
 from scipy.stats import false_discovery_control, hypergeom, norm, rankdata
 from scipy.stats import t as student
 
-from tasks.intervals import wilson
+from tasks.intervals import share_difference
 
 #: Items whose pairs are tried at most (the most frequent): there are half their square of pairs.
 MOST_PAIRED = 200
 #: Slices of each end that are kept beside those which stand.
 KEPT = 15
+#: Groups times items that are looked at in one piece: 48 bytes each.
+CELLS = 10_000_000
 #: The attribute of the items that name groups of rows.
 GROUP = "group"
 
@@ -135,6 +137,12 @@ def _rank_sum(score: np.ndarray, held: csr_array, inside: np.ndarray) -> np.ndar
 
 def _between_groups(score: np.ndarray, held: csr_array, groups: np.ndarray) -> np.ndarray:
     """(M,) p-values of the differences with errors robust to what groups share; 1 where a side has under two groups."""
+    block = max(1, CELLS // (int(groups.max()) + 1))
+    starts = range(0, held.shape[1], block)
+    return np.concatenate([_block_between(score, csr_array(held[:, s : s + block]), groups) for s in starts])
+
+
+def _block_between(score: np.ndarray, held: csr_array, groups: np.ndarray) -> np.ndarray:
     count = int(groups.max()) + 1
     member = csr_array((np.ones(len(groups)), (groups, np.arange(len(groups)))), shape=(count, len(groups)))
     n = np.asarray(held.sum(0)).ravel()
@@ -160,7 +168,8 @@ def _pairs(
     Against the rows outside, and against the rest of either item's rows. Only pairs that differ the same way from all
     three can be small. For errors the three are tests of means (Welch's), as ranks of each rest would cost too much.
     """
-    items = sorted(items, key=lambda i: (-int(held[:, [i]].sum()), i))[:MOST_PAIRED]
+    size = np.asarray(held.sum(0)).ravel()
+    items = sorted(items, key=lambda i: (-int(size[i]), i))[:MOST_PAIRED]
     if len(items) < 2:
         return [], 0
     X = csr_array(held[:, items])
@@ -208,14 +217,7 @@ def _bounds(one: dict[str, Any], hits: bool, confidence: float) -> list[float]:
     """[low, high] of the difference of a slice and the rows outside."""
     n, m, difference = one["rows"], one["rows_outside"], one["difference"]
     if hits:
-        return newcombe(round(one["value"] * n), n, round(one["outside"] * m), m, confidence)
+        found = share_difference(round(one["value"] * n), n, round(one["outside"] * m), m, confidence)
+        return [float(end) for end in found["interval"]]
     half = float(student.ppf((1 + confidence) / 2, min(n, m) - 1)) * (one["spread"] + one["spread_outside"]) ** 0.5
     return [difference - half, difference + half]
-
-
-def newcombe(a: int, n: int, b: int, m: int, confidence: float) -> list[float]:
-    """[low, high] of the difference of two shares, a of n less b of m (Newcombe 1998, method 10)."""
-    p, q = a / n, b / m
-    (low_p, high_p), (low_q, high_q) = wilson(a, n, confidence), wilson(b, m, confidence)
-    below, above = np.hypot(p - low_p, high_q - q), np.hypot(high_p - p, q - low_q)
-    return [max(p - q - float(below), -1.0), min(p - q + float(above), 1.0)]

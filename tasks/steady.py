@@ -58,16 +58,17 @@ def told(name: str) -> str:
 
 
 def head(store: Path, columns: list[str]) -> pa.Table:
-    """The first `ROWS` rows of a store, and more where these are of one split."""
+    """Train rows from the front of a store, and others, half of `ROWS` of each at most."""
     parts: list[pa.Table] = []
+    seen, lacking = 0, [ROWS // 2, ROWS // 2]
     for _, table in read_shards(store, columns):
-        parts.append(table)
-        whole = pa.concat_tables(parts)
-        if whole.num_rows >= ROWS and pc.count_distinct(whole["split"]).as_py() > 1:
+        held_out = pc.not_equal(table["split"], "train").to_numpy()
+        chosen = [np.flatnonzero(mask)[:n] for mask, n in zip((held_out, ~held_out), lacking, strict=True)]
+        parts.append(table.take(np.sort(np.concatenate(chosen))))
+        seen, lacking = seen + table.num_rows, [n - len(own) for n, own in zip(lacking, chosen, strict=True)]
+        if seen >= ROWS and max(lacking) < ROWS // 2:
             break
-    held_out = pc.not_equal(whole["split"], "train").to_numpy()
-    chosen = [np.flatnonzero(mask)[: ROWS // 2] for mask in (held_out, ~held_out)]
-    return whole.take(np.sort(np.concatenate(chosen)))
+    return pa.concat_tables(parts)
 
 
 def moved(rows: pa.Table) -> pa.Table:

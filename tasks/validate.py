@@ -54,7 +54,7 @@ def validate(
     row_outcomes = run_suite("rows", rows if params.expectations else _named(rows, checks), checks, quality)
     reasons = _reasons(rows, row_outcomes)
     sound = reasons == ""
-    classes = class_table(rows.loc[sound, ["label", "split"]], labels)
+    classes = class_table(rows.loc[sound & bool(labels), ["label", "split"]], labels)
     class_outcomes = run_suite("classes", classes, _class_checks(params), quality) if labels else []
     if objective == "classification" and not labels:
         raise DeepmineError("validate: no train row has a label. Set 'objective: autoencoder' to work without labels.")
@@ -259,8 +259,8 @@ def _reasons(rows: pd.DataFrame, outcomes: list[Outcome]) -> np.ndarray:
         if outcome.action == "reject" and not outcome.success:
             fresh = np.array(outcome.rows, int)
             fresh = fresh[reasons[fresh] == ""]
-            kinds = rows["copy"].iloc[fresh].str.partition(":")[0] if outcome.reason == "copy" else outcome.reason
-            reasons[fresh] = kinds
+            copies = [text.partition(":")[0] for text in rows["copy"].iloc[fresh]] if outcome.reason == "copy" else None
+            reasons[fresh] = outcome.reason if copies is None else copies
     return reasons
 
 

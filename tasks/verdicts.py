@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.store import PREDICTIONS, SUMMARY, read, read_manifest, read_shards, vector_column, vectors
+from tasks.store import PREDICTIONS, SUMMARY, read, read_manifest, read_shards, vector_column
 from tasks.store import Writer as StoreWriter
-from tasks.views import View, has_view, load_view, parse_numbers, rows_of, trained_for
+from tasks.views import View, as_numbers, has_view, load_view, parse_numbers, rows_of, trained_for
 
 #: What stands beside a verdict in the store of predictions, and is kept.
 BESIDE = ("score", "probability")
@@ -21,14 +21,13 @@ JUDGED = ("classifier", "regressor", "clusterer")
 def resplit(store: Path, into: Path, split: dict[str, str]) -> None:
     """A copy of ``store`` with the rows that ``split`` names, in the splits that it gives them."""
     manifest = read_manifest(store)
-    ids, names = pa.array(list(split), pa.string()), pa.array(list(split.values()), pa.string())
     writer: StoreWriter | None = None
     for _, table in read_shards(store):
         if writer is None:
             writer = StoreWriter(into, table.schema, manifest.made_by)
-        table = table.filter(pc.is_in(table["id"], ids))
+        own = pa.array([split.get(name) for name in table["id"].to_pylist()], pa.string())
+        table, own = table.filter(own.is_valid()), own.drop_null()
         if table.num_rows:
-            own = names.take(pc.index_in(table["id"].combine_chunks(), ids))
             writer.add(table.set_column(table.schema.get_field_index("split"), table.schema.field("split"), own))
     if writer is not None:
         rows = sum(shard.rows for shard in writer.shards)
@@ -103,10 +102,3 @@ def ways(table: pa.Table) -> list[str]:
     return [
         n for n in table.column_names if n in ("network", "naive") or ("@" in n and n.rpartition(".")[2] not in BESIDE)
     ]
-
-
-def as_numbers(column: pa.ChunkedArray) -> np.ndarray:
-    """A column of verdicts as (N, K) numbers."""
-    if pa.types.is_fixed_size_list(column.type):
-        return vectors(column, np.float64)
-    return np.asarray(column.to_numpy(), np.float64)[:, None]

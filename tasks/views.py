@@ -152,6 +152,13 @@ def parse_numbers(texts: list[str]) -> np.ndarray:
     return np.array([text.split() for text in texts], np.float64) if texts else np.empty((0, 1))
 
 
+def as_numbers(column: pa.ChunkedArray) -> np.ndarray:
+    """A column of verdicts as (N, K) numbers."""
+    if pa.types.is_fixed_size_list(column.type):
+        return vectors(column, np.float64)
+    return np.asarray(column.to_numpy(), np.float64)[:, None]
+
+
 def has_view(features: Path, name: str) -> bool:
     """Whether the view was made for this dataset."""
     return (features / name / MANIFEST).is_file()

@@ -78,3 +78,13 @@ def test_groups_are_heeded() -> None:
         world(1, 300), (np.repeat(positive, 5), np.repeat(p, 5)), CREDIT, 0.95, 500, 0, np.repeat(np.arange(200), 5)
     )
     assert np.ptp(five["less_half"]["interval"]) == pytest.approx(np.ptp(one["less_half"]["interval"]), rel=0.15)
+
+
+def test_val_rows_of_one_class_say_nothing_of_what_missing_it_costs() -> None:
+    assert chosen(np.zeros(2, bool), np.array([0.3, 0.4]), Prices(1, 9)) == (0.1, "probability")
+    moved = 0
+    for seed in range(200):  # true probabilities of a rare class
+        rng = np.random.default_rng(seed)
+        p = np.r_[np.full(12, 0.15), np.full(88, 0.002)]
+        moved += chosen(rng.random(100) < p, p, Prices(1, 9))[1] == "val rows"
+    assert moved <= 10

@@ -101,3 +101,13 @@ def test_leaks_and_conflicts_are_counted_by_row_and_group() -> None:
     listed = duplicates.members(rows, links)
     assert listed["group"].tolist() == [1, 1, 1, 2, 2, 3, 3, 4, 4]
     assert listed["like"].tolist()[3:] == ["r4", "r3", "r6", "r5", "r8", "r7"]
+
+
+def test_images_without_labels_have_no_different_ones() -> None:
+    rows = table(["train", "train", "test"])
+    rows["label"] = pd.Series([None, None, None], dtype="str")
+    sketches = photos(1).repeat(3, axis=0)
+    found = duplicates.summary(rows, duplicates.find(sketches, 0.99), 0.99)
+    assert found["conflicts"] == 0
+    assert {pair["differ"] for pair in found["examples"]} == {False}
+    assert {row["label"] for pair in found["examples"] for row in pair["rows"]} == {None}

@@ -1,6 +1,7 @@
 """Evaluation: what is said of fusion, who stands for each way, and the ledger of rows."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -513,3 +514,17 @@ def test_what_was_not_fitted_is_not_spoken_of() -> None:
     found = sentence({"deep_svm": {}, "network": {}}, only, Classes.measure, "raw_svm", "deep_svm")
     assert found == ACCURACY["network"][0].format(SHOWN["up"])
     assert sentence({"network": {}, "raw_svm": {}}, {}, Classes.measure, "raw_svm", "network") == NO_DEEP
+
+
+def test_probabilities_without_val_rows(tmp_path: Path) -> None:
+    world(tmp_path)
+    keep = SPLIT == "test"
+    sure = np.array([[0.8 if t == c else 0.1 for c in LABELS] for t in said((0, 0))[keep]])
+    columns = {
+        "id": IDS[keep], "split": SPLIT[keep], "label": TRUTH[keep], "forest@deep": said((0, 0))[keep],
+        "forest@deep.probability": sure,
+    }  # fmt: skip
+    shutil.rmtree(tmp_path / "miners")
+    predictions(tmp_path, columns, MINED | {"classes": LABELS})
+    verdict = run(tmp_path)[1]
+    assert verdict["scores"]["forest@deep"]["accuracy"] == 1

@@ -96,3 +96,10 @@ def test_calibration_is_in_doubt_where_groups_err_together() -> None:
         alarms += told[0]["p"] <= 0.05
         cried += told[1]["p"] <= 0.05
     assert alarms <= 6 < cried / 2
+
+
+def test_groups_that_are_all_alike_add_no_doubt() -> None:
+    for pattern in ([1, 0], [1, 0, 0]):
+        hits = np.array(pattern * 10, bool)
+        found = grouped.share(hits, np.repeat(np.arange(10), len(pattern)), 0.95)
+        assert found == pytest.approx(wilson(int(hits.sum()), len(hits), 0.95))

@@ -10,7 +10,8 @@ import pytest
 from scipy.stats import ttest_1samp
 
 from tasks import config
-from tasks.optimism import corrected, figures, misled, scalars
+from tasks.metrics import classification
+from tasks.optimism import _r2, corrected, figures, misled, scalars
 from tasks.page import captions, folds, words
 from tasks.store import SUMMARY, Writer, write_json
 
@@ -205,3 +206,37 @@ def test_the_page_draws_every_fold_and_hides_what_is_not_there(tmp_path: Path) -
     assert "judge: {folds: 5}" in off
     assert "<table" not in off
     assert "1 class" in page.render(crossed={"folds": 0, "why": "1 class"})
+
+
+def test_all_rows_of_one_group_count_by_themselves(tmp_path: Path) -> None:
+    write(tmp_path, {"nested.one@deep": said(LABEL, 0.75, 2)}, LABEL, unit=["group machine 1"] * N)
+    low, high = figures(tmp_path, PARAMS)["ways"]["deep_svm"]["interval"]
+    assert 0.6 < low < 0.75 < high < 0.9
+
+
+def test_six_speakers_are_six_facts(tmp_path: Path) -> None:
+    """Speakers that differ, few as they are: 95 % intervals cover the mean of all speakers about that often."""
+    covered = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        share = rng.beta(8, 2, 6)[np.arange(N) % 6]
+        hit = rng.random(N) < share
+        verdicts = [t if h else ("b" if t == "a" else "a") for t, h in zip(LABEL, hit, strict=True)]
+        write(tmp_path / str(seed), {"nested.one@deep": verdicts}, LABEL, unit=[f"s{i % 6}" for i in range(N)])
+        low, high = figures(tmp_path / str(seed), PARAMS)["ways"]["deep_svm"]["interval"]
+        covered.append(low <= 0.8 <= high)
+    assert np.mean(covered) > 0.87
+
+
+def test_a_fold_whose_numbers_are_all_equal_has_no_r2() -> None:
+    assert _r2(np.full((100, 1), 0.1), np.full((100, 1), 0.6)) is None
+    assert _r2(np.array([[0.0], [1.0]]), np.array([[0.0], [1.0]])) == 1
+
+
+def test_f1_is_that_of_evaluate_where_a_class_is_said_that_no_row_has(tmp_path: Path) -> None:
+    verdicts = ["c" if i % 10 == 0 else t for i, t in enumerate(LABEL)]
+    write(tmp_path, {"nested.one@deep": verdicts}, LABEL)
+    folds = figures(tmp_path, PARAMS)["ways"]["deep_svm"]["f1"]["folds"]
+    here = FOLD == 0
+    truth, own = np.array(LABEL)[here], np.array(verdicts)[here]
+    assert folds[0] == pytest.approx(classification(truth, own, ["a", "b"], 0.95)["f1"])

@@ -37,3 +37,9 @@ def test_one_row_and_a_perfect_forecast() -> None:
     one = np.array([[3.0]])
     found = residuals(one, one, np.array([0]), 0.95, 100, 0)
     assert (found["bias"], found["grows"], sum(found["counts"])) == (0, None, 1)
+
+
+def test_residuals_that_are_equal_up_to_rounding_are_drawn() -> None:
+    truth = np.array([[0.1 + 0.2], [0.3]] * 10)
+    found = residuals(truth, np.full((20, 1), 0.7), np.arange(5), 0.95, 50, 0)
+    assert sum(found["counts"]) == 20

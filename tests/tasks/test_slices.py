@@ -7,7 +7,8 @@ import pytest
 from scipy.sparse import csr_array
 from scipy.stats import fisher_exact, mannwhitneyu
 
-from tasks.slices import Facts, newcombe, slices
+from tasks.intervals import share_difference
+from tasks.slices import Facts, slices
 
 
 def facts(seed: int, rows: int = 600, attributes: int = 20, levels: int = 3) -> tuple[Facts, np.ndarray]:
@@ -50,7 +51,7 @@ def test_a_bad_slice_is_found_and_told_by_its_figures(kind: str) -> None:
         table = [[hits, bad.sum() - hits], [rest, (~bad).sum() - rest]]
         tails = [fisher_exact(table, alternative=side).pvalue for side in ("less", "greater")]
         assert one["p"] == pytest.approx(2 * min(tails))
-        assert one["interval"] == newcombe(hits, int(bad.sum()), rest, int((~bad).sum()), 0.95)
+        assert one["interval"] == share_difference(hits, int(bad.sum()), rest, int((~bad).sum()), 0.95)["interval"]
     else:
         assert one["p"] == pytest.approx(mannwhitneyu(values[bad], values[~bad], method="asymptotic").pvalue, rel=1e-6)
 
@@ -113,8 +114,8 @@ def test_what_differs_between_few_groups_alone_does_not_stand() -> None:
 
 def test_newcombes_interval_is_the_published_one() -> None:
     """Newcombe 1998, table II: 56/70 less 48/80 is 0.0524 to 0.3339, 5/56 less 0/29 is -0.0381 to 0.1926."""
-    assert newcombe(56, 70, 48, 80, 0.95) == pytest.approx([0.0524, 0.3339], abs=1e-4)
-    assert newcombe(5, 56, 0, 29, 0.95) == pytest.approx([-0.0381, 0.1926], abs=1e-4)
+    assert share_difference(56, 70, 48, 80, 0.95)["interval"] == pytest.approx([0.0524, 0.3339], abs=1e-4)
+    assert share_difference(5, 56, 0, 29, 0.95)["interval"] == pytest.approx([-0.0381, 0.1926], abs=1e-4)
 
 
 def test_many_attributes_stay_cheap_and_their_pairs_are_bounded() -> None:

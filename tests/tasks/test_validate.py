@@ -490,3 +490,14 @@ def test_repeated_ids_stop_the_stage(tmp_path: Path) -> None:
     records[3]["id"] = records[12]["id"]
     with pytest.raises(DeepmineError, match="ids are not unique"):
         run(tmp_path, records)
+
+
+@pytest.mark.parametrize("more", [{"label": None}, {"label": "zebra", "split": "test"}])
+def test_copies_that_are_lost_for_another_reason_first(more: dict[str, Any], tmp_path: Path) -> None:
+    made = rows(each=20)
+    first = made[0]
+    made += [first | more | {"id": f"z{i}", "content": "same", "image.sketch": sketch("z")} for i in range(2)]
+    run(tmp_path, made, max_rejected=0.5)
+    lost = {row["id"]: row["reason"] for row in read(tmp_path / "rejected").to_pylist()}
+    assert set(lost) == {"z0", "z1"}
+    assert not any("cop" in reason for reason in lost.values())
