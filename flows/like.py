@@ -3,6 +3,7 @@
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from flows import project
 from tasks.errors import DeepmineError, nearest
@@ -27,7 +28,7 @@ def like(name: str, row: str, top: int) -> None:
     table = Table("id", "label", "split", "distance", box=None, pad_edge=False)
     for place, distance in zip(places.tolist(), distances.tolist(), strict=True):
         told = (str(view.ids[place]), _label(view, place), str(view.split[place]))
-        table.add_row(*(text.replace("[", "\\[") for text in told), f"{distance:.4g}")
+        table.add_row(*map(Text, told), f"{distance:.4g}")
     console.print(table)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from tasks.store import NOISE
-from tasks.views import View
+from tasks.views import View, feature_names
 
 #: Of the tree: levels, and the share and number of train rows that a leaf has at least.
 DEPTH, LEAF_SHARE, LEAF_ROWS = 4, 0.01, 10
@@ -100,19 +100,19 @@ def _tree(deep: View, target: np.ndarray, fitted_on: np.ndarray, seed: int) -> l
     leaves = np.flatnonzero(nodes.children_left == -1)  # numbered from left to right already
     if len(leaves) < 2:
         return []
-    ways = _ways(nodes)
+    ways = _ways(nodes, feature_names(deep))
     codes = np.searchsorted(leaves, tree.apply(deep.X))
     names = [f"leaf {i + 1} (tree)" for i in range(len(leaves))]
     return [(codes, names, "tree", [ways[leaf] for leaf in leaves.tolist()])]
 
 
-def _ways(nodes: Any) -> dict[int, str]:
-    """Node of a tree -> the questions on the way to it."""
+def _ways(nodes: Any, features: Sequence[str]) -> dict[int, str]:
+    """Node of a tree over ``features`` -> the questions on the way to it."""
     found = {0: ""}
     for node in range(nodes.node_count):  # a child comes after its parent
         for child, sign in ((nodes.children_left[node], "<="), (nodes.children_right[node], ">")):
             if child != -1:
-                asked = f"deep feature {nodes.feature[node] + 1} {sign} {nodes.threshold[node]:.3g}"
+                asked = f"{features[nodes.feature[node]]} {sign} {nodes.threshold[node]:.3g}"
                 found[int(child)] = f"{found[node]}, {asked}".removeprefix(", ")
     return found
 

@@ -19,7 +19,7 @@ from tasks.miners import LEAST_ROWS, MOST_ROWS, Task, accelerate, clusters, kind
 from tasks.miners.calibration import Calibrated
 from tasks.miners.components import components
 from tasks.miners.counting import Curve, count
-from tasks.miners.fitting import Fit, Job, choose, fit_best, lowest
+from tasks.miners.fitting import Fit, Job, choose, fit_best, part_of
 from tasks.miners.reading import Tree, read_tree
 from tasks.miners.saved import Fitted, save_miner
 from tasks.miners.stability import stability
@@ -181,12 +181,6 @@ def aim(objective: str, view: View, seed: int) -> Task:
     return Task(seed, "classification", distinct, names=tuple(sorted(set(known.tolist()))))
 
 
-def train_rows(view: View, limit: int | None, labelled: bool = False) -> np.ndarray:
-    """(M,) positions of train rows; over ``limit``, those whose id hashes lowest, the same on every view."""
-    rows = view.rows("train") & view.known if labelled else view.rows("train")
-    return lowest(view, np.flatnonzero(rows), limit)
-
-
 def write_predictions(folder: Path, view: View, results: list[Result], mark: str) -> None:
     """The store of what was said of the held-out rows of ``view``."""
     rows = view.rows(*HELD_OUT)
@@ -220,7 +214,8 @@ def _limited(job: Job, accelerated: bool) -> Result:
 
 def _one(job: Job, accelerated: bool) -> Result:
     view, held_out = job.view, job.view.rows(*HELD_OUT)
-    rows = train_rows(view, job.limit, labelled=job.labelled)
+    train = view.rows("train") & view.known if job.labelled else view.rows("train")
+    rows = part_of(job, np.flatnonzero(train), job.limit)
     began = time.perf_counter()
     chosen, curve = choose(job, rows), count(job, rows)
     start = time.perf_counter()

@@ -244,7 +244,12 @@ def _sentence(found: Found, held: list[bool]) -> str:
     if len(rules) < found.stood:
         text += f" The {len(rules):,} of the highest lift are kept."
     if not held:
-        return f"{text} There are no test rows to measure them on again."
+        none = (
+            "No test row has the first part of any"
+            if len(found.table.of("test"))
+            else "There are no test rows to measure"
+        )
+        return f"{text} {none}{'' if none.startswith('No') else ' them on again'}."
     return f"{text} On test rows {sum(held):,} of {len(held):,} held up: there, too, the whole 95 % interval of the lift is above 1."
 
 

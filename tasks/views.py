@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.errors import DeepmineError
-from tasks.store import MANIFEST, Manifest, read, read_manifest, vector_column, vectors
+from tasks.store import MANIFEST, Manifest, fingerprint, read, read_manifest, vector_column, vectors
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -47,6 +48,11 @@ class View:
     def sparse(self) -> bool:
         """Whether `X` is a `scipy.sparse.csr_array`."""
         return any(sparse for _, sparse in self.parts)
+
+    @cached_property
+    def ranks(self) -> np.ndarray:
+        """(N,) numbers made of the ids, by which rows are drawn: the same on every view, however rows are sharded."""
+        return np.array([int(fingerprint(i)[:16], 16) for i in self.ids.tolist()], np.uint64)
 
     def rows(self, *splits: str) -> np.ndarray:
         """(N,) mask of the rows in any of ``splits``."""

@@ -61,7 +61,9 @@ MINERS: dict[str, Made] = {
 }
 
 #: Train rows that are fitted on at most where the person says nothing: all distances between them are kept or searched.
-MOST_ROWS = {"agglomerative": 10_000, "hdbscan": 10_000, "local_outlier_factor": 20_000}
+MOST_ROWS = {
+    "agglomerative": 10_000, "hdbscan": 10_000, "local_outlier_factor": 20_000, "nearest_neighbours": 100_000,
+}  # fmt: skip
 #: Train rows below which a detector has nothing to hold a row against.
 LEAST_ROWS = 10
 #: Miners that fit one estimator for each number of a row, at a cost that grows with the square of the rows.

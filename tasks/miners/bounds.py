@@ -28,7 +28,7 @@ def sound(value: Any, width: int = 2**62) -> bool:
         return all(sound(inner, width) for inner in value.values())
     if isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.dtype.hasobject):
         return all(sound(inner, width) for inner in value)
-    if hasattr(value, "get_params"):
+    if hasattr(value, "get_params") or kind == "_CalibratedClassifier":  # which holds a classifier and is none
         seen = vars(value).get("n_features_in_", width)
         return isinstance(seen, int | np.integer) and sound(vars(value), min(width, int(seen)))
     return True

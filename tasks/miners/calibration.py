@@ -12,7 +12,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC
 
-from tasks.miners.fitting import Fit, Job, fit, lowest
+from tasks.miners.fitting import Fit, Job, fit, part_of
 
 #: Labelled rows below which no calibration is fitted, and rows of each class.
 LEAST, LEAST_OF_CLASS = 30, 2
@@ -120,7 +120,8 @@ def _of_pairs(estimator: Any, X: Any) -> np.ndarray:
         sums[:, b] -= pairs[:, k]
         votes[:, a] += pairs[:, k] > 0
         votes[:, b] += pairs[:, k] <= 0
-    rows, top, said = np.arange(len(sums)), sums.argmax(1), votes.argmax(1)
+    said = np.searchsorted(last.classes_, last.predict(X)) if last.break_ties else votes.argmax(1)
+    rows, top = np.arange(len(sums)), sums.argmax(1)
     sums[rows, top], sums[rows, said] = sums[rows, said], sums[rows, top]
     return sums
 
@@ -146,7 +147,7 @@ def calibrate(
     labels = job.view.label[val][seen]
     if _enough(labels, classes, LEAST_OF_CLASS):
         return Calibrated(_fitted(said.logits[seen], labels, method), method, len(labels), "val")
-    some = lowest(job.view, made.rows, MOST)
+    some = part_of(job, made.rows, MOST)
     labels = job.view.label[some]
     if _enough(labels, classes, FOLDS):
         return Calibrated(_fitted(_unseen(job, some, more), labels, method), method, len(labels), "train")

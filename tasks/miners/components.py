@@ -50,6 +50,9 @@ def _of_view(view: View, items: Items | None, seed: int) -> dict[str, Any] | Non
     count = min(FEW, most - 1) if some else most
     if count < 1 or len(rows) < 3:
         return None
+    apart = (X.max(axis=0) - X.min(axis=0)).nnz if view.sparse else np.ptp(X, axis=0).any()
+    if not apart:
+        return None
     pca = PCA(count, svd_solver="arpack" if some else "full", random_state=seed)
     with np.errstate(invalid="ignore", divide="ignore"):
         places = pca.fit_transform(X if view.sparse else X.astype(np.float64))  # (N, count)

@@ -10,8 +10,10 @@ from sklearn.base import BaseEstimator
 from tasks.miners import MINERS, UNLABELLED, Task, final, kind
 from tasks.miners.choices import given, open_choice
 from tasks.miners.kernels import KERNEL_ROWS, MAPS, VAL, Weighed, better, gamma, merit
-from tasks.store import fingerprint
 from tasks.views import View
+
+#: Rows of each class that stay where only part of the rows is taken.
+OF_CLASS = 10
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,18 @@ def lowest(view: View, rows: np.ndarray, limit: int | None) -> np.ndarray:
     """(M,) of the positions ``rows``; over ``limit``, those whose id hashes lowest, the same on every view."""
     if limit is None or len(rows) <= limit:
         return rows
-    ranks = np.array([fingerprint(i) for i in view.ids[rows].tolist()])
-    return np.sort(rows[np.argsort(ranks)[:limit]])
+    return np.sort(rows[np.argsort(view.ranks[rows], kind="stable")[:limit]])
+
+
+def part_of(job: Job, rows: np.ndarray, limit: int | None) -> np.ndarray:
+    """As `lowest`, and where classes are learned up to `OF_CLASS` rows of each: a rare one would be lost."""
+    chosen = lowest(job.view, rows, limit)
+    if limit is None or len(chosen) == len(rows) or not job.labelled or job.task.aim != "classification":
+        return chosen
+    names, code = np.unique(job.view.label[rows], return_inverse=True)
+    least = min(OF_CLASS, max(1, limit // (2 * len(names))))
+    rare = np.flatnonzero(np.bincount(code[np.isin(rows, chosen)], minlength=len(names)) < least)
+    return np.unique(np.concatenate([chosen, *(lowest(job.view, rows[code == k], least) for k in rare.tolist())]))
 
 
 def choose(job: Job, rows: np.ndarray) -> dict[str, float]:
@@ -77,7 +89,7 @@ def choose(job: Job, rows: np.ndarray) -> dict[str, float]:
     val = lowest(view, np.flatnonzero(view.rows("val") & view.known), grid.rows)
     if not len(val):
         return {}
-    train = lowest(view, rows, grid.rows)
+    train = part_of(job, rows, grid.rows)
     truth = job.labels(val)
     merits = []
     for value in values:
@@ -118,7 +130,7 @@ def fit_best(job: Job, rows: np.ndarray, more: Mapping[str, float], accelerate: 
     """
     if job.miner not in MAPS or job.limit or len(rows) <= KERNEL_ROWS:
         return Fit(job, rows, fit(job, rows, more, accelerate))
-    view, part = job.view, lowest(job.view, rows, KERNEL_ROWS)
+    view, part = job.view, part_of(job, rows, KERNEL_ROWS)
     mapped, map_ = replace(job, mapped=True), fit(replace(job, mapped=True), rows, more)
     val = lowest(view, np.flatnonzero(view.rows("val") & view.known), VAL)
     if not job.labelled or not len(val):

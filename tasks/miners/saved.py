@@ -135,7 +135,7 @@ def load_miner(path: Path) -> Fitted:
         values = loads(path.read_bytes(), ALLOWED, str(path), "a miner")
         if values.pop("format") > FORMAT:
             raise DeepmineError(f"{path}: written by a newer deepmine. Update this one.")
-        if not sound(values["estimator"]):
+        if not sound([values["estimator"], values.get("calibrator")]):
             raise DeepmineError(f"{path}: holds a tree whose branches lead nowhere; refused.")
         return Fitted(**values)
     except FileNotFoundError:

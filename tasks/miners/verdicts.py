@@ -24,15 +24,23 @@ def verdicts(
         more: parameters that rows chose for it.
     """
     view, job = made.job.view, made.job
-    found: Said = {} if job.kind == "neighbours" else {"": _told(made, fitted.predict(view, held_out))}
+    found: Said = {}
     calibrated = None
     if job.kind == "outlier_detector":
-        found["score"] = _there(fitted.scores(view, held_out))
-    if job.kind == "classifier":
+        score = _there(fitted.scores(view, held_out))
+        found = {"": np.where(score > 0, UNLIKE, USUAL).astype(object), "score": score}
+    elif job.kind == "classifier":
         said = fitted.response(view, held_out)
+        # shares name the class by themselves: to ask again would search all neighbours again
+        if said is not None and said.shares:
+            found = {"": fitted.estimator.classes_[said.values.argmax(1)]}
+        else:
+            found = {"": fitted.predict(view, held_out)}
         calibrated = calibrate(made, fitted.estimator, more, *_val(made, held_out, said))
         fitted = Fitted(fitted.estimator, fitted.view, fitted.fingerprint, calibrated.calibrator)
         found |= _of_classes(fitted, said, classes)
+    elif job.kind != "neighbours":
+        found = {"": _told(made, fitted.predict(view, held_out))}
     near = fitted.nearest(view, held_out)
     if near is not None:
         found |= {"like": view.ids[made.rows][near[1]], "distance": near[0]}
@@ -67,14 +75,10 @@ def _of_classes(fitted: Fitted, said: Response | None, classes: tuple[str, ...])
 
 
 def _told(made: Fit, said: np.ndarray) -> np.ndarray:
-    """Verdicts as they are kept: clusters and marks as text, numbers as (M,) or (M, K) float64, classes as they are."""
+    """Verdicts as they are kept: clusters as text, numbers as (M,) or (M, K) float64."""
     job = made.job
     if job.kind == "clusterer":
         return np.array([NOISE if cluster == -1 else str(cluster) for cluster in said.tolist()], dtype=object)
-    if job.kind == "outlier_detector":
-        return np.array([UNLIKE if mark == -1 else USUAL for mark in said.tolist()], dtype=object)
-    if job.task.aim != "regression":
-        return said
     return said.astype(np.float64).reshape((-1, job.task.outputs) if job.task.outputs > 1 else (-1,))
 
 

@@ -3,10 +3,12 @@
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tasks.page.words import percent, significant
-from tasks.views import View
+from tasks.views import View, rows_of
 
 #: Rows of each kind that are shown with their neighbours, those whose label is doubted, and neighbours: with the row
 #: itself they fill a line.
@@ -37,11 +39,11 @@ def lines(rows: Wanted, said: pa.Table, key: str, view: View) -> list[dict[str, 
     Args:
         said: columns `id`, ``key``.like and ``key``.distance of the held-out rows.
     """
-    label = {
-        i: text if known else ""
-        for i, text, known in zip(view.ids.tolist(), view.label.tolist(), view.known.tolist(), strict=True)
-    }
-    near = {row["id"]: row for row in said.to_pylist()}
+    wanted = pa.array([row for row, _ in rows], pa.string())
+    near = {row["id"]: row for row in said.filter(pc.is_in(said["id"], wanted)).to_pylist()}
+    shown = np.unique([i for row in near.values() for i in (row["id"], *row[f"{key}.like"])]).astype(str)
+    places = rows_of(view, shown)
+    label = dict(zip(shown.tolist(), np.where(view.known[places], view.label[places], "").tolist(), strict=True))
     found = []
     for row, why in rows:
         if row not in near:

@@ -59,6 +59,8 @@ def nearest(rows: Judged, count: int) -> dict[str, Any]:
     """For each part of the range of the truth, the rows predicted best."""
     assert rows.numbers is not None
     truth = rows.numbers[:, 0]
+    if not len(truth):
+        return _gallery("Closest to the truth", "", [], "There are no test rows.")
     bounds = np.unique(np.quantile(truth, np.linspace(0, 1, PARTS + 1)))
     part = np.clip(np.searchsorted(bounds, truth, "right") - 1, 0, max(len(bounds) - 2, 0))
     found = []
@@ -92,7 +94,7 @@ def spread(rows: Judged, count: int) -> dict[str, Any]:
 
 def unlike(rows: Judged, count: int) -> dict[str, Any]:
     """The rows that an autoencoder rebuilds worst."""
-    order = np.argsort(-rows.score, kind="stable")[: count if np.ptp(rows.score) > 0 else 0]
+    order = np.argsort(-rows.score, kind="stable")[: count if len(set(rows.score.tolist())) > 1 else 0]
     items = [rows.caption(i, "reconstruction error") for i in order]
     usual = f" The median over all test rows is {significant(float(np.median(rows.score)))}." if items else ""
     note = "The test rows that the network rebuilds worst from their features: outliers, or damaged." + usual

@@ -70,7 +70,10 @@ def _rule(part: dict[str, Any]) -> str:
     if not rules:
         return ""
     first = rules[0]["words"]
-    return f"{count(len(rules))} rules {part['title'][:1].lower()}{part['title'][1:]} held up on test rows, the first: {first}."
+    title = f"{part['title'][:1].lower()}{part['title'][1:]}"
+    if len(rules) == 1:
+        return f"One rule {title} held up on test rows: {first}."
+    return f"{count(len(rules))} rules {title} held up on test rows, the first: {first}."
 
 
 def _confused(page: dict[str, Any], verdict: dict[str, Any]) -> str:

@@ -127,7 +127,7 @@ def clusters(verdict: dict[str, Any], records: dict[str, Any]) -> list[dict[str,
 def counts(verdict: dict[str, Any]) -> list[dict[str, Any]]:
     """A chart for each clusterer whose number of clusters train rows chose: what each number tried is worth."""
     charts = []
-    for key, curve in sorted(verdict["counts_tried"].items()):
+    for key, curve in sorted(verdict["counts_tried"].items()) if verdict["clusters"] else ():
         name, _, view = key.partition("@")
         measure = {"bic": "BIC, the lower the better", "stability": "prediction strength"}.get(
             curve["measure"], curve["measure"]

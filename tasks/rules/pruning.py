@@ -46,6 +46,9 @@ def nested(transactions: Transactions, attributes: Sequence[str]) -> set[str]:
     for item, attribute in enumerate(attributes):
         places.setdefault(attribute, []).append(item)
     for attribute, items in places.items():
+        if len(items) == 1:
+            found.add(attribute)
+            continue
         own = transactions.matrix[:, items].astype(np.int64)
         together = (own.T @ own).tocoo()  # (m, m) baskets with both
         alone = own.sum(0)

@@ -92,6 +92,7 @@ def looks_like_baskets(path: Path) -> bool:
 
 def _lenient(line: str, mark: str) -> list[str]:
     """The cells of a line whose quotes may be broken, as it may be the last of a sample."""
+    csv.field_size_limit(1 << 30)
     return next(csv.reader([line], delimiter=mark), [])
 
 

@@ -90,12 +90,13 @@ def read_whole(file: TableFile) -> pa.Table:
 
 
 def text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
-    """A column as text.
+    """A column of keys (ids, labels, groups, splits, paths) as text; an empty one is missing.
 
     Raises:
         DeepmineError: its values have none.
     """
     try:
-        return column.cast(pa.string())
+        texts = column.cast(pa.string())
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
         raise DeepmineError(f"the column '{name}' holds {column.type}, where texts or numbers are needed.") from None
+    return pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)

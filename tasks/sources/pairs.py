@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tasks.errors import DeepmineError
 from tasks.sources.byid import by_id, codes_of
@@ -105,7 +104,6 @@ def gather(made: Layout) -> Pairs:
             continue
         for key, name in wanted.items():
             texts = text(block.table[name], name)
-            texts = pc.if_else(pc.equal(texts, ""), None, texts) if key == "id" else texts
             encoded[key] += [chunk.dictionary_encode() for chunk in texts.chunks]
         if clock:
             times.append(clock(block.table[made.keys["time"]]))

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
 from sklearn.tree._tree import Tree
 
 from tasks.errors import DeepmineError
@@ -85,3 +87,17 @@ def test_bytes_that_nothing_uses_are_zero(tmp_path: Path) -> None:
     save_miner(tmp_path / "one", one)
     save_miner(tmp_path / "two", two)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_so_is_one_inside_of_a_calibration(tmp_path: Path) -> None:
+    """Which is asked for probabilities, and holds classifiers."""
+    path, X, y = tmp_path / "m.skops", np.arange(48.0).reshape(-1, 4), np.resize(broken_tree().classes_, 12)
+    for wrong in ({}, {"left_child": 10**6}):
+        calibrator = CalibratedClassifierCV(FrozenEstimator(broken_tree()), cv=2).fit(X, y)
+        calibrator.calibrated_classifiers_[0].estimator = FrozenEstimator(broken_tree(**wrong))
+        save_miner(path, Fitted(fitted("decision_tree").estimator, "deep", MARK, calibrator))
+        if wrong:
+            with pytest.raises(DeepmineError, match="a tree whose branches lead nowhere; refused"):
+                load_miner(path)
+        else:
+            load_miner(path)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import sparse
+from scipy.sparse import csr_array
 
 from tasks.miners.components import components
 from tasks.page import components as page
@@ -108,9 +109,10 @@ def test_sparse_features_have_components_too(tmp_path: Path) -> None:
     assert told["ratio"][0] == pytest.approx(dense[0] ** 2 / (dense**2).sum(), rel=1e-3)
 
 
-@pytest.mark.parametrize("kind", ["equal rows", "two rows", "one column"])
+@pytest.mark.parametrize("kind", ["equal rows", "equal rows of many columns", "two rows", "one column"])
 def test_little_says_little(kind: str, tmp_path: Path) -> None:
-    X = np.ones((N, 3)) if kind == "equal rows" else np.random.default_rng(0).normal(size=(N, 1))
+    shapes = {"equal rows": (N, 3), "equal rows of many columns": (N, 2100)}
+    X = np.ones(shapes[kind]) if kind in shapes else np.random.default_rng(0).normal(size=(N, 1))
     split = np.array(["train"] * 2 + ["test"] * (N - 2)) if kind == "two rows" else SPLIT
     write_view(tmp_path, "raw", X, ids=IDS, split=split, label=np.array([None] * N))
     told = components({"raw": load_view(tmp_path, "raw")}, tmp_path / "none", 0)
@@ -132,3 +134,10 @@ def test_the_picture_falls_and_its_line_rises(tmp_path: Path) -> None:
     assert line == sorted(line, reverse=True)
     assert line[-1] == pytest.approx(0, abs=1)
     assert len(page.ids([part])) == 4 * 2 * 6
+
+
+def test_sparse_rows_that_are_all_equal_have_no_directions(tmp_path: Path) -> None:
+    for value in (0.0, 1.0):
+        X = csr_array(np.full((N, 5), value, np.float32))
+        write_view(tmp_path / str(value), "raw", X, ids=IDS, split=SPLIT, label=np.array([None] * N))
+        assert components({"raw": load_view(tmp_path / str(value), "raw")}, tmp_path / "none", 0) == {}

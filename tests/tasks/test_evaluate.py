@@ -526,5 +526,5 @@ def test_probabilities_without_val_rows(tmp_path: Path) -> None:
     }  # fmt: skip
     shutil.rmtree(tmp_path / "miners")
     predictions(tmp_path, columns, MINED | {"classes": LABELS})
-    verdict = run(tmp_path)[1]
+    verdict = run(tmp_path)[2]
     assert verdict["scores"]["forest@deep"]["accuracy"] == 1

@@ -12,10 +12,11 @@ from sklearn.svm import LinearSVC
 
 from tasks import config
 from tasks.errors import DeepmineError
-from tasks.mine import aim, mine, train_rows
+from tasks.mine import aim, mine
 from tasks.miners import MINERS as REGISTRY
-from tasks.miners import MOST_ROWS
+from tasks.miners import MOST_ROWS, fitting
 from tasks.miners.counting import Curve
+from tasks.miners.fitting import lowest
 from tasks.miners.saved import load_miner
 from tasks.progress import Progress
 from tasks.store import NOISE, PREDICTIONS, SUMMARY, fingerprint, read, read_manifest
@@ -115,11 +116,12 @@ def test_a_limit_takes_the_same_rows_of_every_view(features: Path, tmp_path: Pat
     train = IDS[SPLIT == "train"].tolist()
     wanted = sorted(sorted(train, key=fingerprint)[:9])
     for view in views:
-        rows = train_rows(view, 9)
-        assert view.ids[rows].tolist() == wanted
-        assert train_rows(view, None).tolist() == np.flatnonzero(SPLIT == "train").tolist()
-        assert train_rows(view, len(train)).tolist() == train_rows(view, None).tolist()
-        assert set(train_rows(view, 8)) < set(rows)
+        rows = np.flatnonzero(view.rows("train"))
+        some = lowest(view, rows, 9)
+        assert view.ids[some].tolist() == wanted
+        assert lowest(view, rows, None) is rows
+        assert lowest(view, rows, len(train)) is rows
+        assert set(lowest(view, rows, 8)) < set(some)
     assert wanted != train[:9]
     facts = run(features, tmp_path / "miners")
     rows_of = {key: times["train_rows"] for key, times in facts["seconds_of"].items()}
@@ -133,7 +135,9 @@ def test_the_limited_fit_is_that_of_those_rows(features: Path, tmp_path: Path) -
     assert support.shape_fit_ == (9, 5)
     assert support.C == 2.0
     scaler = load_miner(tmp_path / "miners" / "few@deep.skops").estimator[0]
-    np.testing.assert_allclose(scaler.mean_, view.X[train_rows(view, 9)].mean(0), rtol=1e-5)
+    np.testing.assert_allclose(
+        scaler.mean_, view.X[lowest(view, np.flatnonzero(view.rows("train")), 9)].mean(0), rtol=1e-5
+    )
 
 
 def test_no_held_out_row_is_fitted_on(features: Path, tmp_path: Path) -> None:
@@ -459,3 +463,26 @@ def test_what_keeps_all_distances_is_fitted_on_so_many_rows_unless_said(
     assert {key.partition("@")[0]: t["train_rows"] for key, t in times.items()} == {
         "agglomerative": 50, "agglomerative90": 90, "hdbscan": 50, "hdbscan90": 90, "kmeans": 160, "kmeans90": 90,
     }  # fmt: skip
+
+
+def test_a_rare_class_is_not_lost_where_a_part_of_the_rows_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng, n = np.random.default_rng(0), 4000
+    ids = np.array([f"r{i:04d}" for i in range(n)])
+    split = np.array((["train"] * 8 + ["val", "test"]) * (n // 10))
+    ranks = {i: fingerprint(i) for i in ids.tolist()}
+    last = sorted(ids[split == "train"].tolist(), key=lambda i: ranks[i])[-3:]
+    label = np.where(np.isin(ids, [*last, "r0008", "r0009"]), "fraud", "fine")
+    X = rng.normal(size=(n, 4)) + 6 * (label == "fraud")[:, None]
+    for name in ("raw", "deep"):
+        write_view(tmp_path / "features", name, X, ids=ids, split=split, label=label)
+    monkeypatch.setattr(fitting, "KERNEL_ROWS", 1000)
+    chosen = {
+        "svm": config.Miner(miner="linear_svm", views=("deep",)), "rbf": config.Miner(miner="rbf_svm", views=("deep",)),
+        "some": config.Miner(miner="logistic", views=("deep",), max_rows=500),
+    }  # fmt: skip
+    run(tmp_path / "features", tmp_path / "miners", chosen=chosen)
+    table = read(tmp_path / "miners" / PREDICTIONS).to_pandas()
+    for key in ("svm@deep", "rbf@deep", "some@deep"):
+        assert table.loc[table["label"] == "fraud", key].tolist() == ["fraud", "fraud"]

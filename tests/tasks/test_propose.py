@@ -268,3 +268,16 @@ def test_public_tables(name: str, given: dict[str, str], inputs: dict[str, str],
     assert {k: v.modality for k, v in made.inputs.items()} == inputs
     assert (made.source.label, made.objective) == (label, "classification")
     assert findings(made)[-1] == "problem  none seen"
+
+
+def test_a_very_long_cell(tmp_path: Path) -> None:
+    rows = "".join(f"{i},{'word ' * (40_000 if i == 1 else 3)}\n" for i in range(20))
+    assert proposed(csv(tmp_path, "id,text\n" + rows), unlabelled=True).inputs["text"].modality == "text"
+
+
+def test_the_median_of_a_label_counts_rows(tmp_path: Path) -> None:
+    values = [0.5] * 300 + [float(v) for v in range(1, 100)]
+    text = "x,y\n" + "".join(f"{i % 7},{v}\n" for i, v in enumerate(values))
+    made = proposed(csv(tmp_path, text), label="y")
+    assert made.objective == "regression"
+    assert any("0.5 to 99, median 0.5" in line for line in findings(made))

@@ -170,7 +170,7 @@ def test_leaves_and_clusters_lead_to_the_label_where_it_can_be_seen_on_other_row
         about = [r for r in rules if r["about"] == "label"]
         assert len({(a, c) for a, c in said(about) if a.startswith(kind)}) == 4
         assert {r["tested_on"] for r in about} == {"val"}
-    assert any(text.startswith("deep feature ") for text in summary["deep"]["meaning"].values())
+    assert any(text.startswith("deep ") for text in summary["deep"]["meaning"].values())
 
 
 # what is not there

@@ -541,3 +541,8 @@ def test_the_best_rules_of_groceries_are_the_published_ones() -> None:
         "who buys liquor and red/blush wine also buys bottled beer: 0.19 % of the baskets, 90.5 % of those "
         "(11 times as often as in all)"
     )
+
+
+def test_zero_has_no_sign() -> None:
+    table = pa.table({"z": [-0.0, 0.0, 1.0]})
+    assert from_columns(table, fit_binning(table), np.arange(3)).names == ("z=0", "z=1")

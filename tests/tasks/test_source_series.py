@@ -195,3 +195,10 @@ def test_series_that_are_refused(tmp_path: Path, keys: dict[str, object], inputs
     source = table(tmp_path, "x,part\n" + "1,a\n" * 20, **keys)
     with pytest.raises(DeepmineError, match=says):
         list(sources.tables(source, inputs, 9, (0.0, 0.2)))
+
+
+@pytest.mark.parametrize("quote", ["", '""'])
+def test_a_row_whose_id_is_empty_belongs_to_nothing(quote: str, tmp_path: Path) -> None:
+    batches = list(sources.tables(long(tmp_path, f"who,t,x\na,1,1\n{quote},2,2\nb,1,3\n"), X, 10))
+    assert [row["id"] for row in rows(batches)] == ["a", "b"]
+    assert [(source, reason) for source, reason, _ in bad(batches)] == [("rows.csv:3", "id missing")]

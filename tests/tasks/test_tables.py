@@ -361,3 +361,11 @@ def test_a_join_beside_files(tmp_path: Path) -> None:
     values = sources.values(source, inputs)
     assert values is not None
     assert values.to_pylist() == [{"id": "1.png", "path": "1.png", "y": "2"}]
+
+
+def test_an_empty_label_or_group_is_none_also_in_quotes(tmp_path: Path) -> None:
+    source = table(tmp_path, '"x","label","who"\n"1","",""\n"2","a","b"\n', label="label", group="who")
+    assert good(read(source), "label", "group") == [(None, None), ("a", "b")]
+    pq.write_table(pa.table({"x": [1, 2], "label": ["", "a"], "who": ["", "b"]}), tmp_path / "rows.parquet")
+    source = Source(path=str(tmp_path / "rows.parquet"), label="label", group="who")
+    assert good(read(source), "label", "group") == [(None, None), ("a", "b")]
