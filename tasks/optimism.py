@@ -292,7 +292,8 @@ def sentence(found: dict[str, Any]) -> str:
     share, key = found["measure"]["unit"] == "share", found["measure"]["key"]
     told = [
         f"{found['titles'][way]} {_figure(found['ways'][way][key], share)} "
-        f"({_figure(found['ways'][way]['interval'][0], share)} to {_figure(found['ways'][way]['interval'][1], share)})"
+        f"({_figure(found['ways'][way]['interval'][0], share).removesuffix(' %')} to "
+        f"{_figure(found['ways'][way]['interval'][1], share)})"
         for way in listed
     ]
     what = "right on" if share else "off by"

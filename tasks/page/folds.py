@@ -3,7 +3,7 @@
 from typing import Any
 
 from tasks.page.places import LIMITS, balanced, marks, scale
-from tasks.page.words import figure, significant
+from tasks.page.words import bounds, figure, significant
 
 SCHEMES = {
     "stratified": "Each fold has about the same share of every class (of numbers: of large and small ones)",
@@ -74,5 +74,7 @@ def _cell(values: dict[str, Any] | None, name: str) -> tuple[str, str]:
     low, high = values["interval"]
     if name in ("f1", "auc"):  # the t-interval of a few folds knows no bounds, but a share has some
         low, high = max(low, 0.0), min(high, 1.0)
-    told = [figure(x, unit) if unit == "share" else significant(x, 3) for x in (values["mean"], low, high)]
-    return told[0], f"{told[1]} to {told[2]}"
+    if unit == "share":
+        return figure(values["mean"], unit), bounds([low, high], unit)
+    mean, low, high = (significant(x, 3) for x in (values["mean"], low, high))
+    return mean, f"{low} to {high}"
