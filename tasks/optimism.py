@@ -17,6 +17,7 @@ from tasks import grouped
 from tasks.fusion import TITLES, WAYS
 from tasks.intervals import auc, wilson
 from tasks.judges import Classes, Numbers
+from tasks.sentences import crossed_ways
 from tasks.store import SUMMARY, read
 from tasks.verdicts import ways
 from tasks.views import as_numbers, parse_numbers
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from tasks.config import Evaluate
 
 NESTED, NAIVE = "nested", "naive"
-#: Ways of which the first that was judged is told of in a sentence, as what a person would have been misled on.
-TOLD = ("deep_svm", "both_svm", "network", "raw_svm")
 
 
 @dataclass
@@ -101,7 +100,7 @@ def figures(judged: Path, params: "Evaluate") -> dict[str, Any]:
             for own in (chosen, single) for a, b in combinations(own, 2)
         },
     }  # fmt: skip
-    return result | {"sentence": sentence(result)}
+    return result | {"sentence": crossed_ways(result)}
 
 
 def _judged_ways(table: pa.Table) -> list[str]:
@@ -282,49 +281,6 @@ def _agreement(table: pa.Table, way: str, summary: dict[str, Any], confidence: f
         gaps = np.array(found[NAIVE]["folds"]) - np.array(found[NESTED]["folds"])
         found["optimism"] = corrected(gaps, ratio, confidence)
     return found
-
-
-def sentence(found: dict[str, Any]) -> str:
-    """What a person takes home: how good, and by how much the naive way would have misled."""
-    listed = found["chosen"] or list(found["ways"])
-    if not listed:
-        return "No way to a verdict was judged in every fold."
-    share, key = found["measure"]["unit"] == "share", found["measure"]["key"]
-    told = [
-        f"{found['titles'][way]} {_figure(found['ways'][way][key], share)} "
-        f"({_figure(found['ways'][way]['interval'][0], share).removesuffix(' %')} to "
-        f"{_figure(found['ways'][way]['interval'][1], share)})"
-        for way in listed
-    ]
-    what = "right on" if share else "off by"
-    text = f"Cross-validated, with an encoder of its own in each of {found['folds']} folds, {what}: {', '.join(told)}."
-    ways_ = [way for way in (*TOLD, *listed) if found["ways"].get(way, {}).get("optimism")]
-    return f"{text} {misled(found['titles'][ways_[0]], found['ways'][ways_[0]]['optimism'], share)}" if ways_ else text
-
-
-def misled(title: str, optimism: dict[str, Any], share: bool) -> str:
-    """The optimism of one way in words."""
-    middle, (low, high) = optimism["difference"], optimism["interval"]
-    unit, scale = (" points", 100.0) if share else ("", 1.0)
-    form = "{:.1f}" if share else "{:.3g}"
-
-    def written(value: float) -> str:
-        return form.format(value * scale)
-
-    better, worse = ("better", "worse") if share else ("nearer to the truth", "farther from the truth")
-    if low > 0:
-        return f"Judged naively, {title} looks {written(middle)}{unit} ({written(low)} to {written(high)}) {better} than it is."
-    if high < 0:
-        return f"Judged naively, {title} looks {written(-middle)}{unit} ({written(-high)} to {written(-low)}) {worse} than it is."
-    signed = [("+" if v > 0 else "") + written(v) for v in (middle, low, high)]
-    return (
-        f"Judged naively, {title} looks as good as it is, as far as can be told: "
-        f"{signed[0]}{unit} ({signed[1]} to {signed[2]})."
-    )
-
-
-def _figure(value: float, share: bool) -> str:
-    return f"{value:.1%}".replace("%", " %") if share else f"{value:.4g}"
 
 
 def scalars(found: dict[str, Any]) -> dict[str, Any]:

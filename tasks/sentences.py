@@ -51,6 +51,8 @@ CLUSTERS = (
     "Clusters of the deep features and of the raw view agree equally well with the classes as far as can be told: {}.",
 )
 NO_DEEP = "No SVM was fitted on the deep view, so nothing can be said of fusion."
+#: Ways of which the first that was judged is told of in a sentence, as what a person would have been misled on.
+TOLD = ("deep_svm", "both_svm", "network", "raw_svm")
 
 
 def sentence(
@@ -146,3 +148,46 @@ def _curve(ways: dict[str, Any], best: str, raw: str, curve: dict[str, Any]) -> 
         f"The best way has an AUC of {top['auc']:.3f} ({low:.3f} to {high:.3f}) for the positive class; {of} less the raw "
         f"view: {curve['difference']:+.3f} ({less:+.3f} to {more:+.3f})."
     )
+
+
+def crossed_ways(found: dict[str, Any]) -> str:
+    """What a person takes home: how good, and by how much the naive way would have misled."""
+    listed = found["chosen"] or list(found["ways"])
+    if not listed:
+        return "No way to a verdict was judged in every fold."
+    share, key = found["measure"]["unit"] == "share", found["measure"]["key"]
+    told = [
+        f"{found['titles'][way]} {_figure(found['ways'][way][key], share)} "
+        f"({_figure(found['ways'][way]['interval'][0], share).removesuffix(' %')} to "
+        f"{_figure(found['ways'][way]['interval'][1], share)})"
+        for way in listed
+    ]
+    what = "right on" if share else "off by"
+    text = f"Cross-validated, with an encoder of its own in each of {found['folds']} folds, {what}: {', '.join(told)}."
+    ways_ = [way for way in (*TOLD, *listed) if found["ways"].get(way, {}).get("optimism")]
+    return f"{text} {misled(found['titles'][ways_[0]], found['ways'][ways_[0]]['optimism'], share)}" if ways_ else text
+
+
+def misled(title: str, optimism: dict[str, Any], share: bool) -> str:
+    """The optimism of one way in words."""
+    middle, (low, high) = optimism["difference"], optimism["interval"]
+    unit, scale = (" points", 100.0) if share else ("", 1.0)
+    form = "{:.1f}" if share else "{:.3g}"
+
+    def written(value: float) -> str:
+        return form.format(value * scale)
+
+    better, worse = ("better", "worse") if share else ("nearer to the truth", "farther from the truth")
+    if low > 0:
+        return f"Judged naively, {title} looks {written(middle)}{unit} ({written(low)} to {written(high)}) {better} than it is."
+    if high < 0:
+        return f"Judged naively, {title} looks {written(-middle)}{unit} ({written(-high)} to {written(-low)}) {worse} than it is."
+    signed = [("+" if v > 0 else "") + written(v) for v in (middle, low, high)]
+    return (
+        f"Judged naively, {title} looks as good as it is, as far as can be told: "
+        f"{signed[0]}{unit} ({signed[1]} to {signed[2]})."
+    )
+
+
+def _figure(value: float, share: bool) -> str:
+    return f"{value:.1%}".replace("%", " %") if share else f"{value:.4g}"

@@ -11,8 +11,9 @@ from scipy.stats import ttest_1samp
 
 from tasks import config
 from tasks.metrics import classification
-from tasks.optimism import _r2, corrected, figures, misled, scalars
+from tasks.optimism import _r2, corrected, figures, scalars
 from tasks.page import captions, folds, words
+from tasks.sentences import misled
 from tasks.store import SUMMARY, Writer, write_json
 
 K, EACH = 5, 80
