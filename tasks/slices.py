@@ -62,7 +62,9 @@ def slices(
     single = _compare(score, held, values.dtype == bool)
     if groups is not None:
         rows = np.array([facts.attributes[i] != GROUP for i in picked], bool)
-        single["p"] = np.where(rows, np.maximum(single["p"], _between_groups(score, held, groups)), single["p"])
+        between, half = _between_groups(score, held, groups, confidence)
+        single["p"] = np.where(rows, np.maximum(single["p"], between), single["p"])
+        single["half"] = np.where(rows, half, np.nan)
     single["q"] = false_discovery_control(single["p"])
     found = [
         {"items": [facts.names[i]], "attributes": [facts.attributes[i]], "kind": facts.kinds[i], **_row(single, k)}
@@ -72,8 +74,13 @@ def slices(
     deep, tried = (
         ([], 0) if groups is not None else _pairs(score, held, items, picked, facts, min_rows, values.dtype == bool)
     )
+    limits = (-1.0, 1.0) if values.dtype == bool else (-np.inf, np.inf)
     for slice_ in [*found, *deep]:
-        slice_["interval"] = _bounds(slice_, values.dtype == bool, confidence)
+        half = slice_.pop("half", np.nan)
+        slice_["interval"] = (
+            _bounds(slice_, values.dtype == bool, confidence) if np.isnan(half)
+            else np.clip([slice_["difference"] - half, slice_["difference"] + half], *limits).tolist()
+        )  # fmt: skip
         crosses = slice_["interval"][0] <= 0 <= slice_["interval"][1]
         slice_["stands"] = bool(slice_["q"] <= q and not crosses)
         for key in ("spread", "spread_outside"):
@@ -135,14 +142,22 @@ def _rank_sum(score: np.ndarray, held: csr_array, inside: np.ndarray) -> np.ndar
     return np.asarray(np.minimum(2 * norm.sf(np.maximum(off, 0) / np.sqrt(np.maximum(variance, 1e-12))), 1.0))
 
 
-def _between_groups(score: np.ndarray, held: csr_array, groups: np.ndarray) -> np.ndarray:
-    """(M,) p-values of the differences with errors robust to what groups share; 1 where a side has under two groups."""
+def _between_groups(
+    score: np.ndarray, held: csr_array, groups: np.ndarray, confidence: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """(M,) p-values of the differences with errors robust to what groups share, 1 where a side has under two groups; and
+    (M,) half of their intervals' width, NaN there."""
     block = max(1, CELLS // (int(groups.max()) + 1))
-    starts = range(0, held.shape[1], block)
-    return np.concatenate([_block_between(score, csr_array(held[:, s : s + block]), groups) for s in starts])
+    parts = [_block_between(score, csr_array(held[:, s : s + block]), groups) for s in range(0, held.shape[1], block)]
+    off, spread, least = (np.concatenate(part) for part in zip(*parts, strict=True))
+    free = np.maximum(least - 1, 1)
+    p = 2 * student.sf(np.abs(off) / np.maximum(spread, 1e-12), free)
+    half = student.ppf((1 + confidence) / 2, free) * spread
+    return np.where(least < 2, 1.0, p), np.where(least < 2, np.nan, half)
 
 
-def _block_between(score: np.ndarray, held: csr_array, groups: np.ndarray) -> np.ndarray:
+def _block_between(score: np.ndarray, held: csr_array, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(M,) differences of means, their standard errors, and of the side that has fewer groups how many it has."""
     count = int(groups.max()) + 1
     member = csr_array((np.ones(len(groups)), (groups, np.arange(len(groups)))), shape=(count, len(groups)))
     n = np.asarray(held.sum(0)).ravel()
@@ -156,8 +171,7 @@ def _block_between(score: np.ndarray, held: csr_array, groups: np.ndarray) -> np
     spread = np.sqrt(count / (count - 1) * (own**2).sum(0))
     # sides with few groups: as many degrees of freedom as the smaller has
     least = np.minimum((sizes > 0).sum(0), ((all_sizes[:, None] - sizes) > 0).sum(0))
-    p = 2 * student.sf(np.abs(inner - outer) / np.maximum(spread, 1e-12), np.maximum(least - 1, 1))
-    return np.asarray(np.where(least < 2, 1.0, p))
+    return inner - outer, spread, least
 
 
 def _pairs(

@@ -21,13 +21,13 @@ def trust(verdict: dict[str, Any], titles: dict[str, str], records: dict[str, An
         "alike": alike(found["comparisons"], base, records), "slices": slices(found.get("slices") or {}, base),
         "calibration": calibration(found.get("calibration") or {}, base),
         "curves": curves(found.get("curves") or {}, verdict, base), "costs": costs(found.get("costs"), base),
-        "residuals": residuals(found.get("residuals"), base), "groups": grouped(verdict.get("groups"), base),
+        "residuals": residuals(found.get("residuals"), base), "groups": grouped(verdict.get("groups")),
         "over_groups": ((verdict.get("groups") or {}).get("groups") or 0) > 1,
         "confidence": base["sure"], "unit": base["unit"], "positive": verdict["positive"],
     }  # fmt: skip
 
 
-def grouped(groups: dict[str, Any] | None, base: dict[str, Any]) -> str:
+def grouped(groups: dict[str, Any] | None) -> str:
     """What rows that come in groups mean for the intervals."""
     if not groups:
         return ""
@@ -35,10 +35,9 @@ def grouped(groups: dict[str, Any] | None, base: dict[str, Any]) -> str:
         return (
             "All test rows are of one group: intervals say how sure figures are of that group, and nothing of others."
         )
-    of = "accuracy" if base["unit"] == "share" else "errors"
     told = (
         f"The {count(groups['rows'])} test rows come from {count(groups['groups'])} groups, and rows of one group are "
-        f"alike. Intervals of {of}, differences and costs are taken over groups, not rows."
+        f"alike. Intervals are taken over groups, not rows."
     )
     return told + (" So few groups leave much in doubt." if groups["few"] else "")
 

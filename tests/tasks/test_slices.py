@@ -125,3 +125,18 @@ def test_many_attributes_stay_cheap_and_their_pairs_are_bounded() -> None:
     assert found["tried"] == 360
     assert 0 < found["pairs_tried"] <= 200 * 199 / 2
     assert len(found["slices"]) <= 40
+
+
+def test_over_groups_the_interval_of_a_slice_covers() -> None:
+    """A slice of half of the groups, in truth no better than the others, though single groups are."""
+    covered = {True: 0, False: 0}
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        groups = np.repeat(np.arange(24), 20)
+        values = rng.random(480) < rng.beta(6, 2, 24)[groups]
+        known = Facts(csr_array((groups % 2 == 0)[:, None].astype(float)), ("even",), ("parity",), ("item",))
+        for over in covered:
+            [one] = found_in(values, known, groups=groups if over else None)["slices"]
+            covered[over] += one["interval"][0] <= 0 <= one["interval"][1]
+    assert covered[True] >= 90
+    assert covered[False] < covered[True] - 15
