@@ -50,6 +50,7 @@ def check_name(name: Any, where: Path | str) -> str:
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML 1.2 mapping read without executing tags or expanding alias bombs."""
     from ruamel.yaml import YAML
+    from ruamel.yaml.constructor import DuplicateKeyError
     from ruamel.yaml.error import YAMLError
 
     try:
@@ -62,6 +63,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise DeepmineError(f"{path}: not UTF-8 at byte {error.start}. Save it as UTF-8.") from None
     except RecursionError:
         raise DeepmineError(f"{path}: nested too deeply to be read.") from None
+    except DuplicateKeyError as error:
+        key = str(error.problem).partition('"')[2].partition('"')[0]
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise DeepmineError(
+            f"{path}, line {line}: the key '{key}' stands there twice. Put all below the first."
+        ) from None
     except YAMLError as error:
         raise DeepmineError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):

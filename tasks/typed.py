@@ -122,6 +122,11 @@ def _locate(kind: type, loc: tuple[int | str, ...]) -> tuple[list[str], Any]:
     owner: Any = kind
     hint: Any = kind
     for part in loc:
+        if (
+            get_origin(hint) in (UnionType, Union)
+            and len(own := [a for a in get_args(hint) if a is not type(None)]) == 1
+        ):
+            hint = own[0]  # of what may be null pydantic names no member
         tagged = {tag: m for m in _members(hint) if is_dataclass(m) for tag in _tags(m)}
         if part in tagged and len(tagged) > 1:
             hint = owner = tagged[str(part)]

@@ -73,7 +73,7 @@ def test_aliases_are_fine_in_small_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("datasets: {}\ndatasets: {}\n", "not valid YAML: while constructing a mapping"),
+        ("datasets: {}\ndatasets: {}\n", "line 2: the key 'datasets' stands there twice"),
         ("datasets: {d: {source: x, train: {seed: 1, seed: 2}}}\n", "duplicate key"),
         ("datasets: [\n", "not valid YAML"),
         ("- a\n- b\n", "expected a mapping"),
