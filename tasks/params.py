@@ -67,7 +67,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         key = str(error.problem).partition('"')[2].partition('"')[0]
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         raise DeepmineError(
-            f"{path}, line {line}: the key '{key}' stands there twice. Put all below the first."
+            f"{path}: line {line}: the key '{key}' stands there twice. Put all below the first."
         ) from None
     except YAMLError as error:
         raise DeepmineError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None

@@ -74,7 +74,7 @@ def test_aliases_are_fine_in_small_numbers(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("datasets: {}\ndatasets: {}\n", "line 2: the key 'datasets' stands there twice"),
-        ("datasets: {d: {source: x, train: {seed: 1, seed: 2}}}\n", "duplicate key"),
+        ("datasets: {d: {source: x, train: {seed: 1, seed: 2}}}\n", "the key 'seed' stands there twice"),
         ("datasets: [\n", "not valid YAML"),
         ("- a\n- b\n", "expected a mapping"),
         ("just text\n", "expected a mapping"),
