@@ -93,10 +93,9 @@ def quality_rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _quality(summary: dict[str, Any]) -> str:
     gone = ", ".join(f"{n:,} {reason}" for reason, n in summary["quarantined"].items()) or "none rejected"
-    alike = summary["near_duplicates"]
-    told = [alike["sentence"]] * bool(alike) + [
-        leak["sentence"] for leak in summary["leaks"] if leak.get("kind") != "near-duplicates"
-    ]
+    alike = summary["near_duplicates"]  # None where there are no images
+    told = [alike["sentence"]] if alike else []
+    told += [leak["sentence"] for leak in summary["leaks"] if leak.get("kind") != "near-duplicates"]
     return " ".join([f"{summary['in']:,} rows in, {summary['accepted']:,} accepted; {gone}.", *told])
 
 

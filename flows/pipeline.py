@@ -4,7 +4,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -135,8 +135,10 @@ def stage_task(graph: Graph, node: Node, force: bool) -> State[Any]:
         return Cancelled(message=outcome.text)
     if outcome.state == "Completed":
         progress.finish()
-        with suppress(OSError, ValueError, KeyError):  # what a person looks at must not fail a finished stage
+        try:
             artifacts.publish(node)
+        except Exception:  # what a person looks at must not fail a finished stage
+            log.warning("what was to be shown of %s could not be made", node.name, exc_info=True)
     return Completed(name=outcome.state, message=outcome.text)
 
 

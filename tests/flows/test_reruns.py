@@ -46,27 +46,6 @@ def test_a_changed_helper_reruns_what_uses_it(finished: Project) -> None:
     assert ran(finished.run("dvc", "repro")) == {"evaluate@small"}
 
 
-def test_a_second_dataset_of_another_shape_changes_nothing_for_the_first(finished: Project, tmp_path: Path) -> None:
-    before = finished.results()
-    other = make_images(tmp_path / "other", classes=4, each=50, side=20, seed=1)
-    text = finished.run("deepmine", "add", "other", str(other), "--label", "label")
-    assert "200 items" in text
-    assert "4: class0 50" in text
-
-    def small(data: dict) -> None:
-        data["datasets"]["other"].update(
-            {"train": {"epochs": 1, "encoders": {"image": {"name": "cnn", "channels": [4], "dense": [8]}}}}
-        )
-
-    finished.edit(small)
-    assert finished.run("deepmine", "plan", "other").count("has not run yet") == 9
-    output = finished.run("dvc", "repro")
-    assert {name.partition("@")[2] for name in ran(output)} == {"other"}
-    after = finished.results()
-    assert {k: v for k, v in after.items() if "other" not in k} == before
-    assert (finished.path / "data/reports/other/index.html").is_file()
-
-
 def test_new_images_read_only_their_own_shard(finished: Project, images: Path, tmp_path: Path) -> None:
     grown = tmp_path / "grown"
     shutil.copytree(images, grown)
