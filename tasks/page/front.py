@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tasks.errors import many
 from tasks.page.words import bounds, confidence, count, cut, figure, isolated, number, percent, significant
 
 #: Test rows, and test rows of a class, under which a figure may be far off.
@@ -93,12 +94,8 @@ def _sure(page: dict[str, Any], verdict: dict[str, Any]) -> list[Line]:
     fusion, lines, rows = page["fusion"], [], page["test_rows"]
     best = fusion["best"]
     if not best:
-        return [
-            _line(
-                "Nothing could be judged: " + ("no test row has a label." if rows else "there are no test rows."),
-                "fusion",
-            )
-        ]
+        why = "no test row has a label" if rows else "there are no test rows"
+        return [_line(f"No verdict could be judged: {why}.", "fusion"), *_stable(page["clusters"]), *_held(page)]
     unit = fusion["measure"]["unit"]
     lines.append(
         _line(
@@ -128,6 +125,27 @@ def _sure(page: dict[str, Any], verdict: dict[str, Any]) -> list[Line]:
     if sentence := (verdict.get("judged") or {}).get("sentence"):
         lines.append(_line(sentence, "folds"))
     return lines + _trusted(page.get("trust") or {})
+
+
+def _stable(clusters: list[dict[str, Any]]) -> list[Line]:
+    """How far the clusters of each clustering come out again; the deep view first."""
+    known = [group for group in clusters if group["stability"] is not None]
+    return [
+        _line(
+            f"{group['name']} on the {group['view']} view, made again from half of the rows, agrees with itself by "
+            f"{number(group['stability'])} (ARI; 1 is fully).",
+            "clusters",
+        )
+        for group in sorted(known, key=lambda group: group["view"] != "deep")[:2]
+    ]
+
+
+def _held(page: dict[str, Any]) -> list[Line]:
+    """How many of all rules were borne out by test rows."""
+    rules = [rule for part in page.get("rules") or [] for table in part["tables"] for rule in table["rules"]]
+    held = sum(bool(rule["held_up"]) for rule in rules)
+    text = f"Test rows, in which no rule was looked for, bear out {count(held)} of {many(len(rules), 'rule', 'rules')}."
+    return [_line(text, "rules")] if rules else []
 
 
 def _trusted(trust: dict[str, Any]) -> list[Line]:

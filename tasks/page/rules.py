@@ -44,10 +44,10 @@ def sections(told: dict[str, Any], stored: list[dict[str, Any]], judged: Judged,
             for about, name in ABOUT.items()
         ]
         tables = [t for t in tables if t["rules"]]
-        shown = []
-        if over == "deep":
-            chosen = [rule for t in tables if t["about"] != "features" for rule in t["rules"][:LOOKED_AT]]
-            shown = [_examples(rule, judged, places, min(count, EXAMPLES)) for rule in chosen]
+        if not any(t["about"] == "label" for t in tables):
+            title = title.replace(", the label and", " and")
+        chosen = [rule for t in tables if t["about"] != "features" for rule in t["rules"][:LOOKED_AT]]
+        shown = [_examples(rule, judged, places, min(count, EXAMPLES)) for rule in chosen]
         meaning = summary.get("meaning", {})
         found.append({
             "over": over, "title": title, "sentence": summary["sentence"], "tables": tables, "open": OPEN,

@@ -106,3 +106,19 @@ def test_rules_that_held_up_and_what_to_trust_are_told() -> None:
     assert "2 rules among items held up on test rows, the first: who buys a also buys b." in texts("found", sections)
     assert texts("sure", sections).endswith("Too sure of itself.\nWorst: x.\ny.")
     assert "rules" not in texts("found", page(rules=[{"title": "t", "tables": []}], trust=None))
+
+
+def test_without_labels_clusters_and_rules_are_what_one_can_be_sure_of() -> None:
+    plain = page()
+    nothing = {**plain["fusion"], "best": None}
+    clusters = [{"name": "kmeans", "view": v, "stability": s, "ari": None, "silhouette": 0.1, "clusters": 3}
+                for v, s in (("raw", 0.5), ("deep", 0.9), ("raw+deep", None))]  # fmt: skip
+    rules = [
+        {"tables": [{"rules": [{"held_up": h, "words": "a comes b"} for h in (True, False, None)]}], "title": "Among x"}
+    ]
+    told = texts("sure", page(fusion=nothing, clusters=clusters, rules=rules)).splitlines()
+    assert told[0] == "No verdict could be judged: no test row has a label."
+    assert told[1].startswith("kmeans on the deep view, made again from half of the rows, agrees with itself by 0.9")
+    assert "on the raw view" in told[2]
+    assert told[3] == "Test rows, in which no rule was looked for, bear out 1 of 3 rules."
+    assert texts("sure", page(fusion=nothing, test_rows=0)) == "No verdict could be judged: there are no test rows."

@@ -37,12 +37,15 @@ def test_rules_stand_by_what_they_are_about_items_before_features() -> None:
     found = rules.sections({"deep": told(meaning={"leaf 1": "so"}), "items": told()}, stored, judged(), 8)
     assert [part["over"] for part in found] == ["items", "deep"]
     assert [[t["about"] for t in part["tables"]] for part in found] == [["other"], ["label", "features"]]
-    # rows are shown for features that tell something else
+    # rows are shown for items, and for features that tell something else; without a label none is spoken of
+    assert [item["id"] for shown in found[0]["examples"] for item in shown["for"]] == ["t3"]
+    assert found[1]["title"] == "Between deep features, the label and what is known of the rows"
+    [alone] = rules.sections({"deep": told()}, [row("deep", "other", ["cluster 1"], ["milk"])], judged(), 8)
+    assert alone["title"] == "Between deep features and what is known of the rows"
     [shown] = found[1]["examples"]
     assert [item["id"] for item in shown["for"]] == ["t2", "t0"]
     assert [item["told"] for item in shown["against"]] == [[{"name": "true", "text": "yes"}]]
-    assert found[0]["examples"] == []
-    assert rules.ids(found) == ["t2", "t0", "t1"]
+    assert rules.ids(found) == ["t3", "t2", "t0", "t1"]
 
 
 def test_no_more_examples_than_the_person_wants() -> None:
