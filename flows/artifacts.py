@@ -18,6 +18,7 @@ from prefect.artifacts import (
 from flows.graph import Node
 from flows.project import STAGES, paths, read_record
 from tasks.fusion import table
+from tasks.page.quality import leaks
 from tasks.store import SUMMARY
 
 LONG = ("train", "extract", "judge")
@@ -95,7 +96,7 @@ def _quality(summary: dict[str, Any]) -> str:
     gone = ", ".join(f"{n:,} {reason}" for reason, n in summary["quarantined"].items()) or "none rejected"
     alike = summary["near_duplicates"]  # None where there are no images
     told = [alike["sentence"]] if alike else []
-    told += [leak["sentence"] for leak in summary["leaks"] if leak.get("kind") != "near-duplicates"]
+    told += [leak["sentence"] for leak in leaks(summary)]
     return " ".join([f"{summary['in']:,} rows in, {summary['accepted']:,} accepted; {gone}.", *told])
 
 

@@ -45,9 +45,10 @@ def calibration(
     error = np.abs(np.bincount(place, weights=p - event)).sum() / len(p)
     spread = np.bincount(place, weights=p * (1 - p))
     miss = np.bincount(place, weights=event - p)
-    ends, gap = _resampled(p - event, sure - right, place, confidence, resamples, seed)
-    doubt = spread
-    if groups is not None:
+    if groups is None:
+        ends, gap = _resampled(p - event, sure - right, place, confidence, resamples, seed)
+        doubt = spread
+    else:
         off = (p - event) * np.sign(-miss)[place]
         ends = [end - off.mean() for end in grouped.mean(off, groups, confidence)[0]]
         gap = grouped.mean(sure - right, groups, confidence)[0]

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from tasks import grouped
 from tasks.intervals import paired_means
 
 #: Places of the drawn curve.
@@ -77,20 +76,12 @@ def costs(
     places = np.linspace(0, 1, PLACES)
     found: dict[str, Any] = {
         "threshold": threshold, "by": by, "elkan": prices.threshold, "cost": float(own.mean()),
-        "cost_interval": _interval(own, np.zeros(len(own)), groups, confidence, resamples, seed)["interval"],
+        "cost_interval": paired_means(own, np.zeros(len(own)), confidence, resamples, seed, groups)["interval"],
         "val_cost": float(prices.of(val[0], val[1] >= threshold).mean()) if len(val[0]) else None,
         "said": float((p >= threshold).mean()), "always_positive": always,
         "curve": [[round(float(t), 4), float(prices.of(positive, p >= t).mean())] for t in places],
     }  # fmt: skip
     for name, other in others.items():
         found[f"cost_{name}"] = float(other.mean())
-        found[f"less_{name}"] = _interval(own, other, groups, confidence, resamples, seed)
+        found[f"less_{name}"] = paired_means(own, other, confidence, resamples, seed, groups)
     return found
-
-
-def _interval(
-    a: np.ndarray, b: np.ndarray, groups: np.ndarray | None, confidence: float, resamples: int, seed: int
-) -> dict[str, Any]:
-    if groups is None:
-        return paired_means(a, b, confidence, resamples, seed)
-    return grouped.difference(a, b, groups, confidence)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from tasks.errors import many
-from tasks.modalities import modality
+from tasks.modalities import repeats
 
 if TYPE_CHECKING:
     from tasks.config import Input
@@ -183,8 +183,7 @@ def _by_chance(rows: pd.DataFrame, inputs: "dict[str, Input]", code: np.ndarray,
     The latter of what is no table (baskets). Of items that never repeat by nature (pictures, texts) none would.
     """
     train, tests = split == "train", int((split == "test").sum())
-    modalities = [modality(spec.modality) for spec in inputs.values()]
-    if not all(getattr(made, "REPEATS", False) for made in modalities):
+    if not repeats(spec.modality for spec in inputs.values()):
         return 0.0
     columns = [f"{name}.{c}" for name, spec in inputs.items() for c in spec.columns]
     if not all(column in rows for column in columns):

@@ -8,7 +8,7 @@ from scipy.stats import norm
 from sklearn import metrics as sk
 
 from tasks import grouped
-from tasks.intervals import influence
+from tasks.intervals import has_auc, influence
 
 #: Points of a curve at most, and places at which curves of several classes are averaged.
 MOST, PLACES = 200, 101
@@ -22,7 +22,7 @@ def thinned(x: np.ndarray, y: np.ndarray, most: int = MOST) -> list[list[float]]
         keep = np.unique(np.concatenate([[0], np.minimum(places, len(x) - 1), [len(x) - 1]]))[-most:]
         keep[0] = 0
         x, y = x[keep], y[keep]
-    return [[round(float(a), 4), round(float(b), 4)] for a, b in zip(x, y, strict=True)]
+    return _points(x, y)
 
 
 def one(positive: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
@@ -48,7 +48,7 @@ def several(
     on_grid, precisions, influences, averages = [], [], [], []
     for k, label in enumerate(classes):
         positive = truth == label
-        if min(positive.sum(), (~positive).sum()) < 2:
+        if not has_auc(positive):
             continue
         scores = probabilities[:, k]
         areas[label], own = influence(positive, scores)

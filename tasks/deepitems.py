@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from scipy.sparse import csr_array
 
+from tasks.rules.columns import one_hot
 from tasks.store import NOISE
 from tasks.views import View, feature_names
 
@@ -149,6 +150,4 @@ def _one_hot(groups: Sequence[tuple[np.ndarray, int]], rows: int) -> csr_array:
         return csr_array((rows, 0), dtype=bool)
     starts = np.cumsum([0, *(width for _, width in groups)])
     codes = np.stack([np.where(c < 0, -1, c + start) for (c, _), start in zip(groups, starts[:-1], strict=True)], 1)
-    there = codes >= 0  # (N, groups)
-    ends = np.concatenate([[0], np.cumsum(there.sum(1))])
-    return csr_array((np.ones(there.sum(), bool), codes[there], ends), shape=(rows, int(starts[-1])))
+    return one_hot(codes, int(starts[-1]))

@@ -13,6 +13,7 @@ from tasks.calibration import calibration
 from tasks.comparisons import comparisons
 from tasks.costs import Prices, costs
 from tasks.errors import DeepmineError, nearest
+from tasks.intervals import has_auc
 from tasks.items import load_items
 from tasks.judges import Classes, Numbers, Said
 from tasks.residuals import residuals
@@ -90,7 +91,7 @@ def _curves(judge: Classes, chosen: dict[str, str], best: str, confidence: float
     for way, name in chosen.items():
         if judge.positive is not None:
             true, scores = test.truth == judge.positive, judge.rank(name)
-            if scores is not None and min(true.sum(), (~true).sum()) >= 2:
+            if scores is not None and has_auc(true):
                 found[way] = curves.one(true, scores)
         elif name in test.probabilities:
             made = curves.several(test.truth, test.probabilities[name], judge.classes, confidence, test.groups)

@@ -11,7 +11,7 @@ from tasks import sources
 from tasks.config import Ingest, Input, Source
 from tasks.errors import DeepmineError
 from tasks.guesses import ROWS
-from tasks.modalities import modality
+from tasks.modalities import drawn_by_id, modality
 from tasks.propose import Proposal, some
 
 #: Items that are opened to learn their sizes; a sample, as opening 60,000 files takes a while.
@@ -78,7 +78,7 @@ def _split_line(made: Proposal, splits: Counter[Any]) -> str:
         return "splits   " + ", ".join(f"{k or 'none given'} {n:,}" for k, n in sorted(splits.items(), key=str))
     if made.source.window or made.source.split_by == "time":
         return "splits   by time: the last 20 % test, 10 % before them val"
-    own = all(getattr(modality(s.modality), "DRAWN_BY", "content") == "id" for s in made.inputs.values())
+    own = drawn_by_id(spec.modality for spec in made.inputs.values())
     by = f"group ({made.source.group or 'from the pattern'})" if _grouped(made.source) else "id" if own else "content"
     return f"splits   none given: by hash of the {by}, 20 % test, 10 % val"
 

@@ -109,11 +109,11 @@ def units_of(cases: Cases, grouped: bool) -> np.ndarray:
 
     named = (cases.group != "") & grouped
     names = np.where(named, np.char.add("group ", cases.group.astype(str)), cases.content.astype(str))
-    (own, name), (_, content) = (np.unique(x, return_inverse=True) for x in (names, cases.content.astype(str)))
+    own, name = np.unique(names, return_inverse=True)
     n = len(names)
     size = n + len(own)
     # a group and a content that some row has are linked
-    edges = (np.ones(n, bool), (name, len(own) + content))
+    edges = (np.ones(n, bool), (name, len(own) + cases.contents))
     _, part = connected_components(coo_array(edges, shape=(size, size)), directed=False)
     lowest: dict[int, str] = {}
     for place, text in enumerate(own.tolist()):  # ascending, so that the first is the lowest

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from tasks import sources
 from tasks.digests import row_digests
 from tasks.guard import SPARE, Guard, Limits, split
-from tasks.modalities import modality
+from tasks.modalities import drawn_by_id, modality
 from tasks.progress import Progress
 from tasks.quarantine import set_aside
 from tasks.raw import column_name, input_fields, raw_schema
@@ -207,7 +207,7 @@ def _shard(
     for i, value in enumerate(content):
         if value is None and reasons[i] is None:
             reasons[i], details[i] = NOTHING, "every input of the row is empty"
-    by_id = all(getattr(modality(spec.modality), "DRAWN_BY", "content") == "id" for spec in inputs.values())
+    by_id = drawn_by_id(spec.modality for spec in inputs.values())
     keys = part["id"].to_pylist() if by_id else content
     splits = [
         drawn.split(own, group, key) if reason is None else own

@@ -21,13 +21,17 @@ def percentiles(draws: np.ndarray, confidence: float) -> list[float]:
     return [float(low), float(high)]
 
 
-def paired_difference(a: np.ndarray, b: np.ndarray, confidence: float, resamples: int, seed: int) -> dict[str, Any]:
+def paired_difference(
+    a: np.ndarray, b: np.ndarray, confidence: float, resamples: int, seed: int, groups: np.ndarray | None = None
+) -> dict[str, Any]:
     """Mean of ``a`` - ``b`` (paired, (N,) hits as 0 and 1) with its percentile bootstrap interval.
 
     A resample of N pairs is a draw of how many are won, lost and tied, so each costs one multinomial number
-    (Efron and Tibshirani 1993, chapter 13).
+    (Efron and Tibshirani 1993, chapter 13). With ``groups`` (N,) the interval is that of a mean over groups.
     """
     difference = a.astype(int) - b.astype(int)
+    if groups is not None:
+        return {"difference": float(difference.mean()), "interval": grouped.mean(difference, groups, confidence)[0]}
     n = len(difference)
     shares = [float((difference == v).mean()) for v in (1, -1, 0)]
     draws = np.random.default_rng(seed).multinomial(n, shares, size=resamples)
@@ -35,8 +39,13 @@ def paired_difference(a: np.ndarray, b: np.ndarray, confidence: float, resamples
     return {"difference": float(difference.mean()), "interval": percentiles(means, confidence)}
 
 
-def paired_means(a: np.ndarray, b: np.ndarray, confidence: float, resamples: int, seed: int) -> dict[str, Any]:
-    """Mean of ``a`` - ``b`` (paired, (N,) numbers) with its percentile bootstrap interval."""
+def paired_means(
+    a: np.ndarray, b: np.ndarray, confidence: float, resamples: int, seed: int, groups: np.ndarray | None = None
+) -> dict[str, Any]:
+    """Mean of ``a`` - ``b`` (paired, (N,) numbers) with its percentile bootstrap interval, with ``groups`` over these."""
+    if groups is not None:
+        difference = a.astype(np.float64) - b.astype(np.float64)
+        return {"difference": float(difference.mean()), "interval": grouped.mean(difference, groups, confidence)[0]}
     means = bootstrap(a[:, None] - b[:, None], resamples, seed)[:, 0]
     return {"difference": float(a.mean() - b.mean()), "interval": percentiles(means, confidence)}
 
@@ -102,6 +111,11 @@ def auc_difference(
     difference = float(over.mean())
     half = float(norm.ppf((1 + confidence) / 2)) * _deviation(over, under)
     return {"difference": difference, "interval": [max(difference - half, -1.0), min(difference + half, 1.0)]}
+
+
+def has_auc(positive: np.ndarray) -> bool:
+    """Whether (N,) rows hold two of either side, as the variance of an area under their curve needs."""
+    return bool(min(positive.sum(), (~positive).sum()) >= 2)
 
 
 def influence(positive: np.ndarray, scores: np.ndarray) -> tuple[float, np.ndarray]:

@@ -198,8 +198,7 @@ class Work:
 
     def nested(self) -> list[tuple[pa.Table, dict[str, Any]]]:
         """The test rows of every fold as machines see them that know nothing of these."""
-        return [self._verdicts(piece, k, lambda home, split: self._prepare(home, split), tuple(CHAIN))
-                for k, piece in enumerate(self.nested_pieces)]  # fmt: skip
+        return [self._verdicts(piece, k, self._prepare, tuple(CHAIN)) for k, piece in enumerate(self.nested_pieces)]
 
     def naive(self) -> list[tuple[pa.Table, dict[str, Any]]]:
         """The same rows as miners see them on the features of an encoder that was trained on all rows."""

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks import grouped
-from tasks.intervals import auc_difference, paired_difference, paired_means
+from tasks.intervals import auc_difference, has_auc, paired_difference, paired_means
 from tasks.metrics import classification, confusion, detection, regression
 from tasks.store import vectors
 from tasks.views import as_numbers, parse_numbers
@@ -94,12 +94,10 @@ class Classes:
         """The difference of two verdicts on the same test rows."""
         p, test = self.params, self.test
         hits = [self.values(name) for name in (a, b)]
-        found = paired_difference(hits[0], hits[1], p.confidence, p.resamples, p.seed)
-        if test.groups is not None:
-            found["interval"] = grouped.difference(hits[0], hits[1], test.groups, p.confidence)["interval"]
+        found = paired_difference(hits[0], hits[1], p.confidence, p.resamples, p.seed, test.groups)
         one, two = self.rank(a), self.rank(b)
         true = test.truth == self.positive
-        if one is not None and two is not None and min(true.sum(), (~true).sum()) >= 2:
+        if one is not None and two is not None and has_auc(true):
             found["auc"] = auc_difference(true, one, two, p.confidence, test.groups)
         return found
 
@@ -152,10 +150,7 @@ class Numbers:
         """The difference of two verdicts' absolute errors on the same test rows."""
         p = self.params
         errors = [self.values(name) for name in (a, b)]
-        if self.test.groups is not None:
-            found = grouped.difference(errors[0], errors[1], self.test.groups, p.confidence)
-            return {key: found[key] for key in ("difference", "interval")}
-        return paired_means(errors[0], errors[1], p.confidence, p.resamples, p.seed)
+        return paired_means(errors[0], errors[1], p.confidence, p.resamples, p.seed, self.test.groups)
 
     def details(self, chosen: dict[str, str], best: str) -> dict[str, Any]:
         """True and predicted numbers of some rows under the best way, its errors in bands, each way's for each output."""

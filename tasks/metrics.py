@@ -7,7 +7,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn import metrics as sk
 
 from tasks import grouped
-from tasks.intervals import auc, bootstrap, f1_interval, percentiles, wilson
+from tasks.intervals import auc, bootstrap, f1_interval, has_auc, percentiles, wilson
 from tasks.store import NOISE
 
 
@@ -47,7 +47,7 @@ def detection(
         "f1_interval": f1_interval(positive, said, confidence, resamples, seed, groups), "auc": None, "auc_interval": None,
         "average_precision": None,
     }  # fmt: skip
-    if scores is not None and min(positive.sum(), (~positive).sum()) >= 2:
+    if scores is not None and has_auc(positive):
         found["auc"], found["auc_interval"] = auc(positive, scores, confidence, groups)
         found["average_precision"] = float(sk.average_precision_score(positive, scores))
     return found

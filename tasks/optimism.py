@@ -15,7 +15,7 @@ from sklearn import metrics as sk
 
 from tasks import grouped
 from tasks.fusion import TITLES, WAYS
-from tasks.intervals import auc, wilson
+from tasks.intervals import auc, has_auc, wilson
 from tasks.judges import Classes, Numbers
 from tasks.sentences import crossed_ways
 from tasks.store import SUMMARY, read
@@ -226,7 +226,7 @@ def _by_fold(crossed: Crossed, way: str, confidence: float) -> dict[str, Any]:
 
 
 def _auc(positive: np.ndarray, scores: np.ndarray, confidence: float) -> float | None:
-    if min(positive.sum(), (~positive).sum()) < 2 or not np.isfinite(scores).all():
+    if not has_auc(positive) or not np.isfinite(scores).all():
         return None
     return auc(positive, scores, confidence)[0]
 

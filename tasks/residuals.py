@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from tasks import grouped
-from tasks.intervals import bootstrap, percentiles
+from tasks.intervals import paired_means
 from tasks.judges import plain
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -25,9 +24,7 @@ def residuals(
     """
     off = said - truth
     row = off.mean(1)
-    interval = percentiles(bootstrap(row[:, None], resamples, seed)[:, 0], confidence)
-    if groups is not None:
-        interval = grouped.mean(row, groups, confidence)[0]
+    interval = paired_means(row, np.zeros(len(row)), confidence, resamples, seed, groups)["interval"]
     # the outermost hundredth would leave the rest in one bar
     low, high = np.quantile(off, [0.005, 0.995])
     if high - low <= 1e-9 * max(abs(low), abs(high)):  # equal up to rounding, which no bars can part

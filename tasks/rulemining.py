@@ -20,7 +20,7 @@ from tasks.rules.transactions import Transactions
 from tasks.rules.wording import as_table
 from tasks.ruletable import DEEP, LABEL, Table, rule_table
 from tasks.store import Writer
-from tasks.views import View
+from tasks.views import View, rows_of
 
 if TYPE_CHECKING:
     from tasks.config import Rules as Params
@@ -195,11 +195,10 @@ def _nearest(good: np.ndarray, bad: np.ndarray, deep: View | None) -> tuple[list
     """The first ids for and against a rule: those nearest the mean of all that are for it, in the deep view."""
     if deep is None or deep.sparse or not len(good):
         return good[:EXEMPLARS].tolist(), bad[:EXEMPLARS].tolist()
-    places = np.searchsorted(deep.ids, good)
-    middle = deep.X[places].mean(0)
+    middle = deep.X[rows_of(deep, good)].mean(0)
 
     def nearest(ids: np.ndarray) -> list[str]:
-        distance = np.linalg.norm(deep.X[np.searchsorted(deep.ids, ids)] - middle, axis=1)
+        distance = np.linalg.norm(deep.X[rows_of(deep, ids)] - middle, axis=1)
         chosen: list[str] = ids[np.argsort(distance, kind="stable")][:EXEMPLARS].tolist()
         return chosen
 
@@ -220,7 +219,7 @@ def _summary(found: Found, table: pa.Table) -> dict[str, Any]:
         "judged": len(held), "held_up": sum(held),
         "about_label": found.about.count("label"), "tested_on_val": int(found.fresh.sum()),
         "left_out": list(found.table.left_out), "meaning": _meaning(found), "sentence": _sentence(found, held),
-"top": [{n: None if row[n] != row[n] else row[n] for n in told} for row in rows[:TOP]],
+        "top": [{n: None if row[n] != row[n] else row[n] for n in told} for row in rows[:TOP]],
     }  # fmt: skip
 
 
@@ -244,12 +243,9 @@ def _sentence(found: Found, held: list[bool]) -> str:
     if len(rules) < found.stood:
         text += f" The {len(rules):,} of the highest lift are kept."
     if not held:
-        none = (
-            "No test row has the first part of any"
-            if len(found.table.of("test"))
-            else "There are no test rows to measure"
-        )
-        return f"{text} {none}{'' if none.startswith('No') else ' them on again'}."
+        if len(found.table.of("test")):
+            return f"{text} No test row has the first part of any."
+        return f"{text} There are no test rows to measure them on again."
     return f"{text} On test rows {sum(held):,} of {len(held):,} held up: there, too, the whole 95 % interval of the lift is above 1."
 
 

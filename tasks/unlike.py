@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.stats import spearmanr
 
-from tasks.intervals import auc, mean_difference, share_difference, wilson
+from tasks.intervals import auc, has_auc, mean_difference, share_difference, wilson
 from tasks.judges import Said
 from tasks.store import UNLIKE
 
@@ -84,7 +84,7 @@ def _judged(
         if numbers else share_difference(int(on.sum()), len(on), int(off.sum()), len(off), params.confidence)
     )  # fmt: skip
     errors = {"by": name, "flagged": float(on.mean()), "others": float(off.mean()), "rows": len(on), **difference}
-    if not numbers and min(wrong.sum(), (~wrong).sum()) >= 2:
+    if not numbers and has_auc(wrong):
         # how well the score alone would tell the rows on which the best way errs
         area, interval = auc(wrong, far, params.confidence)
         errors |= {"auc": area, "auc_interval": interval}

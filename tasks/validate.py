@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from tasks import duplicates, leakage
 from tasks.errors import DeepmineError
 from tasks.expectations import Check, Outcome, run_suite
-from tasks.modalities import modality
+from tasks.modalities import modality, repeats
 from tasks.objective import resolve
 from tasks.progress import Progress
 from tasks.quarantine import set_aside
@@ -39,9 +39,8 @@ def validate(
         DeepmineError: the share of unusable rows is over the threshold, a class or split is too small,
             an expectation with action `fail` is not met, or there are leaks and `validate.leaks` is `fail`.
     """
-    # rows of few values repeat by nature
-    repeats = all(getattr(modality(spec.modality), "REPEATS", False) for spec in inputs.values())
-    rejects = params.copies == "reject" or (params.copies == "auto" and not repeats)
+    by_nature = repeats(spec.modality for spec in inputs.values())
+    rejects = params.copies == "reject" or (params.copies == "auto" and not by_nature)
     rows = _rows(raw, params, inputs, rejects)
     objective = resolve(objective, bool(rows["label"].notna().any()))
     labels: list[str] = []

@@ -17,7 +17,19 @@ from sklearn.svm import SVC, SVR, LinearSVC, OneClassSVM
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils import get_tags
 
-from tasks.miners.forms import OUTLYING, Made, Task, linear_svr, machine, mixture, neighbours, nystroem, trees, unscaled
+from tasks.miners.forms import (
+    OUTLYING,
+    Made,
+    Task,
+    linear_svr,
+    machine,
+    mixture,
+    neighbours,
+    nystroem,
+    steps_of,
+    trees,
+    unscaled,
+)
 from tasks.miners.inductive import InductiveClusterer
 
 #: name -> (task, the person's parameters) -> unfitted estimator
@@ -107,7 +119,7 @@ def unfit(miner: str, task: Task) -> str | None:
 
 def final(estimator: BaseEstimator) -> BaseEstimator:
     """The unfitted estimator that does the work: the last step, and what is inside of it."""
-    last: BaseEstimator = estimator[-1] if hasattr(estimator, "steps") else estimator
+    last = steps_of(estimator)[-1]
     last = last.regressor if isinstance(last, TransformedTargetRegressor) else last
     last = last.clusterer if isinstance(last, InductiveClusterer) else last
     return last.estimator if isinstance(last, MultiOutputRegressor) else last

@@ -9,10 +9,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import StratifiedKFold
-from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC
 
 from tasks.miners.fitting import Fit, Job, fit, part_of
+from tasks.miners.forms import steps_of
 
 #: Labelled rows below which no calibration is fitted, and rows of each class.
 LEAST, LEAST_OF_CLASS = 30, 2
@@ -97,7 +97,7 @@ def response(estimator: BaseEstimator, X: Any) -> Response | None:
         share = getattr(estimator, "predict_proba", None)
         return Response(np.asarray(share(X), np.float64), True) if share else None
     classes = len(estimator.classes_)
-    if classes > 2 and isinstance(estimator[-1] if isinstance(estimator, Pipeline) else estimator, SVC):
+    if classes > 2 and isinstance(steps_of(estimator)[-1], SVC):
         return Response(_of_pairs(estimator, X), False)
     return Response(np.asarray(decide(X), np.float64), False)
 
@@ -109,7 +109,7 @@ def _of_pairs(estimator: Any, X: Any) -> np.ndarray:
     where votes had 0.30 (digits, raw view), and 0.028 where they had 0.094 (spoken digits, deep). The class with most
     votes is the one that it predicts; where another has the larger sum, the two sums change places.
     """
-    *before, last = [step for _, step in estimator.steps] if isinstance(estimator, Pipeline) else [estimator]
+    *before, last = steps_of(estimator)
     for step in before:
         X = step.transform(X)
     pairs = copy(last).set_params(decision_function_shape="ovo").decision_function(X)  # (M, K (K - 1) / 2)
@@ -142,15 +142,13 @@ def calibrate(
     classes, job = estimator.classes_, made.job
     if said is None:
         return Calibrated(None, "none", 0, "val")
-    method = "sigmoid" if len(classes) == 2 else "temperature"
-    seen = np.isin(job.view.label[val], classes)
-    labels = job.view.label[val][seen]
-    if _enough(labels, classes, LEAST_OF_CLASS):
-        return Calibrated(_fitted(said.logits[seen], labels, method), method, len(labels), "val")
+    found = _on_val(said, job.view.label[val], classes)
+    if found:
+        return found
     some = part_of(job, made.rows, MOST)
     labels = job.view.label[some]
     if _enough(labels, classes, FOLDS):
-        return Calibrated(_fitted(_unseen(job, some, more), labels, method), method, len(labels), "train")
+        return _fitted(_unseen(job, some, more), labels, classes, "train")
     return Calibrated(None, "own" if said.shares else "none", 0, "val")
 
 
@@ -162,11 +160,8 @@ def of_network(shares: np.ndarray) -> Response:
 
 def calibrate_network(said: Response, labels: np.ndarray, classes: list[str]) -> Calibrated:
     """As `calibrate`, of a network's response to val rows of ``labels``; without enough of them it keeps its own."""
-    seen = np.isin(labels, classes)
-    if len(classes) < 2 or not _enough(labels[seen], np.array(classes), LEAST_OF_CLASS):
-        return Calibrated(None, "own", 0, "val")
-    method = "sigmoid" if len(classes) == 2 else "temperature"
-    return Calibrated(_fitted(said.logits[seen], labels[seen], method), method, int(seen.sum()), "val")
+    found = _on_val(said, labels, np.array(classes)) if len(classes) > 1 else None
+    return found or Calibrated(None, "own", 0, "val")
 
 
 def probabilities(calibrator: Any, said: Response) -> np.ndarray | None:
@@ -176,14 +171,24 @@ def probabilities(calibrator: Any, said: Response) -> np.ndarray | None:
     return said.values if said.shares else None
 
 
+def _on_val(said: Response, labels: np.ndarray, classes: np.ndarray) -> Calibrated | None:
+    """What val rows of ``labels`` make of the response to them; None where they, or those of a class, are too few."""
+    seen = np.isin(labels, classes)
+    if not _enough(labels[seen], classes, LEAST_OF_CLASS):
+        return None
+    return _fitted(said.logits[seen], labels[seen], classes, "val")
+
+
 def _enough(labels: np.ndarray, classes: np.ndarray, least: int) -> bool:
     counts = [(labels == label).sum() for label in classes.tolist()]
     return len(labels) >= LEAST and min(counts) >= least
 
 
-def _fitted(logits: np.ndarray, labels: np.ndarray, method: str) -> CalibratedClassifierCV:
+def _fitted(logits: np.ndarray, labels: np.ndarray, classes: np.ndarray, on: str) -> Calibrated:
+    method = "sigmoid" if len(classes) == 2 else "temperature"
     scores = FrozenEstimator(Scores().fit(logits, labels))
-    return CalibratedClassifierCV(scores, method=method, cv=2).fit(logits, labels)  # frozen: folds change nothing
+    made = CalibratedClassifierCV(scores, method=method, cv=2).fit(logits, labels)  # frozen: folds change nothing
+    return Calibrated(made, method, len(labels), on)
 
 
 def _unseen(job: Job, rows: np.ndarray, more: dict[str, Any]) -> np.ndarray:

@@ -131,7 +131,8 @@ def fit_best(job: Job, rows: np.ndarray, more: Mapping[str, float], accelerate: 
     if job.miner not in MAPS or job.limit or len(rows) <= KERNEL_ROWS:
         return Fit(job, rows, fit(job, rows, more, accelerate))
     view, part = job.view, part_of(job, rows, KERNEL_ROWS)
-    mapped, map_ = replace(job, mapped=True), fit(replace(job, mapped=True), rows, more)
+    mapped = replace(job, mapped=True)
+    map_ = fit(mapped, rows, more)
     val = lowest(view, np.flatnonzero(view.rows("val") & view.known), VAL)
     if not job.labelled or not len(val):
         return Fit(mapped, rows, map_, Weighed(len(rows), len(part), None, None, "map"))

@@ -13,7 +13,7 @@ from sklearn.linear_model import Ridge
 from sklearn.mixture import GaussianMixture
 from sklearn.multioutput import MultiOutputRegressor
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor, NearestNeighbors
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.svm import LinearSVR
 from sklearn.utils import get_tags
@@ -116,6 +116,11 @@ def unscaled(task: Task, last: BaseEstimator) -> BaseEstimator:
     # of the rows, as they are on 94 %; a one-class machine tells an unseen digit with an AUC of 0.50, else of 0.79.
     # Deep features do not mind either way, columns of tables are scaled already
     return scaled(task, last) if any(sparse for _, sparse in task.parts) else last
+
+
+def steps_of(estimator: BaseEstimator) -> list[BaseEstimator]:
+    """The steps of a pipeline in their order; of another estimator itself alone."""
+    return [step for _, step in estimator.steps] if isinstance(estimator, Pipeline) else [estimator]
 
 
 def linear_svr(**params: Any) -> LinearSVR:

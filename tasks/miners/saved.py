@@ -11,6 +11,7 @@ from sklearn.neighbors._base import KNeighborsMixin
 from tasks.errors import DeepmineError
 from tasks.miners.bounds import sound
 from tasks.miners.calibration import Response, probabilities, response
+from tasks.miners.forms import steps_of
 from tasks.safe import dumps, loads
 from tasks.store import write_atomically
 from tasks.views import View
@@ -92,12 +93,11 @@ class Fitted:
             DeepmineError: as `predict`.
         """
         require(view, self.view, self.fingerprint)
-        steps = self.estimator.steps if hasattr(self.estimator, "steps") else [("", self.estimator)]
-        last = steps[-1][1]
+        *before, last = steps_of(self.estimator)
         if not isinstance(last, KNeighborsMixin) or is_outlier_detector(last) or not mask.any():
             return None
         X = view.X[mask]
-        for _, step in steps[:-1]:
+        for step in before:
             X = step.transform(X)
         distances, places = last.kneighbors(X)
         return np.asarray(distances, np.float64), places

@@ -3,6 +3,7 @@
 Each entry is a module with the same functions; `image.py` is the one to read first.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -55,3 +56,13 @@ def modality(name: str) -> ModuleType:
         KeyError: it is not registered.
     """
     return import_module(MODALITIES[name])
+
+
+def repeats(names: Iterable[str]) -> bool:
+    """Whether rows of all these modalities repeat by nature, as they have few values (`REPEATS`)."""
+    return all(getattr(modality(name), "REPEATS", False) for name in names)
+
+
+def drawn_by_id(names: Iterable[str]) -> bool:
+    """Whether splits of rows of all these modalities are drawn by id, not by content (`DRAWN_BY`)."""
+    return all(getattr(modality(name), "DRAWN_BY", "content") == "id" for name in names)

@@ -90,11 +90,15 @@ def from_columns(table: pa.Table, binning: Binning, ids: np.ndarray) -> Transact
             own = [f"{name}={level}" for level in levels]
         found.append(np.where(code < 0, -1, code + len(names)))
         names += own
-    codes = np.stack(found, axis=1)  # (N, columns)
+    matrix = one_hot(np.stack(found, axis=1), len(names))
+    return Transactions(matrix, tuple(names), np.asarray(ids).astype(str), "rows")
+
+
+def one_hot(codes: np.ndarray, width: int) -> csr_array:
+    """(N, width) bool: the items of (N, K) codes, those of one row rising; -1 for none."""
     there = codes >= 0
     starts = np.concatenate([[0], np.cumsum(there.sum(1))])
-    matrix = csr_array((np.ones(there.sum(), bool), codes[there], starts), shape=(len(codes), len(names)))
-    return Transactions(matrix, tuple(names), np.asarray(ids).astype(str), "rows")
+    return csr_array((np.ones(there.sum(), bool), codes[there], starts), shape=(len(codes), width))
 
 
 def intervals(name: str, cuts: tuple[float, ...]) -> list[str]:

@@ -57,16 +57,21 @@ def codes_of(rows: Gathered) -> tuple[np.ndarray, pa.Array]:
     return ids.indices.fill_null(-1).to_numpy(), ids.dictionary
 
 
-def by_id(made: Layout, rows: Gathered, order: np.ndarray, shares: tuple[float, float], item: str) -> Items:
+def by_id(
+    made: Layout, rows: Gathered, codes: np.ndarray, ids: pa.Array, order: np.ndarray, shares: tuple[float, float],
+    item: str,
+) -> Items:  # fmt: skip
     """The items that ``rows``, in ``order`` of their ids, make up; ``item`` is what messages call one.
 
     Label, split and group must be the same in all rows of an id. With a split by time an item belongs where its last
     row does.
 
+    Args:
+        codes, ids: as `codes_of` has them of these rows.
+
     Raises:
         DeepmineError: no row has an id.
     """
-    codes, ids = codes_of(rows)
     order = order[codes[order] >= 0]
     if not len(order):
         raise DeepmineError(f"{made.file.path}: no row has an id (column '{made.source.id}').")

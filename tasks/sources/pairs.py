@@ -64,8 +64,8 @@ def pairs(made: Layout, shares: tuple[float, float]) -> Iterator[Part]:
     memory grows with the rows, by about 50 bytes each, however long ids and names are.
     """
     read = gather(made)
-    codes, _ = codes_of(read)
-    items = by_id(made, read, np.argsort(codes, kind="stable"), shares, "basket")
+    codes, ids = codes_of(read)
+    items = by_id(made, read, codes, ids, np.argsort(codes, kind="stable"), shares, "basket")
     starts, ends = items.starts, items.ends
 
     def pieces() -> Iterator[tuple[pa.Table, np.ndarray]]:

@@ -43,9 +43,9 @@ def long(made: Layout, shares: tuple[float, float], warn: Warn | None = None) ->
     Of rows of one id and time the first is kept.
     """
     steps = gather(made)
-    codes, _ = codes_of(steps)
+    codes, ids = codes_of(steps)
     order = in_order(made, steps.times, codes, np.zeros(len(codes), bool), warn)
-    items = by_id(made, steps, order, shares, "series")
+    items = by_id(made, steps, codes, ids, order, shares, "series")
     starts, ends = items.starts, items.ends
 
     def pieces() -> Iterator[tuple[pa.Table, np.ndarray]]:
