@@ -58,7 +58,7 @@ stop: $(READY)  ## end the Prefect server that a run started
 	@$(BIN)/deepmine stop
 
 repro: $(READY)  ## the same work by DVC alone, without Prefect
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/dvc repro --keep-going
 
 clean:  ## remove the virtual environment and what tools left; no data
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -8,12 +8,12 @@ from typing import Any
 from rich.console import Console
 
 import tasks
-from flows.project import PARAMS, datasets
+from flows.project import PARAMS
 from tasks import sources
 from tasks.config import Source
 from tasks.errors import DeepmineError, nearest
 from tasks.findings import findings
-from tasks.params import check_name, load, merge, read_yaml
+from tasks.params import check_name, entries, merge, read_yaml
 from tasks.propose import Proposal, propose
 from tasks.store import write_atomically
 
@@ -34,7 +34,7 @@ def add(
         DeepmineError: the name is taken or impossible, the source is no form that is known, or there is no such recipe.
     """
     check_name(name, "command line")
-    if name in datasets():
+    if any(name in kind for kind in entries(Path(PARAMS))):
         raise DeepmineError(f"{PARAMS} already has a dataset '{name}'. Choose another name, or edit that entry.")
     chosen = _recipe(recipe) if recipe else {}
     known = dict(options)
@@ -97,7 +97,9 @@ def _write(name: str, entry: dict[str, Any], about: list[str], remarks: dict[str
     trial = path.with_name(".params.trial.yaml")
     try:
         trial.write_text(new, encoding="utf-8")
-        load(trial)
+        wrong = entries(trial)[1].get(name)
+        if wrong:
+            raise DeepmineError(wrong)
     finally:
         trial.unlink(missing_ok=True)
     write_atomically(path, new.encode())

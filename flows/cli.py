@@ -64,7 +64,7 @@ def plan(datasets: Names = None) -> None:
     """Say what would run and why; runs nothing."""
     from flows import look
 
-    look.show_plan(list(datasets or []))
+    raise typer.Exit(look.show_plan(list(datasets or [])))
 
 
 @app.command()
@@ -72,7 +72,7 @@ def status(datasets: Names = None) -> None:
     """Say what is current, stale and quarantined."""
     from flows import look
 
-    look.show_status(list(datasets or []))
+    raise typer.Exit(look.show_status(list(datasets or [])))
 
 
 @app.command()
@@ -96,11 +96,15 @@ def stop() -> None:
 
 
 @app.command()
-def check() -> None:
-    """Check params.yaml; says nothing when it is right. Runs before each plan."""
+def check(datasets: Names = None) -> None:
+    """Check entries of params.yaml; says nothing when they are right. Runs before each plan."""
     from flows import project
+    from tasks.errors import DeepmineError
 
-    project.datasets()
+    # dvc.yaml names the DVC stage, `plan@NAME`
+    _, wrong = project.pick([name.partition("plan@")[2] or name for name in datasets or []])
+    if wrong:
+        raise DeepmineError("\n".join(wrong.values()))
 
 
 @app.command()

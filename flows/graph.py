@@ -17,10 +17,15 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True)
 class Node:
-    """A stage of one dataset, say `train@mnist`, and the stages whose outputs it reads."""
+    """A stage of one dataset, say `train@mnist`, and the stages whose outputs it reads.
+
+    Attributes:
+        wrong: what is wrong with the dataset's entry in params.yaml; such a stage is not handed to DVC.
+    """
 
     name: str
-    upstream: tuple[str, ...]
+    upstream: tuple[str, ...] = ()
+    wrong: str = ""
 
     @property
     def stage(self) -> str:
@@ -49,6 +54,7 @@ class Graph:
         try:
             self.repo = Repo(".")
             self._stages = {s.addressing: s for s in self.repo.index.stages}
+            _ = self.repo.index.graph  # built here, as it is what refuses outputs that overlap
         except DvcException as error:
             raise DeepmineError(f"DVC cannot read the project: {error}") from None
 

@@ -19,7 +19,7 @@ def like(name: str, row: str, top: int) -> None:
     Raises:
         DeepmineError: there is no such dataset or row, or no features yet.
     """
-    project.pick([name])
+    project.one(name)
     view = load_view(project.paths("extract", name)["features"], VIEW)
     places, distances = nearest_rows(view, row, top)
     console = Console(highlight=False)

@@ -9,7 +9,10 @@ from rich.console import Console
 from rich.table import Table
 
 from flows import project
+from flows.cli import show_error
 from flows.graph import Graph, Node
+from tasks.config import Dataset
+from tasks.errors import DeepmineError
 from tasks.plan import CHAIN
 from tasks.plan import plan as make_plan
 from tasks.store import MANIFEST, SUMMARY
@@ -17,13 +20,12 @@ from tasks.store import MANIFEST, SUMMARY
 STYLES = {"current": "green", "stale": "yellow", "never run": "dim", "waits": "dim"}
 
 
-def show_plan(names: list[str]) -> None:
-    """A line for each stage: what would run, and why."""
-    picked = project.pick(names)
-    changed = {name: _changes_of_plan(name, dataset) for name, dataset in picked.items()}
+def show_plan(names: list[str]) -> int:
+    """A line for each stage: what would run, and why; the exit code, 1 if a dataset's entry is wrong."""
+    picked, changed, code = _looked_at(names)
     graph = Graph()
     console = Console(highlight=False)
-    for name in picked:
+    for name in changed:
         table = Table("stage", "", "why", "rows", title=name, title_justify="left", box=None, pad_edge=False)
         running: set[str] = set()
         for node in (n for n in graph.order([name]) if not graph.always(n.name)):
@@ -42,15 +44,15 @@ def show_plan(names: list[str]) -> None:
         if cost := _cost(name, picked[name].judge.folds):
             console.print(f"  {cost}")
         console.print(f"  {_seconds(name, running)}\n")
+    return code
 
 
-def show_status(names: list[str]) -> None:
-    """A line for each stage: current or stale, rows, quarantined, when it last ran."""
-    picked = project.pick(names)
-    changed = {name: _changes_of_plan(name, dataset) for name, dataset in picked.items()}
+def show_status(names: list[str]) -> int:
+    """A line for each stage: current or stale, rows, quarantined, when it last ran; the exit code as of `show_plan`."""
+    _, changed, code = _looked_at(names)
     graph = Graph()
     console = Console(highlight=False)
-    for name in picked:
+    for name in changed:
         table = Table("stage", "state", "rows", "quarantined", "last run", "seconds", title=name, title_justify="left",
                       box=None, pad_edge=False)  # fmt: skip
         stale: set[str] = set()
@@ -69,9 +71,24 @@ def show_status(names: list[str]) -> None:
         console.print(table)
         report = project.paths("report", name)["index"]
         console.print(f"  report: {report if report.is_file() else 'none yet (deepmine run)'}\n")
+    return code
 
 
-def _changes_of_plan(name: str, dataset: Any) -> dict[str, list[str]]:
+def _looked_at(names: list[str]) -> tuple[dict[str, Dataset], dict[str, dict[str, list[str]]], int]:
+    """The datasets, what changed in the plan of each that can be planned, and 1 where one cannot: that is told."""
+    picked, wrong = project.pick(names)
+    changed = {}
+    for name, dataset in picked.items():
+        try:
+            changed[name] = _changes_of_plan(name, dataset)
+        except DeepmineError as error:
+            wrong[name] = f"{name}: {error}"
+    for said in wrong.values():
+        show_error(DeepmineError(said))
+    return picked, changed, int(bool(wrong))
+
+
+def _changes_of_plan(name: str, dataset: Dataset) -> dict[str, list[str]]:
     """Stage -> keys that differ between the plan of this moment and the recorded one, which is left as it is."""
     files = project.paths("plan", name)
     old = json.loads(files["plan"].read_bytes()) if files["plan"].is_file() else {}

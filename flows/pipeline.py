@@ -21,6 +21,7 @@ from flows.graph import PATIENCE, Graph, Node
 from flows.lock import project_lock
 from flows.project import SCRATCH, find_root, paths, pick, read_record, record_folder
 from flows.screen import Watcher
+from tasks.errors import DeepmineError
 
 #: Who watches the run in this process, besides Prefect; set by the command line.
 WATCHERS: list[Watcher] = []
@@ -39,6 +40,8 @@ def run_node(
     graph: Graph, node: Node, force: bool, on_line: Callable[[str], None], tick: Callable[[], bool]
 ) -> Outcome:
     """Bring one stage up to date through DVC, if it is not so already."""
+    if node.wrong:
+        return Outcome("Failed", node.wrong)
     began = time.monotonic()
     always = graph.always(node.name)
     reasons = graph.changes(node.name)
@@ -84,11 +87,11 @@ def pipeline(datasets: list[str] | None = None, force: bool = False) -> Any:
     """
     os.chdir(find_root())
     log = get_run_logger()
-    names = list(pick(datasets))
-    with project_lock(f"pipeline run of {', '.join(names)}"):
-        graph = Graph()
+    picked, wrong = pick(datasets)
+    with project_lock(f"pipeline run of {', '.join([*picked, *wrong])}"):
+        graph, nodes = _nodes(picked, wrong)
         states: dict[str, State[Any]] = {}
-        for node in graph.order(names):
+        for node in nodes:
             step = stage_task.with_options(name=node.name, task_run_name=node.name)
             before = [states[name] for name in node.upstream if name in states]
             states[node.name] = step(graph, node, force, wait_for=before, return_state=True)
@@ -144,10 +147,11 @@ def stage_task(graph: Graph, node: Node, force: bool) -> State[Any]:
 
 def run_without_server(datasets: list[str], force: bool) -> bool:
     """The same loop without Prefect; true if every stage is up to date at the end."""
-    with project_lock(f"run of {', '.join(datasets)}"):
-        graph = Graph()
+    picked, wrong = pick(datasets)
+    with project_lock(f"run of {', '.join([*picked, *wrong])}"):
+        graph, nodes = _nodes(picked, wrong)
         bad: set[str] = set()
-        for node in graph.order(datasets):
+        for node in nodes:
             if bad & set(node.upstream):
                 bad.add(node.name)
                 _tell("ended", node.name, "NotReady", 0.0, "needs a stage that failed")
@@ -158,6 +162,19 @@ def run_without_server(datasets: list[str], force: bool) -> bool:
             if outcome.state not in ("Completed", "Cached"):
                 bad.add(node.name)
         return not bad
+
+
+def _nodes(picked: dict[str, Any], wrong: dict[str, str]) -> tuple[Graph, list[Node]]:
+    """DVC's graph, and what is to run: a stage that fails for each ``wrong`` entry, then all stages of the others.
+
+    Raises:
+        DeepmineError: DVC cannot read the project, as with a name that leads out of its folders.
+    """
+    try:
+        graph = Graph()
+    except DeepmineError as error:
+        raise DeepmineError("\n".join([*wrong.values(), str(error)])) from None
+    return graph, [Node(f"plan@{n}", wrong=said) for n, said in wrong.items()] + graph.order(picked)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 import tasks
 from tasks.config import Dataset
 from tasks.errors import DeepmineError, nearest
-from tasks.params import check_name, load
+from tasks.params import check_name, entries
 
 PARAMS, GRAPH = "params.yaml", "dvc.yaml"
 RECORDS, SCRATCH = Path("data/records"), Path("data/scratch")
@@ -30,24 +30,33 @@ def find_root(start: Path | None = None) -> Path:
     )
 
 
-def datasets() -> dict[str, Dataset]:
-    """Every dataset of the project in the working directory, checked."""
-    return load(Path(PARAMS))
-
-
-def pick(names: list[str] | None) -> dict[str, Dataset]:
-    """The datasets of these ``names``; all of the project when none is named.
+def pick(names: list[str] | None) -> tuple[dict[str, Dataset], dict[str, str]]:
+    """The datasets of these ``names`` (all of the project when none is named), and what is wrong with each other entry.
 
     Raises:
-        DeepmineError: a name is not in params.yaml.
+        DeepmineError: a name is not in params.yaml, or that is wrong as a whole.
     """
-    known = datasets()
+    known, wrong = entries(Path(PARAMS))
     for name in names or []:
-        if check_name(name, "command line") not in known:
+        if name not in known and name not in wrong:
+            check_name(name, "command line")
             raise DeepmineError(
-                f"no dataset '{name}' in {PARAMS}.{nearest(name, known)} Or add it: deepmine add {name} PATH"
+                f"no dataset '{name}' in {PARAMS}.{nearest(name, [*known, *wrong])} Or add it: deepmine add {name} PATH"
             )
-    return {name: known[name] for name in names or known}
+    chosen = names or [*known, *wrong]
+    return {n: known[n] for n in chosen if n in known}, {n: wrong[n] for n in chosen if n in wrong}
+
+
+def one(name: str) -> Dataset:
+    """The dataset ``name``.
+
+    Raises:
+        DeepmineError: it is not in params.yaml, or its entry is wrong.
+    """
+    known, wrong = pick([name])
+    if wrong:
+        raise DeepmineError(wrong[name])
+    return known[name]
 
 
 @cache

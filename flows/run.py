@@ -20,7 +20,8 @@ def run(names: list[str], force: bool, may_start: bool) -> int:
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")
     os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
     os.environ.update(server.QUIET)
-    picked = list(project.pick(names))
+    known, wrong = project.pick(names)
+    picked = [*known, *wrong]
     with Screen() as screen:
         api = server.find()
         if api is None and may_start:
@@ -34,7 +35,7 @@ def run(names: list[str], force: bool, may_start: bool) -> int:
             url = None
         else:
             good, url = _recorded(api, picked, force, screen)
-        _summary(screen, picked, good, url, time.monotonic() - began)
+        _summary(screen, list(known), good, url, time.monotonic() - began)
     return 0 if good else 1
 
 
@@ -60,11 +61,12 @@ def _summary(screen: Screen, names: list[str], good: bool, url: str | None, seco
     say(f"{'done' if good else '[red]not done[/]'} in {seconds:.1f} s")
     for name in names:
         report = project.paths("report", name)["index"]
+        current = f"{project.STAGES[-1]}@{name}" in screen.current
         verdict = project.read_record(name, "evaluate").get("facts", {}).get("verdict")
-        if good and verdict:
+        if current and verdict:
             say(f"[bold]{name}[/]  {verdict}", soft_wrap=True)
         if report.is_file():
-            say(f"  report  {_shown(report)}" + ("" if good else "  (of an earlier run)"), soft_wrap=True)
+            say(f"  report  {_shown(report)}" + ("" if current else "  (of an earlier run)"), soft_wrap=True)
     if url:
         say(f"  run     {url}", soft_wrap=True)
     else:

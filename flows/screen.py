@@ -32,6 +32,8 @@ class Screen:
         self.console = Console(stderr=True, highlight=False)
         self._status: Status | None = None
         self._last = 0.0
+        #: Stages that are up to date, as `train@mnist`.
+        self.current: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -62,6 +64,8 @@ class Screen:
     def ended(self, name: str, state: str, seconds: float, text: str) -> None:
         """The stage's line, which stays."""
         self._clear()
+        if state in ("Completed", "Cached"):
+            self.current.add(name)
         mark = MARKS.get(state, "[red]✗[/]")
         took = f"{seconds:6.1f} s" if state in ("Completed", "Failed") else f"{state:>8}"
         self.console.print(f"{mark} {name:<20} {took}  {escape(text)}", soft_wrap=True)

@@ -63,11 +63,7 @@ def run_stage(stage: str, name: str) -> None:
 def _plan(name: str) -> dict[str, Any]:
     from tasks.plan import plan
 
-    known = project.datasets()
-    if name not in known:
-        raise DeepmineError(f"no dataset '{name}' in {project.PARAMS}.")
-
-    result = plan(dataset=known[name], warn=_warn, **project.paths("plan", name))
+    result = plan(dataset=project.one(name), warn=_warn, **project.paths("plan", name))
     return dict(result["listing"])
 
 

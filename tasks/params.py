@@ -17,8 +17,20 @@ def load(path: Path) -> dict[str, Dataset]:
     """Every dataset of a params.yaml, defaults merged in, fully checked.
 
     Raises:
-        DeepmineError: the file is missing or no YAML 1.2; a key is unknown, of a wrong type or an
-            impossible value. The text names file, key and the nearest known key.
+        DeepmineError: as `entries` has it, and for every wrong entry; the text names file, key and the nearest known key.
+    """
+    datasets, wrong = entries(path)
+    if wrong:
+        raise DeepmineError("\n".join(wrong.values()))
+    return datasets
+
+
+def entries(path: Path) -> tuple[dict[str, Dataset], dict[str, str]]:
+    """The datasets of a params.yaml, and by its name what is wrong with each entry that is none: it stops no other.
+
+    Raises:
+        DeepmineError: the file is missing or no YAML 1.2, or what holds for all datasets is wrong: the top level, or
+            `defaults:` with an unknown key, a wrong type or an impossible value.
     """
     data = read_yaml(path)
     for key in data:
@@ -34,7 +46,14 @@ def load(path: Path) -> dict[str, Dataset]:
             raise DeepmineError(f"{path}: defaults.{key}: unknown section.{nearest(str(key), STAGES)}")
     # by themselves first: a mistake here is named where it stands, also where every dataset overrides it
     parse(Dataset, {"source": {"path": "."}, **defaults}, f"{path}: defaults")
-    return {check_name(name, path): _dataset(path, name, defaults, entry) for name, entry in datasets.items()}
+    good: dict[str, Dataset] = {}
+    wrong: dict[str, str] = {}
+    for name, entry in datasets.items():
+        try:
+            good[check_name(name, path)] = _dataset(path, name, defaults, entry)
+        except DeepmineError as error:
+            wrong[str(name)] = str(error)
+    return good, wrong
 
 
 def check_name(name: Any, where: Path | str) -> str:

@@ -29,6 +29,7 @@ from tests.flows.conftest import Project, make_images
         ("{C: null}", "{c: 0.01}", "unknown parameter 'c'. Did you mean 'C'?"),
         ("{C: null}", "{C: -1.0}", "mine.miners.linear_svm.params: "),
         ("  small:", "  a;touch pwned;b:", "'a;touch pwned;b' cannot name a dataset"),
+        ("  small:", "  ../../escaped:", "'../../escaped' cannot name a dataset"),
     ],
 )
 def test_a_wrong_params_yaml(finished: Project, old: str, new: str, says: str) -> None:
@@ -50,6 +51,52 @@ def test_bare_dvc_refuses_a_name_that_a_shell_would_run(finished: Project) -> No
     params.write_text(params.read_text().replace("  small:", "  a;touch pwned;b:", 1))
     assert "cannot name a dataset" in finished.run("dvc", "repro", code=255)
     assert not (finished.path / "pwned").exists()
+
+
+WRONG = {
+    "mistyped": {"source": "x", "train": {"epochs": -1}},
+    "none": None,
+    "a;touch pwned;b": {"source": "x"},
+    "A b": {"source": "x"},
+}
+
+
+def test_a_wrong_entry_stops_its_own_dataset_alone(finished: Project) -> None:
+    """Through every door, from a finished project, so that nothing but the looking takes time."""
+    finished.edit(lambda data: data.update(datasets={**WRONG, **data["datasets"]}))
+    says = [
+        "datasets.mistyped.train.epochs: should be 'auto'", "datasets.none: expected a mapping",
+        "'a;touch pwned;b' cannot name a dataset", "'A b' cannot name a dataset",
+    ]  # fmt: skip
+    before = finished.results()
+    ran = finished.run("deepmine", "run", "--no-server", code=1)
+    assert ran.count("@small") == ran.count("Cached") == 10, ran
+    assert ran.count("✗ plan@") == len(WRONG)
+    assert "not done" in ran
+    assert "small  " in ran, "the verdict of what went well is told"
+    assert "(of an earlier run)" not in ran
+    repro = finished.run("dvc", "repro", "--keep-going", code=255)
+    assert "Running stage 'plan@small'" in repro
+    assert "skipped due to this failure" in repro
+    finished.edit(lambda data: data["datasets"].update(lost={"source": "no/such/folder"}))
+    state = finished.run("deepmine", "status", code=1)
+    assert state.count("current") == 9, state
+    looked = finished.run("deepmine", "plan", code=1)
+    assert looked.count("up to date") == 9, looked
+    assert "deepmine: error: lost: no/such/folder: no such file or folder" in looked, looked
+    for output in (ran, looked, state, repro):
+        assert [text for text in says if text not in output] == [], output
+        assert "Traceback" not in output
+    assert finished.run("deepmine", "check", "small") == ""
+    assert finished.results() == before
+    assert not (finished.path / "pwned").exists()
+
+
+def test_a_dataset_is_added_beside_a_wrong_entry(finished: Project, tmp_path: Path) -> None:
+    finished.edit(lambda data: data.update(datasets={**WRONG, **data["datasets"]}))
+    folder = make_images(tmp_path / "pets", each=20)
+    assert "wrote datasets.pets" in finished.run("deepmine", "add", "pets", str(folder))
+    assert "already has a dataset 'none'" in finished.run("deepmine", "add", "none", str(folder), code=1)
 
 
 def test_a_misspelt_section(finished: Project) -> None:

@@ -42,6 +42,25 @@ def test_a_good_name(tmp_path: Path, name: str) -> None:
     assert list(load(tmp_path, f"datasets: {{{name}: {{source: x}}}}\n")) == [name]
 
 
+def test_a_wrong_entry_stands_beside_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(f"{ONE}  e: {{source: x, trian: {{}}}}\n  E: {{source: x}}\n  1: {{source: x}}\n  f:\n", encoding="utf-8")
+    good, wrong = params.entries(path)
+    assert list(good) == ["d"]
+    assert list(wrong) == ["e", "E", "1", "f"]
+    assert "datasets.e.trian: unknown key. Did you mean 'train'?" in wrong["e"]
+    with pytest.raises(DeepmineError) as caught:
+        params.load(path)
+    assert str(caught.value).splitlines() == list(wrong.values())
+
+
+def test_a_mistake_in_the_defaults_stops_all(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(f"defaults: {{train: {{epoch: 3}}}}\n{ONE}", encoding="utf-8")
+    with pytest.raises(DeepmineError, match=r"defaults.train.epoch: unknown key. Did you mean 'epochs'"):
+        params.entries(path)
+
+
 def test_tags_are_not_executed(tmp_path: Path) -> None:
     mark = tmp_path / "executed"
     said = refused(tmp_path, f"datasets: !!python/object/apply:os.system ['touch {mark}']\n")
