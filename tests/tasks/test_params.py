@@ -44,7 +44,9 @@ def test_a_good_name(tmp_path: Path, name: str) -> None:
 
 def test_a_wrong_entry_stands_beside_the_others(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
-    path.write_text(f"{ONE}  e: {{source: x, trian: {{}}}}\n  E: {{source: x}}\n  1: {{source: x}}\n  f:\n", encoding="utf-8")
+    path.write_text(
+        f"{ONE}  e: {{source: x, trian: {{}}}}\n  E: {{source: x}}\n  1: {{source: x}}\n  f:\n", encoding="utf-8"
+    )
     good, wrong = params.entries(path)
     assert list(good) == ["d"]
     assert list(wrong) == ["e", "E", "1", "f"]
