@@ -12,6 +12,7 @@ from sklearn.metrics import adjusted_rand_score
 from tasks.intervals import ari_difference, ari_interval
 from tasks.items import load_items
 from tasks.metrics import clustering
+from tasks.miners.scaling import comparable
 from tasks.profiles import Known, of_classes, of_numbers, profiles
 from tasks.views import load_view, parse_numbers, rows_of
 
@@ -46,7 +47,7 @@ def clusterings(
     for name in names:
         own, _, view_name = name.partition("@")
         view, other = views[view_name], assigned.get(f"{own}@raw")
-        X, again = view.X[rows_of(view, ids)], stable.get(name, {})
+        X, again = comparable(view, rows_of(view, ids)), stable.get(name, {})
         found[name] = clustering(truth, assigned[name], X, sample)
         if again:
             found[name] |= {"stability": again["mean"], "stability_interval": [again["low"], again["high"]]}

@@ -13,7 +13,7 @@ from tasks.forward import as_tensor
 from tasks.making import Rows, State, Vectors
 from tasks.modalities import modality
 from tasks.store import fingerprint, read_shards
-from tasks.views import blocks
+from tasks.views import Part, blocks
 
 if TYPE_CHECKING:
     from tasks.config import Extract
@@ -36,9 +36,13 @@ class RawView:
         }  # fmt: skip
         self.sparse = any(made.RAW == "sparse" for made in self.made.values())
         empty = {n: np.zeros((1, *self.made[n].shape(state)), self.made[n].DTYPE) for n, state in states.items()}
-        #: Width of each input's part, and whether it is sparse.
-        self.parts = [(self._one(n, items).shape[1], self.made[n].RAW == "sparse") for n, items in empty.items()]
-        self.width = sum(width for width, _ in self.parts)
+        kinds = {name: made.RAW for name, made in self.made.items()}
+        #: One for each input.
+        self.parts = [
+            Part(self._one(n, items).shape[1], kinds[n] == "sparse", kinds[n] == "columns")
+            for n, items in empty.items()
+        ]
+        self.width = sum(part.width for part in self.parts)
 
     @property
     def names(self) -> list[str]:
@@ -49,8 +53,8 @@ class RawView:
         if all(made.RAW != "columns" for made in self.made.values()):
             return []
         found: list[str] = []
-        for (name, made), (width, _) in zip(self.made.items(), self.parts, strict=True):
-            own = made.names(self.states[name]) if made.RAW == "columns" else [str(i) for i in range(width)]
+        for (name, made), part in zip(self.made.items(), self.parts, strict=True):
+            own = made.names(self.states[name]) if made.RAW == "columns" else [str(i) for i in range(part.width)]
             found += own if len(self.made) == 1 else [f"{name} {one}" for one in own]
         return found
 

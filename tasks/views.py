@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,20 @@ if TYPE_CHECKING:
 COLUMNS = ("id", "content", "split", "label")
 
 
+class Part(NamedTuple):
+    """One of the blocks of features that lie side by side: a view of a concatenation, an input of the raw view.
+
+    Attributes:
+        width: features.
+        sparse: TF-IDF or baskets.
+        columns: those of a table, which have scales of their own.
+    """
+
+    width: int
+    sparse: bool = False
+    columns: bool = False
+
+
 @dataclass(frozen=True)
 class View:
     """Features of N rows, sorted by id.
@@ -30,7 +44,7 @@ class View:
         known: (N,) whether the row has a label.
         X: (N, D) float32, an array or a `scipy.sparse.csr_array`.
         fingerprint: of what made it; a miner fitted on another one refuses this view.
-        parts: width of each of the views laid side by side, and whether it is sparse.
+        parts: the blocks of features that lie side by side.
         names: of the features, where a person would know them (columns of a table); else empty.
     """
 
@@ -41,13 +55,13 @@ class View:
     known: np.ndarray
     X: Any
     fingerprint: str
-    parts: tuple[tuple[int, bool], ...]
+    parts: tuple[Part, ...]
     names: tuple[str, ...] = ()
 
     @property
     def sparse(self) -> bool:
         """Whether `X` is a `scipy.sparse.csr_array`."""
-        return any(sparse for _, sparse in self.parts)
+        return any(part.sparse for part in self.parts)
 
     @cached_property
     def ranks(self) -> np.ndarray:
@@ -78,7 +92,7 @@ def view_schema(name: str, width: int, fingerprint: str, *, sparse: bool = False
     """The columns and metadata of a view's store; `vector_columns` makes those after `COLUMNS`.
 
     Where a sparse view has dense features side by side with sparse ones, ``parts`` in ``more`` says so: JSON of
-    `[[width, sparse], ...]`. Where its features have names, ``names`` is their JSON list.
+    `[[width, sparse, columns], ...]`. Where its features have names, ``names`` is their JSON list.
     """
     own = [(name, pa.list_(pa.float32())), (f"{name}.index", pa.list_(pa.int32()))]
     metadata = {"view": name, "fingerprint": fingerprint, **more}
@@ -119,7 +133,7 @@ def load_view(features: Path, name: str) -> View:
         return first
     parts = tuple(part for view in views for part in view.parts)
     X: Any
-    if any(sparse for _, sparse in parts):
+    if any(part.sparse for part in parts):
         from scipy.sparse import csr_array, hstack
 
         X = hstack([csr_array(view.X) for view in views], format="csr")  # (N, D1 + D2)
@@ -143,10 +157,10 @@ def rows_of(view: View, ids: np.ndarray) -> np.ndarray:
     return places
 
 
-def columns_of(parts: tuple[tuple[int, bool], ...]) -> list[slice]:
-    """Where each of the views stands that were laid side by side."""
-    ends = list(accumulate(width for width, _ in parts))
-    return [slice(end - width, end) for end, (width, _) in zip(ends, parts, strict=True)]
+def columns_of(parts: tuple[Part, ...]) -> list[slice]:
+    """Where each of the parts stands that were laid side by side."""
+    ends = list(accumulate(part.width for part in parts))
+    return [slice(end - part.width, end) for end, part in zip(ends, parts, strict=True)]
 
 
 def parse_numbers(texts: list[str]) -> np.ndarray:
@@ -209,7 +223,7 @@ def load_store(folder: Path, name: str) -> View:
         ids, split, label, known, X = ids[order], split[order], label[order], known[order], X[order]
     parts = json.loads(manifest.metadata.get("parts", json.dumps([[X.shape[1], sparse]])))
     mark, names = manifest.metadata["fingerprint"], tuple(json.loads(manifest.metadata.get("names", "[]")))
-    return View(name, ids, split, label, known, X, mark, tuple((width, thin) for width, thin in parts), names)
+    return View(name, ids, split, label, known, X, mark, tuple(Part(*part) for part in parts), names)
 
 
 def _text(column: pa.ChunkedArray) -> np.ndarray:

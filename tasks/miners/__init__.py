@@ -21,6 +21,7 @@ from tasks.miners.forms import (
     OUTLYING,
     Made,
     Task,
+    compared,
     linear_svr,
     machine,
     mixture,
@@ -28,7 +29,6 @@ from tasks.miners.forms import (
     nystroem,
     steps_of,
     trees,
-    unscaled,
 )
 from tasks.miners.inductive import InductiveClusterer
 
@@ -51,25 +51,28 @@ MINERS: dict[str, Made] = {
     "gradient_boosting": lambda task, **kw: trees(
         task, HistGradientBoostingClassifier, HistGradientBoostingRegressor, kw
     ),
-    "kmeans": lambda task, **kw: KMeans(**{"n_clusters": task.classes, "n_init": 3, "random_state": task.seed, **kw}),
-    "mini_batch_kmeans": lambda task, **kw: MiniBatchKMeans(
-        **{"n_clusters": task.classes, "n_init": 3, "random_state": task.seed, **kw}
+    "kmeans": lambda task, **kw: compared(
+        task, KMeans(**{"n_clusters": task.classes, "n_init": 3, "random_state": task.seed, **kw})
+    ),
+    "mini_batch_kmeans": lambda task, **kw: compared(
+        task, MiniBatchKMeans(**{"n_clusters": task.classes, "n_init": 3, "random_state": task.seed, **kw})
     ),
     "gaussian_mixture": lambda task, **kw: mixture(task, kw),
-    "agglomerative": lambda task, **kw: InductiveClusterer(
-        AgglomerativeClustering(**{"n_clusters": task.classes, **kw})
+    "agglomerative": lambda task, **kw: compared(
+        task, InductiveClusterer(AgglomerativeClustering(**{"n_clusters": task.classes, **kw}))
     ),
-    "hdbscan": lambda task, **kw: InductiveClusterer(HDBSCAN(**{"copy": True, **kw})),
+    "hdbscan": lambda task, **kw: compared(task, InductiveClusterer(HDBSCAN(**{"copy": True, **kw}))),
     "nearest_neighbours": lambda task, **kw: neighbours(task, kw),
     "isolation_forest": lambda task, **kw: IsolationForest(
         **{"contamination": OUTLYING, "random_state": task.seed, **kw}
     ),
     # by brute force, as its search trees are of a type that no file may hold
-    "local_outlier_factor": lambda task, **kw: LocalOutlierFactor(
-        **{"novelty": True, "contamination": OUTLYING, "algorithm": "brute", **kw}
+    "local_outlier_factor": lambda task, **kw: compared(
+        task,
+        LocalOutlierFactor(**{"novelty": True, "contamination": OUTLYING, "algorithm": "brute", **kw}),
     ),
     # flags 3 to 6 % of clean rows where 1 % is asked for: its surface hugs the train rows
-    "one_class_svm": lambda task, **kw: unscaled(task, OneClassSVM(**{"nu": OUTLYING, "cache_size": 1000, **kw})),
+    "one_class_svm": lambda task, **kw: compared(task, OneClassSVM(**{"nu": OUTLYING, "cache_size": 1000, **kw})),
 }
 
 #: Train rows that are fitted on at most where the person says nothing: all distances between them are kept or searched.
@@ -112,7 +115,7 @@ def unfit(miner: str, task: Task) -> str | None:
         return f"{task.outputs} numbers a row would take a machine each, of squared cost"
     if is_regressor(made) and task.outputs > 1 and not tags.target_tags.multi_output:
         return f"it predicts one number a row, and here are {task.outputs}"
-    if any(sparse for _, sparse in task.parts) and (miner in KERNELS or not tags.input_tags.sparse):
+    if any(part.sparse for part in task.parts) and (miner in KERNELS or not tags.input_tags.sparse):
         return "it is not made for sparse features"
     return None
 

@@ -16,6 +16,7 @@ from sklearn.metrics.cluster import contingency_matrix
 
 from tasks.miners.choices import Count, open_count
 from tasks.miners.fitting import Job, fit, lowest
+from tasks.miners.forms import steps_of
 
 TRIED = (2, 3, 4, 5, 6, 8, 10, 12, 15, 20)
 #: Prediction strength from which on clusters count as found again (Tibshirani and Walther 2005 say .8 to .9).
@@ -138,10 +139,13 @@ def structureless(X: Any, rng: np.random.Generator) -> Any:
 
 def silhouette(job: Job, rows: np.ndarray, name: str, k: int) -> tuple[float, float]:
     """How well ``k`` clusters of ``rows`` stand apart, -1 to 1, with its standard error; 0 where all are in one."""
+    estimator = fit(job, rows, {name: k})
     X = job.view.X[rows]
-    said = fit(job, rows, {name: k}).predict(X)
+    said = estimator.predict(X)
     if not 2 <= len(set(said.tolist())) < len(said):
         return 0.0, 0.0
+    for step in steps_of(estimator)[:-1]:  # the space that the clusters are of
+        X = step.transform(X)
     each = silhouette_samples(X, said)
     return float(each.mean()), float(each.std() / len(each) ** 0.5)
 

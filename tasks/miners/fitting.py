@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 
 from tasks.miners import MINERS, UNLABELLED, Task, final, kind
 from tasks.miners.choices import given, open_choice
-from tasks.miners.kernels import KERNEL_ROWS, MAPS, VAL, Weighed, better, gamma, merit
+from tasks.miners.kernels import KERNEL_ROWS, MAPS, VAL, Weighed, better, merit
 from tasks.views import View
 
 #: Rows of each class that stay where only part of the rows is taken.
@@ -101,8 +101,6 @@ def choose(job: Job, rows: np.ndarray) -> dict[str, float]:
 def fit(job: Job, rows: np.ndarray, more: Mapping[str, float], accelerate: Any = None) -> BaseEstimator:
     """The miner fitted on ``rows`` with ``more`` parameters; ``accelerate`` may put another estimator in its place."""
     make, params = MAPS[job.miner] if job.mapped else MINERS[job.miner], {**given(job.miner, job.params), **more}
-    if job.mapped and not job.labelled and params.get("gamma", "scale") == "scale":
-        params["gamma"] = gamma(job.view.X[rows])  # its features are not standardised
     estimator = make(job.task, **params)
     most = max(1, len(rows) - (job.kind == "outlier_detector"))  # whose fitted rows are no neighbours of themselves
     if final(estimator).get_params().get("n_neighbors", 0) > most:

@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import Ridge, RidgeClassifier, SGDOneClassSVM
-from sklearn.pipeline import make_pipeline
 
-from tasks.miners.forms import OUTLYING, Made, Task, in_double, nystroem
+from tasks.miners.forms import OUTLYING, Made, Task, gamma, in_double, nystroem, scaled
 
 #: Train rows above which an exact machine is fitted on so many of them alone, and held against a map of all. Its cost
 #: grows with their square; on 45,105 raw rows of CIFAR-10 it took (fit, and all 60,000 predicted) 37 s on 10,000 of them,
@@ -55,22 +54,16 @@ def least_squares(task: Task, params: dict[str, Any]) -> Any:
 
 def one_class(task: Task, params: dict[str, Any]) -> Any:
     """A one-class machine by stochastic gradient descent on a Nystroem map, as scikit-learn's guide has it."""
-    kernel = Nystroem(**_kernel(params), random_state=task.seed)
+    own = _kernel(params)
+    kernel = Nystroem(**{**own, "gamma": gamma(task, own.get("gamma"))}, random_state=task.seed)
     last = SGDOneClassSVM(nu=params.get("nu", OUTLYING), random_state=task.seed)
-    return make_pipeline(in_double(), kernel, last)
-
-
-def gamma(X: np.ndarray) -> float:
-    """What an exact machine takes for `gamma: scale` of the (N, D) rows of ``X``."""
-    return float(1 / (X.shape[1] * (X.var(dtype=np.float64) or 1.0)))
+    return scaled(task, in_double(), kernel, last)
 
 
 def _kernel(params: dict[str, Any]) -> dict[str, Any]:
     """What a map is told of the parameters of an exact machine."""
-    own: dict[str, Any] = {name: params[name] for name in ("kernel", "degree", "coef0") if name in params}
-    width = params.get("gamma", "scale")
-    # of standardised features `scale` and `auto` are both one over their number, which is a map's own choice
-    return {"n_components": COMPONENTS, **own, **({} if isinstance(width, str) else {"gamma": width})}
+    own: dict[str, Any] = {name: params[name] for name in ("kernel", "degree", "coef0", "gamma") if name in params}
+    return {"n_components": COMPONENTS, **own}
 
 
 def better(exact: float | None, mapped: float | None) -> str:

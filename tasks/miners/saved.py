@@ -16,7 +16,8 @@ from tasks.safe import dumps, loads
 from tasks.store import write_atomically
 from tasks.views import View
 
-FORMAT = 2
+#: 3: one scale a view (`scaling`).
+FORMAT = 3
 #: Types beyond those that skops trusts by itself; anything else in a file is refused unread.
 ALLOWED: tuple[str, ...] = (
     "sklearn.tree._tree.Tree",  # of decision trees and forests; `bounds` judges what a file makes of it
@@ -28,6 +29,7 @@ ALLOWED: tuple[str, ...] = (
     "tasks.miners.calibration.Scores",
     "tasks.miners.forms.double",
     "tasks.miners.inductive.InductiveClusterer",
+    "tasks.miners.scaling.ViewScaler",
 )
 
 
@@ -129,12 +131,17 @@ def load_miner(path: Path) -> Fitted:
     """Read a miner back.
 
     Raises:
-        DeepmineError: no such file, no skops archive, a type outside the allow-list, a newer format, or a broken tree.
+        DeepmineError: no such file, no skops archive, a type outside the allow-list, another format, or a broken tree.
     """
     try:
         values = loads(path.read_bytes(), ALLOWED, str(path), "a miner")
-        if values.pop("format") > FORMAT:
+        found = values.pop("format")
+        if found > FORMAT:
             raise DeepmineError(f"{path}: written by a newer deepmine. Update this one.")
+        if found < FORMAT:
+            raise DeepmineError(
+                f"{path}: written by an older deepmine, which scaled features otherwise. Run: deepmine run"
+            )
         if not sound([values["estimator"], values.get("calibrator")]):
             raise DeepmineError(f"{path}: holds a tree whose branches lead nowhere; refused.")
         return Fitted(**values)

@@ -20,6 +20,7 @@ from sklearn.cluster import DBSCAN
 from sklearn.covariance import EllipticEnvelope
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 from sklearn.kernel_approximation import Nystroem
+from sklearn.metrics import adjusted_rand_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
@@ -34,7 +35,7 @@ from tasks.miners.fitting import Fit, Job
 from tasks.miners.forms import trees
 from tasks.miners.inductive import InductiveClusterer
 from tasks.miners.saved import FORMAT, Fitted, load_miner, save_miner
-from tasks.views import View
+from tasks.views import Part, View
 
 ROOT = Path(__file__).parents[2]
 N, MARK = 90, "f" * 64
@@ -46,13 +47,13 @@ def view(name: str = "deep", mark: str = MARK, seed: int = 0) -> View:
     X = np.random.default_rng(seed).normal(size=(N, 4)).astype(np.float32)
     X[np.arange(N), np.arange(N) % 3] += 4
     split = np.array(["train"] * 60 + ["test"] * 30)
-    return View(name, np.array([f"r{i:02d}" for i in range(N)]), split, label, np.ones(N, bool), X, mark, ((4, False),))
+    return View(name, np.array([f"r{i:02d}" for i in range(N)]), split, label, np.ones(N, bool), X, mark, (Part(4),))
 
 
 TASK = Task(seed=3, classes=3)
 #: Every form in which a miner is asked for; trees small, as the rows are few.
 NUMBERS = {"one number": Task(seed=3, aim="regression", classes=3), "two numbers": Task(3, "regression", 3, 2)}
-FORMS = {"classes": TASK, **NUMBERS, "sparse": Task(3, "classification", 3, 1, ((2, True), (2, False)))}
+FORMS = {"classes": TASK, **NUMBERS, "sparse": Task(3, "classification", 3, 1, (Part(2, sparse=True), Part(2)))}
 CASES = [(name, form) for name in MINERS for form, task in FORMS.items() if unfit(name, task) is None]
 SMALL = {
     "gradient_boosting": {"min_samples_leaf": 5, "max_iter": 20},
@@ -124,14 +125,20 @@ def test_it_fits_numbers(name: str, form: str) -> None:
 def test_sparse_features_say_what_dense_ones_say(name: str) -> None:
     said = fitted(name, "sparse").predict(features("sparse"), features("sparse").rows("test"))
     wanted = fitted(name).predict(view(), view().rows("test"))
-    assert (said == wanted).mean() > 0.9
+    if clusters(name):  # which have no names of their own
+        assert adjusted_rand_score(wanted, said) > 0.85
+    else:
+        assert (said == wanted).mean() > 0.9
 
 
 def test_what_has_nothing_to_do_is_told_by_scikit_learn_itself() -> None:
     """But for kernel machines, which could take sparse features."""
     dense = {"gradient_boosting", "gaussian_mixture", "agglomerative", "hdbscan"}
     assert {n for n in MINERS if unfit(n, FORMS["sparse"])} == {*KERNELS, *dense}
-    assert {n for n in MINERS if unfit(n, replace(FORMS["sparse"], parts=((4, True),)))} == {*KERNELS, *dense}
+    assert {n for n in MINERS if unfit(n, replace(FORMS["sparse"], parts=(Part(4, sparse=True),)))} == {
+        *KERNELS,
+        *dense,
+    }
     assert {n for n in MINERS if unfit(n, Task(aim="regression"))} == {"logistic"}
     assert {n for n in MINERS if unfit(n, Task(aim="regression", outputs=9))} == {"logistic", "rbf_svm", "poly_svm"}
     groups = {"kmeans", "mini_batch_kmeans", "gaussian_mixture", "agglomerative", "hdbscan"}
@@ -372,8 +379,8 @@ def test_features_of_another_width_are_refused(name: str) -> None:
 def test_sparse_rows_that_lead_nowhere_are_refused(kind: str, tmp_path: Path) -> None:
     thin = view()
     X = sparse.csr_array(thin.X * (thin.X > 1))
-    estimator = MINERS["nearest_neighbours"](Task(parts=((4, True),))).fit(X, thin.label)
-    made, rows = Fitted(estimator, "deep", MARK), estimator[-1]._fit_X
+    estimator = MINERS["nearest_neighbours"](Task(parts=(Part(4, sparse=True),))).fit(X, thin.label)
+    made, rows = Fitted(estimator, "deep", MARK), estimator._fit_X
     save_miner(tmp_path / "m", made)
     assert np.array_equal(load_miner(tmp_path / "m").estimator.predict(X), estimator.predict(X))
     if kind == "not rising":
@@ -404,11 +411,11 @@ def test_a_mixture_of_wide_features_is_one_of_their_first_components(tmp_path: P
     """Whose many numbers few rows could not tell; fewer rows than components are no matter."""
     X = np.random.default_rng(0).normal(size=(25, 60)).astype(np.float32)
     X[::2, :5] += 9
-    made = MINERS["gaussian_mixture"](Task(classes=2, parts=((40, False), (20, False)))).fit(X)
+    made = MINERS["gaussian_mixture"](Task(classes=2, parts=(Part(40), Part(20)))).fit(X)
     assert made[-1].covariances_.shape[1:] == (25, 25)
     said = made.predict(X)
     assert len(set(said[::2].tolist())) == len(set(said[1::2].tolist())) == 1
-    narrow = MINERS["gaussian_mixture"](Task(classes=2, parts=((32, False),))).fit(X[:, :32])
+    narrow = MINERS["gaussian_mixture"](Task(classes=2, parts=(Part(32),))).fit(X[:, :32])
     assert narrow[-1].covariances_.shape[1:] == (32, 32)
     save_miner(tmp_path / "m", Fitted(made, "deep", MARK))
     assert np.array_equal(load_miner(tmp_path / "m").estimator.predict(X), said)

@@ -24,7 +24,7 @@ from tasks.page import clusters as page
 from tasks.profiles import MOST_CLUSTERS, Known, called, of_classes, of_numbers, profiles
 from tasks.progress import Progress
 from tasks.store import NOISE, PREDICTIONS, SUMMARY, read
-from tasks.views import View
+from tasks.views import Part, View
 from tests.itemstore import write_items
 from tests.tasks.test_views import write_view
 
@@ -48,7 +48,7 @@ def view(X: Any) -> View:
     X = X.astype(np.float32) if isinstance(X, np.ndarray) else csr_array(X, dtype=np.float32)
     split = np.where(np.arange(n) % 4 == 0, "test", "train")
     ids = np.array([f"r{i:04d}" for i in range(n)])
-    parts = ((X.shape[1], not isinstance(X, np.ndarray)),)
+    parts = (Part(X.shape[1], sparse=not isinstance(X, np.ndarray)),)
     return View("deep", ids, split, np.full(n, ""), np.zeros(n, bool), X, "f" * 64, parts)
 
 

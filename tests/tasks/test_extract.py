@@ -445,8 +445,8 @@ def test_the_network_is_told_which_inputs_are_there(several: Path) -> None:
 def test_the_raw_view_of_several_inputs_is_sparse_where_one_of_them_is(several: Path) -> None:
     raw = load_view(several / "features", "raw")
     assert raw.sparse
-    assert [thin for _, thin in raw.parts] == [False, True, False]
-    values, ends = raw.X.toarray(), np.cumsum([width for width, _ in raw.parts])
+    assert [(part.sparse, part.columns) for part in raw.parts] == [(False, False), (True, False), (False, True)]
+    values, ends = raw.X.toarray(), np.cumsum([part.width for part in raw.parts])
     for start, end, name in zip([0, *ends], ends, ("image", "note", "table"), strict=False):
         assert not values[list(STATES).index(name) :: 7, start:end].any()
         assert values[:, start:end].any(1).sum() > N // 2

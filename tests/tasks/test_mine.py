@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 from tasks import config
@@ -15,9 +14,11 @@ from tasks.errors import DeepmineError
 from tasks.mine import aim, mine
 from tasks.miners import MINERS as REGISTRY
 from tasks.miners import MOST_ROWS, fitting, kernels
+from tasks.miners.choices import GRIDS
 from tasks.miners.counting import Curve
 from tasks.miners.fitting import lowest
 from tasks.miners.saved import load_miner
+from tasks.miners.scaling import ViewScaler
 from tasks.progress import Progress
 from tasks.store import NOISE, PREDICTIONS, SUMMARY, fingerprint, read, read_manifest
 from tasks.views import load_view
@@ -310,16 +311,15 @@ def test_what_is_left_open_is_chosen_on_val_rows(tmp_path: Path) -> None:
     }
     train, val = split == "train", split == "val"
     right = [
-        (
-            make_pipeline(StandardScaler(), LinearSVC(C=c)).fit(X[train], label[train]).predict(X[val]) == label[val]
-        ).sum()
-        for c in (0.001, 0.01, 0.1, 1.0)
+        (make_pipeline(ViewScaler(), LinearSVC(C=c)).fit(X[train], label[train]).predict(X[val]) == label[val]).sum()
+        for c in GRIDS["linear_svm"].dense
     ]
-    assert np.argmax(right) == 1
+    best = GRIDS["linear_svm"].dense[int(np.argmax(right))]
+    assert best < 100
     facts = run(tmp_path, tmp_path / "m", chosen=open_)
-    assert facts["chosen"] == {"open@deep": {"C": 0.01}, "null@deep": {"C": 0.01}}
-    assert load_miner(tmp_path / "m" / "open@deep.skops").estimator[-1].C == 0.01
-    assert load_miner(tmp_path / "m" / "open@deep.skops").estimator[-1].tol == 1e-4
+    assert facts["chosen"] == {"open@deep": {"C": best}, "null@deep": {"C": best}}
+    machine = load_miner(tmp_path / "m" / "open@deep.skops").estimator[-1]
+    assert (machine.C, machine.tol) == (best, 1e-4)
     write_view(tmp_path, "deep", X, ids=ids, split=np.where(split == "val", "test", split), label=label)
     facts = run(tmp_path, tmp_path / "m", chosen=open_)
     assert facts["chosen"] == {}

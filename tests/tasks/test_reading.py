@@ -10,7 +10,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from tasks.miners import MINERS, Task
 from tasks.miners.reading import read_tree, said
 from tasks.page import trees
-from tasks.views import View
+from tasks.views import Part, View
 
 N = 300
 NAMES = ("age", "income", "debt")
@@ -20,7 +20,7 @@ def view(names: tuple[str, ...] = NAMES) -> View:
     X = np.random.default_rng(0).uniform(0, 10, (N, 3)).astype(np.float32)
     label = np.where(X[:, 0] <= 4, "young", np.where(X[:, 2] <= 5, "safe", "risky"))
     ids = np.array([f"r{i}" for i in range(N)])
-    return View("raw", ids, np.array(["train"] * N), label, np.ones(N, bool), X, "f", ((3, False),), names)
+    return View("raw", ids, np.array(["train"] * N), label, np.ones(N, bool), X, "f", (Part(3),), names)
 
 
 def told(text: str, row: dict[str, float]) -> str:

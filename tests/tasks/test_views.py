@@ -10,7 +10,7 @@ from scipy import sparse
 
 from tasks.errors import DeepmineError
 from tasks.store import Writer, read_manifest
-from tasks.views import COLUMNS, blocks, columns_of, has_view, load_view, trained_for, vector_columns, view_schema
+from tasks.views import COLUMNS, Part, blocks, columns_of, has_view, load_view, trained_for, vector_columns, view_schema
 
 N = 30
 IDS = np.array([f"r{i:02d}" for i in range(N)])
@@ -101,7 +101,12 @@ def test_a_sparse_view_is_what_was_written(tmp_path: Path) -> None:
     write_view(tmp_path, "raw", X, order=np.random.default_rng(1).permutation(N), shards=3)
     view = load_view(tmp_path, "raw")
     assert isinstance(view.X, sparse.csr_array)
-    assert (view.sparse, view.parts, view.X.dtype, view.X.indices.dtype) == (True, ((40, True),), np.float32, np.int32)
+    assert (view.sparse, view.parts, view.X.dtype, view.X.indices.dtype) == (
+        True,
+        (Part(40, sparse=True),),
+        np.float32,
+        np.int32,
+    )
     assert np.array_equal(view.X.toarray(), X.toarray())
     assert view.ids.tolist() == IDS.tolist()
 
@@ -120,15 +125,15 @@ def test_sparse_and_dense_views_lie_side_by_side(tmp_path: Path) -> None:
     view = load_view(tmp_path, "raw+deep")
     assert isinstance(view.X, sparse.csr_array)
     assert np.array_equal(view.X.toarray(), np.concatenate([raw.toarray(), deep], axis=1))
-    assert (view.parts, columns_of(view.parts)) == (((40, True), (3, False)), [slice(0, 40), slice(40, 43)])
+    assert (view.parts, columns_of(view.parts)) == ((Part(40, sparse=True), Part(3)), [slice(0, 40), slice(40, 43)])
     assert view.X.indices.dtype == np.int32
 
 
 def test_a_sparse_view_says_which_of_its_features_are_dense(tmp_path: Path) -> None:
-    write_view(tmp_path, "raw", thin(40), parts="[[38, true], [2, false]]")
-    assert load_view(tmp_path, "raw").parts == ((38, True), (2, False))
+    write_view(tmp_path, "raw", thin(40), parts="[[38, true, false], [2, false, true]]")
+    assert load_view(tmp_path, "raw").parts == (Part(38, sparse=True), Part(2, columns=True))
     write_view(tmp_path, "deep", numbers(3))
-    assert load_view(tmp_path, "deep+raw").parts == ((3, False), (38, True), (2, False))
+    assert load_view(tmp_path, "deep+raw").parts == (Part(3), Part(38, sparse=True), Part(2, columns=True))
 
 
 def test_a_label_that_is_not_known_is_told(tmp_path: Path) -> None:
