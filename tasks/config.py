@@ -7,6 +7,7 @@ import re
 from dataclasses import field
 from typing import Annotated, Any, Literal
 
+from tasks.arguments import wrong_arguments
 from tasks.typed import Between, ByName, frozen
 
 NAME = re.compile(r"[a-z][a-z0-9_-]*")
@@ -37,13 +38,35 @@ class Ingest:
             raise ValueError(f"val + test is {self.val + self.test:g}, which leaves nothing to train on")
 
 
+Scalar = bool | int | float | str
+
+
+@frozen
+class Condition:
+    """The rows whose value of ``column`` stands so to ``value``. A missing value stands so to nothing."""
+
+    column: str
+    operator: Literal["==", "!=", "<", "<=", ">", ">=", "in", "not in"]
+    value: Scalar | tuple[Scalar, ...]
+
+    def __post_init__(self) -> None:
+        if isinstance(self.value, tuple) != (self.operator in ("in", "not in")):
+            wanted = "a list of values" if self.operator in ("in", "not in") else "one value"
+            raise ValueError(f"'{self.operator}' takes {wanted}")
+
+
 @frozen
 class Expectation:
-    """One expectation of Great Expectations, by its snake_case name."""
+    """One expectation of Great Expectations, by its snake_case name; ``where``: of these rows only."""
 
     expect: str
     arguments: dict[str, Any] = field(default_factory=dict)
+    where: Condition | None = None
     action: Literal["reject", "fail", "warn"] = "reject"
+
+    def __post_init__(self) -> None:
+        if why := wrong_arguments(self.expect, self.arguments):
+            raise ValueError(why)
 
 
 @frozen

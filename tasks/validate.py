@@ -213,7 +213,7 @@ def _input_checks(params: "Validate", inputs: "dict[str, Input]") -> list[Check]
         for expect, arguments, action, reason in modality(spec.modality).checks(spec, getattr(params, spec.modality)):
             column = f"{name}.{arguments['column']}"
             checks.append(Check(expect, {**arguments, "column": column}, action, reason))
-    return checks + [Check(e.expect, dict(e.arguments), e.action) for e in params.expectations]
+    return checks + [Check(e.expect, dict(e.arguments), e.action, where=e.where) for e in params.expectations]
 
 
 def _row_checks(labels: list[str], objective: str, rejects: bool) -> list[Check]:

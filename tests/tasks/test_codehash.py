@@ -72,7 +72,7 @@ def test_what_cannot_change_a_result_changes_no_hash(package: Path, edit: Callab
     [
         ("store.py", "compression_level=1", "compression_level=2", set(STAGES)),
         ("errors.py", "cutoff=0.5", "cutoff=0.6", set(STAGES)),
-        ("expectations.py", "logging.ERROR", "logging.DEBUG", {"validate"}),
+        ("expectations.py", "logging.CRITICAL", "logging.DEBUG", {"validate"}),
         ("clean.py", "SECONDS = 300.0", "SECONDS = 301.0", {"clean"}),
         ("sources/base.py", "{reason}: {detail}", "{reason}, {detail}", KNOW_MODALITIES),
         # how folders and tables are read is nothing to those that find rows in the store

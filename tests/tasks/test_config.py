@@ -148,7 +148,7 @@ def rich() -> config.Dataset:
         objective="regression",
         validate=config.Validate(
             labels=("no", "00123"),
-            expectations=(config.Expectation(expect="e", arguments={"a": [1, {"b": None}]}, action="warn"),),
+            expectations=(config.Expectation(expect="e", arguments={"value_pairs_set": [[1, None]]}, action="warn"),),
         ),
         clean=config.Clean(
             image=config.CleanImage(height=32, mode="L"),

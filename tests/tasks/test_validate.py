@@ -216,9 +216,13 @@ class Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.loaded: list[str] = []
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         wanted = {"script": "src", "img": "src", "link": "href", "iframe": "src", "source": "src", "embed": "src"}
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
         self.loaded += [value or "" for name, value in attrs if name == wanted.get(tag)]
 
 
@@ -261,6 +265,30 @@ def test_data_docs_load_nothing_from_outside(made: Path) -> None:
         outside = [a for a in reader.loaded if a.startswith(("http:", "https:", "//"))]
         assert outside == [], page
     assert any("label missing" in p.read_text() or "expect" in p.read_text() for p in pages)
+
+
+IMG = '<img src=x onerror="document.title=1">'
+
+
+def test_nothing_of_the_data_is_markup_in_data_docs(tmp_path: Path) -> None:
+    frame = pd.DataFrame({IMG: [IMG, "</style><script>alert(1)</script>", "a", "'"], "$x": ["${y}", "`", "&lt;", '"']})
+    checks = [
+        Check("expect_column_values_to_be_in_set", {"column": IMG, "value_set": ["a", IMG]}, "reject"),
+        Check("expect_column_values_to_match_regex", {"column": IMG, "regex": IMG}, "reject"),
+        Check("expect_column_values_to_be_in_set", {"column": "$x", "value_set": [IMG]}, "reject"),
+        Check("expect_table_columns_to_match_set", {"column_set": [IMG]}, "fail"),
+        Check("expect_column_pair_values_to_be_equal", {"column_A": IMG, "column_B": "$x"}, "reject"),
+    ]
+    run_suite("rows", frame, checks, tmp_path)
+    page = (tmp_path / "rows" / "index.html").read_text()
+    reader = Reader()
+    reader.feed(page)
+    assert reader.loaded == []
+    assert not reader.tags & {"script", "img", "iframe", "link"}
+    assert not [name for name in reader.attributes if name.startswith("on") or name == "style"]
+    assert "&#60;img src=x onerror=&#34;document.title=1&#34;&#62;" in page
+    assert page.index("Content-Security-Policy") < page.index("<style>")
+    assert "default-src 'none'; script-src 'none'" in page
 
 
 def test_over_the_threshold_it_stops_after_the_quarantine_is_written(tmp_path: Path) -> None:
