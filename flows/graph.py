@@ -5,10 +5,10 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from flows.project import STAGES
+from flows import healing, lock
+from flows.project import STAGES, warn
 from tasks.errors import DeepmineError
 
 #: How long another dvc command may keep the project busy before we give up, seconds.
@@ -45,18 +45,28 @@ class Graph:
         # DVC asks this before it would phone home; set here for every door that comes through us
         os.environ["DVC_NO_ANALYTICS"] = "1"
         from dvc.exceptions import DvcException
-        from dvc.repo import Repo
 
         # its progress bars would run through ours in a terminal; errors come to us as exceptions
         logging.getLogger("dvc").setLevel(logging.CRITICAL)
-        heal_locks(Path(".dvc/tmp"))
         self._stale = False
-        try:
-            self.repo = Repo(".")
-            self._stages = {s.addressing: s for s in self.repo.index.stages}
-            _ = self.repo.index.graph  # built here, as it is what refuses outputs that overlap
-        except DvcException as error:
-            raise DeepmineError(f"DVC cannot read the project: {error}") from None
+        with lock.if_free() as free:
+            for text in healing.heal() if free else []:
+                warn(text)
+            try:
+                self._read()
+            except DvcException as error:
+                done = healing.set_aside_lockfile() if free else None
+                if done is None:
+                    raise DeepmineError(f"DVC cannot read the project: {error}") from None
+                warn(done)
+                self._read()
+
+    def _read(self) -> None:
+        from dvc.repo import Repo
+
+        self.repo = Repo(".")
+        self._stages = {s.addressing: s for s in self.repo.index.stages}
+        _ = self.repo.index.graph  # built here, as it is what refuses outputs that overlap
 
     def order(self, datasets: Iterable[str]) -> list[Node]:
         """The stages of ``datasets``, each after those that it depends on."""
@@ -82,14 +92,17 @@ class Graph:
         self._stale = True
 
     def changes(self, name: str) -> list[str]:
-        """Why a stage is not up to date, a phrase each; empty if it is. Outputs are read afresh at each call."""
-        with self.repo.lock:
-            if self._stale:
-                self.repo._reset()
-                self._stages = {s.addressing: s for s in self.repo.index.stages}
-                self._stale = False
-            stage = self._stages[name]
-            status = stage.status(check_updates=True)
+        """Why a stage is not up to date, a phrase each; empty if it is. Outputs are read afresh at each call.
+
+        It takes none of DVC's locks, so that it answers while another dvc command is at work.
+        """
+        if self._stale:
+            self.repo._reset()
+            self._stages = {s.addressing: s for s in self.repo.index.stages}
+            self._stale = False
+        stage = self._stages[name]
+        # below DVC's decorator, which locks what the stage reads and makes
+        status = type(stage).status.__wrapped__(stage, check_updates=True)
         if status and not any(out.hash_info for out in stage.outs):
             return ["has not run yet"]
         return _phrases(status.get(name, []))
@@ -97,18 +110,6 @@ class Graph:
     def always(self, name: str) -> bool:
         """Whether the stage runs each time whatever its inputs."""
         return bool(self._stages[name].always_changed)
-
-
-def heal_locks(folder: Path) -> None:
-    """Remove DVC's table of who reads and writes what if it cannot be parsed; it would block every command."""
-    import json
-
-    path = folder / "rwlock"
-    if path.is_file():
-        try:
-            json.loads(path.read_bytes())
-        except ValueError:
-            path.unlink()
 
 
 def _phrases(status: list[Any]) -> list[str]:

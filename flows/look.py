@@ -1,14 +1,14 @@
 """`deepmine plan` and `deepmine status`: what stands where, for a person. Neither runs a stage."""
 
 import json
-import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from flows import project
+from flows import healing, lock, project
 from flows.cli import show_error
 from flows.graph import Graph, Node
 from tasks.config import Dataset
@@ -77,6 +77,7 @@ def show_status(names: list[str]) -> int:
 def _looked_at(names: list[str]) -> tuple[dict[str, Dataset], dict[str, dict[str, list[str]]], int]:
     """The datasets, what changed in the plan of each that can be planned, and 1 where one cannot: that is told."""
     picked, wrong = project.pick(names)
+    _say_what_is_on()
     changed = {}
     for name, dataset in picked.items():
         try:
@@ -88,19 +89,24 @@ def _looked_at(names: list[str]) -> tuple[dict[str, Dataset], dict[str, dict[str
     return picked, changed, int(bool(wrong))
 
 
+def _say_what_is_on() -> None:
+    """A line where a run or another dvc command is at work: what is shown below is of this moment."""
+    run = lock.running()
+    on = [run["words"]] if run else healing.busy()
+    if on:
+        project.warn(f"a run is on: {', '.join(on)}. What follows is how things stand in this moment.")
+
+
 def _changes_of_plan(name: str, dataset: Dataset) -> dict[str, list[str]]:
     """Stage -> keys that differ between the plan of this moment and the recorded one, which is left as it is."""
     files = project.paths("plan", name)
     old = json.loads(files["plan"].read_bytes()) if files["plan"].is_file() else {}
-    trial = project.SCRATCH / name / "look"
-    trial.mkdir(parents=True, exist_ok=True)
-    copies = {key: trial / path.name for key, path in files.items()}
-    for key, path in files.items():
-        if path.is_file():
-            copies[key].write_bytes(path.read_bytes())
-        else:
-            copies[key].unlink(missing_ok=True)
-    new = make_plan(dataset=dataset, warn=lambda text: print(f"deepmine: warning: {text}", file=sys.stderr), **copies)
+    with TemporaryDirectory(prefix="deepmine-") as trial:  # not in the project, where a run may be on
+        copies = {key: Path(trial, path.name) for key, path in files.items()}
+        for key, path in files.items():
+            if path.is_file():
+                copies[key].write_bytes(path.read_bytes())
+        new = make_plan(dataset=dataset, warn=project.warn, **copies)
     return {stage: sorted(_difference(old.get(stage, {}), new[stage])) for stage in project.STAGES[1:] if old}
 
 

@@ -16,7 +16,7 @@ from prefect.context import FlowRunContext
 from prefect.exceptions import MissingContextError
 from prefect.states import Cancelled, Completed, Failed, State
 
-from flows import artifacts, child
+from flows import artifacts, child, lock
 from flows.graph import PATIENCE, Graph, Node
 from flows.lock import project_lock
 from flows.project import SCRATCH, find_root, paths, pick, read_record, record_folder
@@ -43,6 +43,7 @@ def run_node(
     if node.wrong:
         return Outcome("Failed", node.wrong)
     began = time.monotonic()
+    lock.note(node.name)
     always = graph.always(node.name)
     reasons = graph.changes(node.name)
     if not reasons and not force:

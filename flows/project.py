@@ -1,6 +1,7 @@
 """Where things stand in a project: its root, and the paths of a stage as dvc.yaml writes them."""
 
 import json
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,11 @@ from tasks.params import check_name, entries
 PARAMS, GRAPH = "params.yaml", "dvc.yaml"
 RECORDS, SCRATCH = Path("data/records"), Path("data/scratch")
 STAGES = ("plan", *tasks.STAGES)
+
+
+def warn(text: str) -> None:
+    """Say something to the person at the terminal, beside what a command gives out."""
+    print(f"deepmine: warning: {text}", file=sys.stderr, flush=True)
 
 
 def find_root(start: Path | None = None) -> Path:

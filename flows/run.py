@@ -1,6 +1,8 @@
 """`deepmine run`: the pipeline flow under a Prefect server, seen from a terminal."""
 
 import os
+import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ def run(names: list[str], force: bool, may_start: bool) -> int:
         DeepmineError: a wrong name or configuration, a server that cannot be used, or another run on the project.
     """
     began = time.monotonic()
+    signal.signal(signal.SIGTERM, _terminate)
     # the terminal shows the run in its own way; the full log goes to the server
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")
     os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
@@ -37,6 +40,11 @@ def run(names: list[str], force: bool, may_start: bool) -> int:
             good, url = _recorded(api, picked, force, screen)
         _summary(screen, list(known), good, url, time.monotonic() - began)
     return 0 if good else 1
+
+
+def _terminate(*_: Any) -> None:
+    """What a SIGTERM does: the stage that runs is ended with all that it started, as by Ctrl-C."""
+    sys.exit(128 + signal.SIGTERM)
 
 
 def _recorded(api: str, names: list[str], force: bool, screen: Screen) -> tuple[bool, str]:

@@ -4,7 +4,6 @@ import inspect
 import json
 import os
 import platform
-import sys
 import time
 from datetime import UTC, datetime
 from importlib import import_module, metadata
@@ -63,12 +62,8 @@ def run_stage(stage: str, name: str) -> None:
 def _plan(name: str) -> dict[str, Any]:
     from tasks.plan import plan
 
-    result = plan(dataset=project.one(name), warn=_warn, **project.paths("plan", name))
+    result = plan(dataset=project.one(name), warn=project.warn, **project.paths("plan", name))
     return dict(result["listing"])
-
-
-def _warn(text: str) -> None:
-    print(f"deepmine: warning: {text}", file=sys.stderr, flush=True)
 
 
 def _offer(stage: str, name: str, progress: Progress) -> dict[str, Any]:
@@ -79,7 +74,7 @@ def _offer(stage: str, name: str, progress: Progress) -> dict[str, Any]:
     kind = get_type_hints(config.Dataset)[stage]
     part = values[stage]
     offered: dict[str, Any] = {
-        **plan, **project.paths(stage, name), "name": name, "progress": progress, "warn": _warn, "code": part["code"],
+        **plan, **project.paths(stage, name), "name": name, "progress": progress, "warn": project.warn, "code": part["code"],
         "params": parse(kind, part["params"], f"{plan['plan']}: {stage}"),
         "source": parse(config.Source, values["source"], f"{plan['plan']}: source"),
         "scratch": project.SCRATCH / name / stage, "records": project.record_folder(name),
