@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 
 from tasks.miners import MINERS, UNLABELLED, Task, final, kind
 from tasks.miners.choices import given, open_choice
-from tasks.miners.kernels import KERNEL_ROWS, MAPS, VAL, Weighed, better, merit
+from tasks.miners.kernels import CHEAP, KERNEL_ROWS, MAPS, PROBES, VAL, Weighed, better, exact_seconds, merit
 from tasks.views import View
 
 #: Rows of each class that stay where only part of the rows is taken.
@@ -111,6 +111,13 @@ def fit(job: Job, rows: np.ndarray, more: Mapping[str, float], accelerate: Any =
     return fitted
 
 
+def cheap(job: Job, rows: np.ndarray, more: Mapping[str, float]) -> bool:
+    """Whether an exact kernel machine on all ``rows`` costs no more than `CHEAP` seconds, held-out rows asked too."""
+    probes = [fit(job, part_of(job, rows, size), more) for size in PROBES]
+    asked = int(job.view.rows("val", "test").sum())
+    return exact_seconds(probes, len(rows), asked, job.view.X.shape[1]) <= CHEAP
+
+
 @dataclass(frozen=True)
 class Fit:
     """A fitted estimator: by which job, on which train ``rows``, and what it was held against, if anything."""
@@ -122,11 +129,12 @@ class Fit:
 
 
 def fit_best(job: Job, rows: np.ndarray, more: Mapping[str, float], accelerate: Any = None) -> Fit:
-    """As `fit`; above `KERNEL_ROWS` rows a kernel map on all of them or the exact machine on some, as val rows say.
+    """As `fit`; where an exact kernel machine costs too much, a map on all rows or it on some, as val rows say.
 
-    A person who gives `max_rows` gets the exact machine on so many.
+    It is exact up to `KERNEL_ROWS` rows, and above as long as `exact_seconds` are few. A person who gives `max_rows`
+    gets the exact machine on so many.
     """
-    if job.miner not in MAPS or job.limit or len(rows) <= KERNEL_ROWS:
+    if job.miner not in MAPS or job.limit or len(rows) <= KERNEL_ROWS or cheap(job, rows, more):
         return Fit(job, rows, fit(job, rows, more, accelerate))
     view, part = job.view, part_of(job, rows, KERNEL_ROWS)
     mapped = replace(job, mapped=True)

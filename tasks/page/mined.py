@@ -46,7 +46,7 @@ def maps(verdict: dict[str, Any]) -> list[str]:
     found = []
     one = percent if verdict["aim"] == "classification" else lambda merit: significant(-merit)
     for key, told in sorted((verdict.get("kernel_maps") or {}).items()):
-        text = f"{key}: above a number of rows the cost of an exact kernel machine is too high; a kernel map with a linear machine"
+        text = f"{key}: on so many rows an exact kernel machine costs too much; a kernel map with a linear machine"
         if told["map"] is None:
             found.append(f"{text} was fitted on all {told['rows']:,} train rows.")
             continue

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.svm import SVC
 
 from tasks import config
 from tasks.mine import mine
-from tasks.miners import fitting, kernels
+from tasks.miners import MINERS, Task, fitting, kernels
 from tasks.miners.kernels import MAPS, better
 from tasks.miners.saved import load_miner
 from tasks.page import mined
@@ -18,11 +19,16 @@ from tasks.store import PREDICTIONS, SUMMARY, read
 from tests.tasks.test_views import write_view
 
 N = 700
+#: As they are where no test changes them.
+EXACT, AFFORDED = kernels.KERNEL_ROWS, kernels.CHEAP
 
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fitting, "KERNEL_ROWS", 200)
+    monkeypatch.setattr(fitting, "PROBES", (50, 100))
+    monkeypatch.setattr(kernels, "PROBES", (50, 100))
+    monkeypatch.setattr(fitting, "CHEAP", 0.0)
     monkeypatch.setattr(kernels, "COMPONENTS", 80)
 
 
@@ -86,6 +92,63 @@ def test_few_rows_or_a_limit_leave_the_exact_machine(tmp_path: Path, monkeypatch
     assert load_miner(tmp_path / "m" / "rbf_svm@deep.skops").estimator[-1].shape_fit_ == (300, 2)
     monkeypatch.setattr(fitting, "KERNEL_ROWS", 400)
     assert run(tmp_path, "rbf_svm")["kernel_maps"] == {}
+
+
+def test_where_it_is_cheap_the_exact_machine_has_all_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of classes, of numbers and of one class, above the rows up to which nobody asks."""
+    monkeypatch.setattr(fitting, "CHEAP", 60.0)
+    for numbers in (False, True):
+        rings(tmp_path / str(numbers), numbers=numbers)
+        assert run(tmp_path / str(numbers), "rbf_svm", "poly_svm", "one_class_svm")["kernel_maps"] == {}
+    last = load_miner(tmp_path / "False" / "m" / "rbf_svm@deep.skops").estimator[-1]
+    assert last.shape_fit_ == (400, 2)
+
+
+@pytest.mark.parametrize("kind", ["two classes", "seven classes", "numbers", "two numbers", "one class"])
+def test_the_cost_is_counted_and_comes_true(kind: str) -> None:
+    """From fits on 200 and 400 rows: what a fit on 3,200 counts, within a factor of two. Equal runs count equally."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(3200, 6))
+    score = X[:, 0] + np.sin(2 * X[:, 1]) + rng.normal(0, 0.3, 3200)
+    aim = "classification" if "classes" in kind else "regression"
+    task = Task(aim=aim, classes=7 if kind.startswith("seven") else 2, outputs=2 if kind.startswith("two n") else 1)
+    cut = np.quantile(score, np.linspace(0, 1, task.classes + 1)[1:-1])
+    y = np.searchsorted(cut, score) if aim == "classification" else np.stack([score, X[:, 2]], 1)[:, : task.outputs]
+    y = y if task.outputs > 1 or y.ndim == 1 else y[:, 0]
+    name = "one_class_svm" if kind == "one class" else "rbf_svm"
+
+    def fitted(rows: int) -> Any:
+        own = {"nu": 0.1} if kind == "one class" else {}
+        return MINERS[name](task, **own).fit(X[:rows], y[:rows])
+
+    def seconds() -> float:
+        return kernels.exact_seconds([fitted(200), fitted(400)], 3200, 1000, 6)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, "PROBES", (200, 400))
+        guess = seconds()
+        assert guess == seconds()
+        patch.setattr(kernels, "PROBES", (1600, 3200))
+        counted = kernels.exact_seconds([fitted(1600), fitted(3200)], 3200, 1000, 6)
+    assert counted / 2 < guess < counted * 2
+
+
+def test_the_threshold_is_written_down_as_it_is() -> None:
+    for file in ("README.md", "params.yaml"):
+        text = (Path(__file__).parents[2] / file).read_text()
+        assert f"{EXACT:,} train rows" in text
+        assert f"{AFFORDED:.0f} seconds" in text
+
+
+def test_more_rows_questions_and_features_cost_more() -> None:
+    X = np.random.default_rng(0).normal(size=(2000, 4))
+    fitted = [SVC().fit(X[:n], X[:n, 0] > 0) for n in (1000, 2000)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernels, "PROBES", (1000, 2000))
+        base = kernels.exact_seconds(fitted, 20_000, 5_000, 4)
+        assert 0 < base < kernels.exact_seconds(fitted, 40_000, 5_000, 4) / 2
+        assert base < kernels.exact_seconds(fitted, 20_000, 9_000, 4)
+        assert base < kernels.exact_seconds(fitted, 20_000, 5_000, 400) / 2
 
 
 def test_without_val_rows_the_map_is_taken_unweighed(tmp_path: Path) -> None:

@@ -478,6 +478,7 @@ def test_a_rare_class_is_not_lost_where_a_part_of_the_rows_is_taken(
     for name in ("raw", "deep"):
         write_view(tmp_path / "features", name, X, ids=ids, split=split, label=label)
     monkeypatch.setattr(fitting, "KERNEL_ROWS", 1000)
+    monkeypatch.setattr(fitting, "CHEAP", 0.0)
     monkeypatch.setattr(kernels, "COMPONENTS", 50)
     chosen = {
         "svm": config.Miner(miner="linear_svm", views=("deep",)), "rbf": config.Miner(miner="rbf_svm", views=("deep",)),
