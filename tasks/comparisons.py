@@ -1,5 +1,6 @@
 """Every two verdicts compared on the same rows, and which of them are as good as the best."""
 
+from collections.abc import Collection
 from itertools import combinations
 from typing import Any
 
@@ -12,13 +13,14 @@ from tasks.intervals import bootstrap, paired_difference, percentiles
 
 def comparisons(
     values: dict[str, np.ndarray], best: str, higher: bool, confidence: float, resamples: int, seed: int,
-    groups: np.ndarray | None = None,
+    groups: np.ndarray | None = None, planned: Collection[str] = (),
 ) -> dict[str, Any]:  # fmt: skip
     """Differences of every two of the ``values``, adjusted p-values, and those that cannot be told from ``best``.
 
     Hits: McNemar's (1947) exact test and a bootstrap of pairs; errors: Wilcoxon's (1945) signed ranks and a bootstrap of
     rows; where rows come in ``groups`` (N,): a t test and interval over groups, of either. p-values are adjusted by
-    Holm (1979) for all pairs, and among those with the best for these alone, as these are another question.
+    Holm (1979) for all pairs, and among those with the best for these alone, as these are another question. Pairs of
+    ``planned`` verdicts, on which other sentences rest, are told apart where their interval says so, there as here.
 
     Args:
         values: name -> (N,) hits as booleans, or errors.
@@ -33,12 +35,16 @@ def comparisons(
     adjusted = holm(np.array([pair["p"] for pair in found]))
     told = [{"a": a, "b": b, **pair, "holm": float(p)} for (a, b), pair, p in zip(pairs, found, adjusted, strict=True)]
     with_best = [pair for pair in told if best in (pair["a"], pair["b"])]
-    own = holm(np.array([pair["p"] for pair in with_best]))
+    searched = np.array([not {pair["a"], pair["b"]} <= set(planned) for pair in with_best], bool)
+    own = np.array([pair["p"] for pair in with_best])
+    own[searched] = holm(own[searched])
     alike = []
-    for pair, p in zip(with_best, own, strict=True):
+    for pair, p, found_by_search in zip(with_best, own, searched, strict=True):
         sign = 1.0 if pair["b"] == best else -1.0
         worse = sign * pair["difference"] * (1 if higher else -1) < 0
-        if p > 1 - confidence or not worse:
+        low, high = pair["interval"]
+        apart = p <= 1 - confidence if found_by_search else low > 0 or high < 0
+        if not apart or not worse:
             ends = sorted(sign * end for end in pair["interval"])
             other = pair["a"] if pair["b"] == best else pair["b"]
             alike.append({"name": other, "difference": sign * pair["difference"], "interval": ends, "p": float(p)})

@@ -36,7 +36,7 @@ def evaluate(
 ) -> dict[str, Any]:  # fmt: skip
     """Test-set figures to ``metrics`` (numbers for DVC) and ``evaluation`` (tables and sentences for the report).
 
-    Where several SVMs were fitted on a view, the one that does best on val rows stands for it.
+    Of several miners that an approach could have, the one that does best on val rows stands for it.
 
     Raises:
         DeepmineError: `evaluate.positive` names no class of two.
@@ -111,6 +111,7 @@ def _judged(
         if objective in ("regression", "forecasting"):
             views["network"] = view
         _add_numbers(said, views)
+        _add_constant(said, np.median(view.targets(view.rows("train") & view.known), axis=0))
         judge = Numbers(said["test"], _scale(views["naive"]) if "naive" in views else None, params)
     else:
         counts = Counter(view.label[view.rows("train") & view.known].tolist())
@@ -122,16 +123,18 @@ def _judged(
         calibrated = dict(mined.get("calibrated", {}))
         if objective == "classification":
             calibrated |= _add_network(said, view, features, classes)
+        _add_constant(said, np.array(max(classes, key=lambda label: counts[label])))
         judge = Classes(said["test"], classes, positive, params)
     scores = {name: judge.score(name) for name in said["test"].by}
     found = fusion(judge, said["val"], mined["miners"], scores)
-    best, chosen = found.pop("best"), found.pop("chosen")
+    best, chosen, named = (found.pop(name) for name in ("best", "chosen", "titles"))
+    chosen.pop("constant")  # whose confusions and curves tell nothing
     details: dict[str, Any] = {"confusion": {}, "figures": {}}
     if best:
         details |= judge.details(chosen, best)
         details["figures"] = figures(judge, said["val"], chosen, best, items, params)
     return {"labels": judge.labels, "positive": positive, "scores": scores, "fusion": found, "best": best,
-            "calibrated": calibrated, **details}  # fmt: skip
+            "titles": list(named.items()), "calibrated": calibrated, **details}  # fmt: skip
 
 
 def _positive(classes: list[str], counts: dict[str, int], named: str | None) -> str | None:
@@ -166,6 +169,12 @@ def _add_numbers(said: dict[str, Said], views: dict[str, View]) -> None:
     for rows in said.values():
         for name, view in views.items():
             rows.by[name] = view.X[rows_of(view, rows.ids)].astype(np.float64)
+
+
+def _add_constant(said: dict[str, Said], value: np.ndarray) -> None:
+    """What is right most often, or nearest on average, without a look at the row: ``value``, made of train labels."""
+    for rows in said.values():
+        rows.by["constant"] = np.broadcast_to(value, rows.truth.shape)
 
 
 def _scale(naive: View) -> float | None:

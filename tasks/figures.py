@@ -61,7 +61,10 @@ def figures(
     sampling: dict[str, Any] = {
         "confidence": params.confidence, "resamples": params.resamples, "seed": params.seed, "groups": test.groups,
     }  # fmt: skip
-    found: dict[str, Any] = {"comparisons": _comparisons(judge, val, chosen[best], sampling)}
+    names = {name: judge.values(name) for name in test.by if name != "constant"}
+    higher = judge.measure["better"] == "higher"
+    planned = [name for way, name in chosen.items() if way != "constant"]
+    found: dict[str, Any] = {"comparisons": comparisons(names, chosen[best], higher, **sampling, planned=planned)}
     if isinstance(judge, Classes):
         found |= _curves(judge, chosen, best, params.confidence)
         found["calibration"] = {
@@ -74,15 +77,6 @@ def figures(
     else:
         found["residuals"] = residuals(test.truth, test.by[chosen[best]], judge.some, **sampling)
     return found | {"slices": _slices(judge, chosen[best], items, params)}
-
-
-def _comparisons(judge: Classes | Numbers, val: Said, best: str, sampling: dict[str, Any]) -> dict[str, Any]:
-    """Every two of all verdicts; the best is that of val rows, or without any that of the best way."""
-    names = list(judge.test.by)
-    if len(val.ids):
-        best = max((n for n in names if n != "naive"), key=lambda n: judge.merit(n, val))
-    values = {name: judge.values(name) for name in names}
-    return comparisons(values, best, judge.measure["better"] == "higher", **sampling)
 
 
 def _curves(judge: Classes, chosen: dict[str, str], best: str, confidence: float) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from scipy.stats import t as student
 from sklearn import metrics as sk
 
 from tasks import grouped
-from tasks.fusion import TITLES, WAYS
+from tasks.fusion import TITLES, WAYS, candidates
 from tasks.intervals import auc, has_auc, wilson
 from tasks.judges import Classes, Numbers
 from tasks.sentences import crossed_ways
@@ -154,10 +154,7 @@ def _choose(crossed: Crossed, summary: dict[str, Any]) -> None:
     for key, way in WAYS.items():
         if way.view is None:
             continue
-        names = [
-            n for n in single
-            if n.partition("@")[2] == way.view and kinds[n.partition("@")[0]]["miner"] in way.miners
-        ]  # fmt: skip
+        names = candidates(key, single, kinds)
         if not names:
             continue
         best = {k: max(names, key=lambda n: summary["merits"][k].get(n, 0.0)) for k in np.unique(crossed.fold).tolist()}

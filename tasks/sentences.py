@@ -1,89 +1,26 @@
-"""What follows from the figures, in words: sentences about ways that were compared on the same rows."""
+"""What follows from the figures, in words: sentences about approaches that were compared on the same rows."""
 
 from typing import Any
 
-#: For each comparison what is said where the first way is better, where it is worse, and where nobody can tell.
-ACCURACY = {
-    "network": (
-        "Fusion paid: an SVM on the deep features beats the network alone by {}.",
-        "Fusion did not pay: an SVM on the deep features is worse than the network alone, {}.",
-        "An SVM on the deep features and the network alone cannot be told apart, {}: "
-        "the network alone is the simpler choice.",
-    ),
-    "raw": (
-        "Deep features are worth their training: {} over the raw view.",
-        "The raw view alone does better than deep features: {}. Train no network here.",
-        "The raw view alone is as good as deep features, {}, and far cheaper.",
-    ),
-    "both": (
-        "Laying the raw view beside the deep one adds {}.",
-        "Laying the raw view beside the deep one costs {}.",
-        "Laying the raw view beside the deep one changes nothing that can be measured: {}.",
-    ),
-}
-#: The same for mean absolute errors; the differences are those of errors, so that less is better.
-ERROR = {
-    "network": (
-        "Fusion paid: an SVM on the deep features is nearer to the truth than the network alone, {}.",
-        "Fusion did not pay: an SVM on the deep features is farther from the truth than the network alone, {}.",
-        "An SVM on the deep features and the network alone cannot be told apart, {}: "
-        "the network alone is the simpler choice.",
-    ),
-    "raw": (
-        "Deep features are worth their training: {} against the raw view.",
-        "The raw view alone does better than deep features: {} with these. Train no network here.",
-        "The raw view alone is as good as deep features, {}, and far cheaper.",
-    ),
-    "both": (
-        "Laying the raw view beside the deep one helps: {}.",
-        "Laying the raw view beside the deep one harms: {}.",
-        "Laying the raw view beside the deep one changes nothing that can be measured: {}.",
-    ),
-    "naive": (
-        "The best way beats the seasonal-naive forecast, {}.",
-        "The seasonal-naive forecast does better than the best way, {}: no model is needed here.",
-        "The best way cannot be told from the seasonal-naive forecast, {}, which needs no model.",
-    ),
-}
 CLUSTERS = (
     "Clusters of the deep features agree better with the classes than those of the raw view: {}.",
     "Clusters of the deep features agree less with the classes than those of the raw view: {}.",
     "Clusters of the deep features and of the raw view agree equally well with the classes as far as can be told: {}.",
 )
-NO_DEEP = "No SVM was fitted on the deep view, so nothing can be said of fusion."
 #: Ways of which the first that was judged is told of in a sentence, as what a person would have been misled on.
 TOLD = ("deep_svm", "both_svm", "network", "raw_svm")
 
 
-def sentence(
-    ways: dict[str, Any], pairs: dict[str, dict[str, Any]], measure: dict[str, str], raw: str, best: str
-) -> str:
-    """What follows from the table of ways, for a person who reads one sentence of it.
-
-    Args:
-        ways, pairs: as `fusion.fusion` has them.
-        raw: the way that stands for the raw view; ``best`` the best of all but the naive one. Both by val rows.
-    """
-    if "deep_svm" not in ways:
-        return NO_DEEP
-    words = ACCURACY if measure["better"] == "higher" else ERROR
-    asked = {
-        "network": "deep_svm - network", "raw": f"deep_svm - {raw}", "both": "both_svm - deep_svm",
-        "naive": f"{best} - naive",
-    }  # fmt: skip
-    parts = [told(pairs[asked[about]], cases, measure) for about, cases in words.items() if asked[about] in pairs]
-    under = f"{best} - {raw}" if best != raw else f"deep_svm - {raw}"
-    curve = pairs.get(under, {}).get("auc")
-    if curve and ways[best]["positive"]["auc"] is not None:
-        parts.append(_curve(ways, best, raw, curve))
-    return " ".join(parts)
-
-
 def told(pair: dict[str, Any], cases: tuple[str, str, str], measure: dict[str, str]) -> str:
     """The one of ``cases`` (better, worse, who can tell) that the interval of a difference allows."""
-    low, high = pair["interval"] if measure["better"] == "higher" else [-v for v in reversed(pair["interval"])]
-    case = cases[0] if low > 0 else cases[1] if high < 0 else cases[2]
+    case = {1: cases[0], -1: cases[1], 0: cases[2]}[sign(pair, measure)]
     return case.format(shown(pair, measure))
+
+
+def sign(pair: dict[str, Any], measure: dict[str, str]) -> int:
+    """1 where the interval of a difference says that the first is better, -1 worse, 0 where it holds zero."""
+    low, high = pair["interval"] if measure["better"] == "higher" else [-v for v in reversed(pair["interval"])]
+    return 1 if low > 0 else -1 if high < 0 else 0
 
 
 def shown(pair: dict[str, Any], measure: dict[str, str]) -> str:
@@ -139,17 +76,6 @@ def clusters(
     ) + "".join(f" {counted(key, curve)}" for key, curve in (curves or {}).items() if curve.get("structure") is False)
 
 
-def _curve(ways: dict[str, Any], best: str, raw: str, curve: dict[str, Any]) -> str:
-    top = ways[best]["positive"]
-    low, high = top["auc_interval"]
-    less, more = curve["interval"]
-    of = "the best way" if best != raw else "the deep features"
-    return (
-        f"The best way has an AUC of {top['auc']:.3f} ({low:.3f} to {high:.3f}) for the positive class; {of} less the raw "
-        f"view: {curve['difference']:+.3f} ({less:+.3f} to {more:+.3f})."
-    )
-
-
 def crossed_ways(found: dict[str, Any]) -> str:
     """What a person takes home: how good, and by how much the naive way would have misled."""
     listed = found["chosen"] or list(found["ways"])
@@ -157,9 +83,9 @@ def crossed_ways(found: dict[str, Any]) -> str:
         return "No way to a verdict was judged in every fold."
     share, key = found["measure"]["unit"] == "share", found["measure"]["key"]
     told = [
-        f"{found['titles'][way]} {_figure(found['ways'][way][key], share)} "
-        f"({_figure(found['ways'][way]['interval'][0], share).removesuffix(' %')} to "
-        f"{_figure(found['ways'][way]['interval'][1], share)})"
+        f"{found['titles'][way]} {figure(found['ways'][way][key], share)} "
+        f"({figure(found['ways'][way]['interval'][0], share).removesuffix(' %')} to "
+        f"{figure(found['ways'][way]['interval'][1], share)})"
         for way in listed
     ]
     what = "right on" if share else "off by"
@@ -189,5 +115,6 @@ def misled(title: str, optimism: dict[str, Any], share: bool) -> str:
     )
 
 
-def _figure(value: float, share: bool) -> str:
+def figure(value: float, share: bool) -> str:
+    """A figure as a sentence has it."""
     return f"{value:.1%}".replace("%", " %") if share else f"{value:.4g}"

@@ -18,7 +18,8 @@ BELOW = [
         for name in (
             "views", "items", "mine", "evaluate", "judges", "fusion", "sentences", "ledger", "metrics", "intervals",
             "page/results", "page/words", "rulemining", "ruletable", "deepitems", "shares", "clusterings", "profiles",
-            "figures", "curves", "calibration", "costs", "residuals", "slices", "comparisons", "grouped", "page/clusters",
+            "conclusions", "figures", "curves", "calibration", "costs", "residuals", "slices", "comparisons", "grouped",
+            "page/clusters",
             "unlike", "alike", "judge", "folds", "verdicts", "optimism", "page/folds",
         )
     ),

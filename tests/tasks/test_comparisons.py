@@ -77,3 +77,18 @@ def test_rows_of_one_group_are_not_counted_as_many() -> None:
 def test_one_verdict_has_nobody_beside_it() -> None:
     found = comparisons({"a": np.array([True])}, "a", True, 0.95, 100, 0)
     assert (found["pairs"], found["alike"], found["names"]) == ([], [], ["a"])
+
+
+def test_a_pair_that_the_verdict_rests_on_is_told_apart_here_as_it_is_there() -> None:
+    """Searched among many, the difference would be no finding; the sentence on fusion was to be about this one alone."""
+    net = np.arange(400) < 340
+    raw = net ^ ((np.arange(400) < 30) | (np.arange(400) >= 386))  # wrong on 30 more, right on 14 more
+    values = {"net": net, "raw": raw} | {f"other {i}": np.roll(net, i + 1) for i in range(8)}
+    searched = comparisons(values, "net", True, 0.95, 300, 0)
+    pair = next(p for p in searched["pairs"] if {p["a"], p["b"]} == {"net", "raw"})
+    assert pair["interval"][0] > 0, "told apart by itself"
+    assert "raw" in [one["name"] for one in searched["alike"]]
+    planned = comparisons(values, "net", True, 0.95, 300, 0, planned=("net", "raw"))
+    assert "raw" not in [one["name"] for one in planned["alike"]]
+    assert len(planned["alike"]) == 8
+    assert planned["pairs"] == searched["pairs"]
