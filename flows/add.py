@@ -12,10 +12,10 @@ from flows.project import PARAMS
 from tasks import sources
 from tasks.config import Source
 from tasks.errors import DeepmineError, nearest
+from tasks.files import write_atomically
 from tasks.findings import findings
 from tasks.params import check_name, entries, merge, read_yaml
 from tasks.propose import Proposal, propose
-from tasks.store import write_atomically
 
 RECIPES = Path(tasks.__file__).with_name("recipes.yaml")
 

@@ -1,6 +1,5 @@
 """What a run shows of its results in the Prefect UI: progress, tables, a link to the report."""
 
-import json
 import re
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ from prefect.artifacts import (
 
 from flows.graph import Node
 from flows.project import STAGES, paths, read_record
+from tasks.files import read_json
 from tasks.fusion import table
 from tasks.page.quality import leaks
 from tasks.store import SUMMARY
@@ -45,7 +45,7 @@ class Progress:
         if not self._changed():
             return
         self._seen, self._sent = self.file.stat().st_mtime_ns, time.monotonic()
-        state = json.loads(self.file.read_bytes())
+        state = read_json(self.file)
         self._send(100.0 * state["done"] / max(state["total"], 1), state["line"])
 
     def _changed(self) -> bool:
@@ -69,10 +69,10 @@ def publish(node: Node) -> None:
     """The artifacts of a finished stage, if it has any."""
     files = paths(node.stage, node.dataset)
     if node.stage == "validate":
-        summary = json.loads((files["rejected"] / SUMMARY).read_bytes())
+        summary = read_json(files["rejected"] / SUMMARY)
         create_table_artifact(quality_rows(summary), key=_key("quality", node.dataset), description=_quality(summary))
     elif node.stage == "evaluate":
-        result = json.loads(files["evaluation"].read_bytes())
+        result = read_json(files["evaluation"])
         create_table_artifact(table(result), key=_key("metrics", node.dataset), description=result["verdict"])
     elif node.stage == "report":
         page = files["index"].resolve()

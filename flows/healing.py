@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 
 from tasks.errors import many
-from tasks.store import write_atomically
+from tasks.files import write_atomically
 
 DVC_TMP, LOCKFILE = Path(".dvc/tmp"), Path("dvc.lock")
 #: Temporary files: ours, `.NAME.PID` (of `write_atomically`) and `.KEY.PID.THREAD` (of a scratch); DVC's own.

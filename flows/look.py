@@ -12,10 +12,11 @@ from flows import healing, lock, project
 from flows.cli import show_error
 from flows.graph import Graph, Node
 from tasks.config import Dataset
-from tasks.errors import DeepmineError
-from tasks.plan import CHAIN
+from tasks.errors import Damaged, DeepmineError
+from tasks.files import read_json
+from tasks.plan import CHAIN, read_plan
 from tasks.plan import plan as make_plan
-from tasks.store import MANIFEST, SUMMARY
+from tasks.store import MANIFEST, SUMMARY, read_manifest
 
 STYLES = {"current": "green", "stale": "yellow", "never run": "dim", "waits": "dim"}
 
@@ -100,7 +101,7 @@ def _say_what_is_on() -> None:
 def _changes_of_plan(name: str, dataset: Dataset) -> dict[str, list[str]]:
     """Stage -> keys that differ between the plan of this moment and the recorded one, which is left as it is."""
     files = project.paths("plan", name)
-    old = json.loads(files["plan"].read_bytes()) if files["plan"].is_file() else {}
+    old = read_plan(files["plan"])
     with TemporaryDirectory(prefix="deepmine-") as trial:  # not in the project, where a run may be on
         copies = {key: Path(trial, path.name) for key, path in files.items()}
         for key, path in files.items():
@@ -153,10 +154,10 @@ def _counts(node: Node) -> tuple[str, str]:
     folder = files[own] / "deep" if own == "features" else files[own] if own else None
     if folder is None or not (folder / MANIFEST).is_file():
         return "-", "-"
-    if node.stage == "validate":
-        counts = json.loads(Path(folder / SUMMARY).read_bytes())
-    else:
-        counts = json.loads((folder / MANIFEST).read_bytes())["counts"]
+    try:
+        counts = read_json(folder / SUMMARY) if node.stage == "validate" else read_manifest(folder).counts
+    except Damaged:
+        return "damaged", "deepmine doctor"
     if node.stage in ("clean", "judge"):
         return f"{counts['accepted']:,}", "-"
     return f"{counts['accepted']:,}", ", ".join(f"{n:,} {why}" for why, n in counts["quarantined"].items()) or "0"

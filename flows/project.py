@@ -1,6 +1,5 @@
 """Where things stand in a project: its root, and the paths of a stage as dvc.yaml writes them."""
 
-import json
 import sys
 from functools import cache
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import tasks
 from tasks.config import Dataset
 from tasks.errors import DeepmineError, nearest
+from tasks.files import read_json
 from tasks.params import check_name, entries
 
 PARAMS, GRAPH = "params.yaml", "dvc.yaml"
@@ -93,9 +93,8 @@ def record_folder(dataset: str) -> Path:
 
 
 def read_record(dataset: str, stage: str) -> dict[str, Any]:
-    """The record of a stage's last execution, empty if there is none."""
+    """The record of a stage's last execution, empty if there is none, or a damaged one."""
     try:
-        record: dict[str, Any] = json.loads((record_folder(dataset) / f"{stage}.json").read_bytes())
-    except (FileNotFoundError, ValueError):
+        return read_json(record_folder(dataset) / f"{stage}.json")
+    except DeepmineError:
         return {}
-    return record

@@ -1,6 +1,5 @@
 """The Prefect server that a run is recorded by: the configured one, one that is up here, or one we start."""
 
-import json
 import os
 import signal
 import socket
@@ -14,7 +13,7 @@ import psutil
 
 from flows.project import RECORDS
 from tasks.errors import DeepmineError
-from tasks.store import write_json
+from tasks.files import read_json, write_json
 
 NOTE, LOG = RECORDS / "server.json", RECORDS / "server.log"
 #: Prefect's own setting, where a person has moved the server.
@@ -118,10 +117,9 @@ def run_url(api: str, run: Any) -> str:
 
 def _note() -> dict[str, Any]:
     try:
-        note: dict[str, Any] = json.loads(NOTE.read_bytes())
-    except (FileNotFoundError, ValueError):
+        return read_json(NOTE)
+    except DeepmineError:
         return {}
-    return note
 
 
 def _api(port: int) -> str:

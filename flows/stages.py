@@ -1,7 +1,6 @@
 """One stage in a process of its own: what dvc.yaml calls."""
 
 import inspect
-import json
 import os
 import platform
 import time
@@ -13,9 +12,10 @@ from flows import project
 from flows.watchdog import die_with_parent
 from tasks import config
 from tasks.cores import cores
-from tasks.errors import DeepmineError
+from tasks.errors import Damaged, DeepmineError
+from tasks.files import read_json, write_json
 from tasks.progress import Progress
-from tasks.store import write_json
+from tasks.sources.listing_file import read_listing
 from tasks.typed import parse
 
 LIBRARIES = (
@@ -70,7 +70,11 @@ def _offer(stage: str, name: str, progress: Progress) -> dict[str, Any]:
     plan = project.paths("plan", name)
     if not plan["plan"].is_file():
         raise DeepmineError(f"{plan['plan']}: not there. Start with the first stage: deepmine run {name}")
-    values = json.loads(plan["plan"].read_bytes())
+    values = read_json(plan["plan"])
+    if values["dataset"] != name:
+        raise Damaged(plan["plan"], f"it is the plan of dataset '{values['dataset']}'")
+    if stage == "ingest":
+        read_listing(plan["listing"], expected=values["listing"]["digest"])
     kind = get_type_hints(config.Dataset)[stage]
     part = values[stage]
     offered: dict[str, Any] = {

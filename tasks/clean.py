@@ -15,24 +15,14 @@ import pyarrow.parquet as pq
 from tasks import steady
 from tasks.describing import write_items
 from tasks.errors import DeepmineError
+from tasks.files import write_atomically, write_json
 from tasks.guard import SPARE, Guard, Limits, split
 from tasks.modalities import modality
 from tasks.progress import Progress
 from tasks.quarantine import set_aside
 from tasks.raw import column_name, input_fields
 from tasks.sources.base import Unreadable
-from tasks.store import (
-    QUARANTINE,
-    STATE,
-    Scratch,
-    Writer,
-    fingerprint,
-    read,
-    read_manifest,
-    read_shards,
-    write_atomically,
-    write_json,
-)
+from tasks.store import QUARANTINE, STATE, Scratch, Writer, fingerprint, read, read_manifest, read_shards
 
 if TYPE_CHECKING:
     from tasks.config import Clean, Input

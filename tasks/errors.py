@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class DeepmineError(Exception):
@@ -9,6 +10,14 @@ class DeepmineError(Exception):
 
     The command line prints it without a traceback and exits with 1.
     """
+
+
+class Damaged(DeepmineError):
+    """A file that deepmine wrote is not as it was written; names it and the command that mends it."""
+
+    def __init__(self, path: Path, why: str = "its bytes are not those that were written") -> None:
+        super().__init__(f"{path}: damaged: {why}. Mend it: deepmine doctor --mend, then: deepmine run")
+        self.path = path
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:

@@ -15,12 +15,13 @@ from tasks.clusterings import clusterings
 from tasks.errors import DeepmineError
 from tasks.figures import figures, groups_of, in_groups
 from tasks.figures import numbers as of_figures
+from tasks.files import read_json, write_json
 from tasks.fusion import TITLES, fusion
 from tasks.judges import Classes, Numbers, Said, aligned, of_split
 from tasks.ledger import ledger
 from tasks.miners.calibration import calibrate_network, of_network, probabilities
 from tasks.progress import Progress
-from tasks.store import BESIDE, PREDICTIONS, SUMMARY, read, read_manifest, write_json
+from tasks.store import BESIDE, PREDICTIONS, SUMMARY, read, read_manifest
 from tasks.unlike import agreement, detectors
 from tasks.views import View, has_view, load_view, rows_of, trained_for
 
@@ -42,7 +43,7 @@ def evaluate(
         DeepmineError: `evaluate.positive` names no class of two.
     """
     predictions = read(miners / PREDICTIONS)
-    objective, mined = trained_for(features), json.loads((miners / SUMMARY).read_bytes())
+    objective, mined = trained_for(features), read_json(miners / SUMMARY)
     kinds = mined["miners"]
     names = [c for c in predictions.column_names if "@" in c and not c.endswith(BESIDE)]
     clusterers = sorted(n for n in names if kinds[n.partition("@")[0]]["clusterer"])

@@ -15,7 +15,7 @@ import pandas as pd
 
 from tasks.content_policy import policy_tag
 from tasks.errors import DeepmineError, nearest
-from tasks.store import write_atomically
+from tasks.files import write_atomically
 from tasks.timelimit import time_limit
 
 if TYPE_CHECKING:

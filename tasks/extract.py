@@ -10,11 +10,12 @@ from tasks import naive
 from tasks.cores import cores
 from tasks.encoders.device import fix_arithmetic, pick_device, pick_dtype
 from tasks.encoders.network import Card, Network, encoder_fingerprint, load_network
+from tasks.files import write_atomically
 from tasks.forward import Forward, batch_rows
 from tasks.making import Group, State, input_states, write_views
 from tasks.progress import Progress
 from tasks.rawview import RawView, fit_raw, train_rows
-from tasks.store import fingerprint, read_manifest, write_atomically
+from tasks.store import fingerprint, read_manifest
 from tasks.views import view_schema
 
 if TYPE_CHECKING:

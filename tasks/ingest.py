@@ -20,6 +20,7 @@ from tasks.quarantine import set_aside
 from tasks.raw import column_name, input_fields, raw_schema
 from tasks.sources import Unreadable, read_bytes
 from tasks.sources.base import TIME
+from tasks.sources.listing_file import read_listing
 from tasks.splits import Draw, draw
 from tasks.store import QUARANTINE, Scratch, Writer, fingerprint
 
@@ -57,7 +58,7 @@ def ingest(
     Raises:
         DeepmineError: no child process can be started, or the table cannot be read.
     """
-    listed = pq.read_table(listing)
+    listed = read_listing(listing)
     schema = raw_schema(inputs)
     made_by = fingerprint("ingest", vars(params))
     rows, cache = Writer(raw, schema, made_by), Scratch(scratch)

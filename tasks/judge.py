@@ -20,10 +20,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.errors import DeepmineError
+from tasks.files import read_json, write_json
 from tasks.folds import Cases, Folds, make_folds, told
 from tasks.objective import resolve
 from tasks.progress import Progress, Share
-from tasks.store import QUARANTINE, SUMMARY, Scratch, Writer, fingerprint, read, read_manifest, write_json
+from tasks.store import QUARANTINE, SUMMARY, Scratch, Writer, fingerprint, read, read_manifest
 from tasks.verdicts import merits, resplit, verdicts
 from tasks.views import parse_numbers
 
@@ -251,7 +252,7 @@ class Work:
     def _run(self, piece: Piece, home: Path, prepare: Callable[[], None], verbs: Iterable[str]) -> None:
         """The ``verbs`` in turn in the folder ``home``, less those that were finished there before."""
         marks = home / "done.json"
-        done: list[str] = json.loads(marks.read_bytes()) if marks.is_file() else []
+        done: list[str] = read_json(marks)["done"] if marks.is_file() else []
         passed, shares = 0, {verb: SHARES[verb] for verb in verbs}
         for verb in ("prepare", *verbs):
             size = piece.rows * shares.get(verb, 0) // sum(shares.values())
@@ -263,7 +264,7 @@ class Work:
                 else:
                     self._call(verb, home, part, piece)
                 done.append(verb)
-                write_json(marks, done)
+                write_json(marks, {"done": done})
             passed += size
 
     def _call(self, verb: str, home: Path, progress: Progress, piece: Piece) -> None:

@@ -1,9 +1,9 @@
 """The ledger: every row of every stage, accepted or set aside for a reason."""
 
-import json
 from pathlib import Path
 from typing import Any
 
+from tasks.files import read_json
 from tasks.store import PREDICTIONS, SUMMARY, read_manifest
 
 
@@ -13,7 +13,7 @@ def ledger(raw: Path, rejected: Path, clean: Path, features: Path, miners: Path)
     Raises:
         ValueError: rows vanished, or came from nowhere, between two stages.
     """
-    summary = json.loads((rejected / SUMMARY).read_bytes())
+    summary = read_json(rejected / SUMMARY)
     kept = read_manifest(clean).counts
     lost = {reason: n for reason, n in kept["quarantined"].items() if reason != "rejected by validate"}
     counts = {

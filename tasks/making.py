@@ -1,6 +1,5 @@
 """How views are made: shard by shard, by several threads, finished shards kept."""
 
-import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from tasks.files import read_json
 from tasks.modalities import modality
 from tasks.progress import Progress
 from tasks.store import STATE, Scratch, Shard, Writer, fingerprint, read_manifest, read_shard
@@ -57,7 +57,7 @@ class Made:
 
 def input_states(clean: Path) -> dict[str, State]:
     """What `clean` settled for each input."""
-    states: dict[str, State] = json.loads((clean / STATE).read_bytes())["inputs"]
+    states: dict[str, State] = read_json(clean / STATE)["inputs"]
     return states
 
 

@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from tasks.cores import cores
+from tasks.files import write_json
 from tasks.items import load_items
 from tasks.miners import LEAST_ROWS, MOST_ROWS, Task, accelerate, clusters, kind, unfit
 from tasks.miners.calibration import Calibrated
@@ -26,7 +27,7 @@ from tasks.miners.stability import stability
 from tasks.miners.verdicts import Said, columns, verdicts
 from tasks.progress import Progress
 from tasks.rulemining import mine_rules
-from tasks.store import PREDICTIONS, RULES, SUMMARY, Writer, fingerprint, write_json
+from tasks.store import PREDICTIONS, RULES, SUMMARY, Writer, fingerprint
 from tasks.views import View, has_view, load_view, parse_numbers, trained_for
 
 if TYPE_CHECKING:

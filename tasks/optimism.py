@@ -1,6 +1,5 @@
 """Cross-validation in figures: how good each way is, which differ, and how much too good the naive way looks."""
 
-import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
@@ -14,6 +13,7 @@ from scipy.stats import t as student
 from sklearn import metrics as sk
 
 from tasks import grouped
+from tasks.files import read_json
 from tasks.fusion import TITLES, WAYS, candidates
 from tasks.intervals import auc, has_auc, wilson
 from tasks.judges import Classes, Numbers
@@ -73,7 +73,7 @@ class Crossed:
 
 def figures(judged: Path, params: "Evaluate") -> dict[str, Any]:
     """What the store of `judge` comes to; where it is empty, why."""
-    summary = json.loads((judged / SUMMARY).read_bytes())
+    summary = read_json(judged / SUMMARY)
     known = ("folds", "asked", "why", "scheme", "rows", "set_aside", "grouped", "sizes")
     result: dict[str, Any] = {key: summary[key] for key in known if key in summary}
     result |= {"confidence": params.confidence, "ways": {}, "pairs": {}, "clusters": {}, "sentence": ""}

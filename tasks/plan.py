@@ -1,19 +1,18 @@
 """plan: what each later stage will work on, as one small file that DVC compares key by key."""
 
-import json
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from tasks import STAGES, sources
 from tasks.codehash import code_hash
-from tasks.errors import DeepmineError, nearest
+from tasks.errors import Damaged, DeepmineError, nearest
+from tasks.files import read_json, write_json
 from tasks.modalities import MODALITIES
-from tasks.store import fingerprint, write_atomically, write_json
+from tasks.sources.listing_file import digest, read_listing, write_listing
 from tasks.typed import plain
 
 if TYPE_CHECKING:
@@ -40,11 +39,12 @@ def plan(*, dataset: "Dataset", listing: Path, plan: Path, warn: Callable[[str],
     Raises:
         DeepmineError: the source cannot be listed, or a miner's parameters are refused.
     """
-    old = _read(plan)
+    old = read_plan(plan)
     check_miners(dataset, old.get("mine", {}))
     rows = _listing(dataset, listing, warn)
-    summary = {"rows": rows.num_rows, "digest": _digest(rows)}
-    result: dict[str, Any] = {"source": plain(dataset)["source"], "listing": summary}
+    summary = {"rows": rows.num_rows, "digest": digest(rows)}
+    # the name, so that the plan of one dataset is not taken for that of another
+    result: dict[str, Any] = {"dataset": plan.stem, "source": plain(dataset)["source"], "listing": summary}
     result |= {stage: stage_slice(dataset, stage, summary) for stage in STAGES}
     if result != old:
         write_json(plan, result)
@@ -135,20 +135,23 @@ def check_miners(dataset: "Dataset", recorded: Mapping[str, Any]) -> None:
 
 
 def _listing(dataset: "Dataset", path: Path, warn: Callable[[str], None]) -> pa.Table:
-    # not read_table: that imports half a second of machinery, at each run
-    old = pq.ParquetFile(path).read() if path.is_file() else None
+    old, lost = None, None
+    try:
+        old = read_listing(path) if path.is_file() else None
+    except Damaged as error:
+        lost = error
     if old is not None and not sources.exists(dataset.source):
         warn(f"{dataset.source.path} is not there; going on with the {old.num_rows:,} items recorded last time")
         return old
+    if lost and not sources.exists(dataset.source):
+        raise lost  # there is nothing that it could be made anew from
     table = assign_shards(
         sources.listing(dataset.source, dataset.inputs, (dataset.ingest.val, dataset.ingest.test), warn),
         old,
         dataset.ingest.shard_rows,
     )
     if old is None or not table.equals(old):
-        buffer = pa.BufferOutputStream()
-        pq.write_table(table, buffer, compression="zstd")
-        write_atomically(path, buffer.getvalue().to_pybytes())
+        write_listing(path, table)
     return table
 
 
@@ -170,13 +173,9 @@ def assign_shards(table: pa.Table, old: pa.Table | None, shard_rows: int) -> pa.
     )
 
 
-def _digest(table: pa.Table) -> str:
-    return fingerprint([table.column(name).to_pylist() for name in table.column_names])
-
-
-def _read(path: Path) -> dict[str, Any]:
+def read_plan(path: Path) -> dict[str, Any]:
+    """The plan as it was; nothing where there is none, or a damaged one: it is made anew."""
     try:
-        result: dict[str, Any] = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
+        return read_json(path)
+    except DeepmineError:
         return {}
-    return result

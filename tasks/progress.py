@@ -4,7 +4,7 @@ import sys
 import time
 from pathlib import Path
 
-from tasks.store import write_json
+from tasks.files import write_json
 
 
 class Progress:

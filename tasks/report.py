@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from tasks import STAGES
+from tasks.files import read_json, write_atomically
 from tasks.page import atlas, examples, folds, forecasts, mined, pictures, render, results, rows, rules, runs, sounds
 from tasks.page import clusters as clustered
 from tasks.page import quality as checks
@@ -15,7 +16,7 @@ from tasks.page.front import front
 from tasks.page.judged import Judged
 from tasks.page.trust import trust
 from tasks.progress import Progress
-from tasks.store import HISTORY, PREDICTIONS, RULES, STATE, SUMMARY, read, read_manifest, write_atomically
+from tasks.store import HISTORY, PREDICTIONS, RULES, STATE, SUMMARY, read, read_manifest
 from tasks.views import View, columns_of, load_view, trained_for
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def report(
         DeepmineError: a store is missing or damaged.
     """
     progress.start()
-    planned, verdict, summary = _json(plan), _json(evaluation), _json(rejected / SUMMARY)
+    planned, verdict, summary = read_json(plan), read_json(evaluation), read_json(rejected / SUMMARY)
     recorded = runs.records(records, SHOWN)
     view = load_view(features, "deep+network")  # joined by id
     judged = _judged(view, features)
@@ -64,7 +65,7 @@ def report(
     shown = examples.ids([*({"groups": found} for found in centres.values()), *galleries])
     shown += [*rules.ids(ruled), *mined.ids(told)]
     pairs = [row["id"] for pair in alike["examples"] for row in pair["rows"]]
-    source = rows.Rows(inputs, _json(clean / STATE)["inputs"], clean, raw)
+    source = rows.Rows(inputs, read_json(clean / STATE)["inputs"], clean, raw)
     points["inputs"], looks = _look(source, points["ids"], [*shown, *pairs], checks.read_before(lost))
     looks.replace_pictures(_forecasts(source, judged, shown))
     progress(3, PARTS, "parts", note="writing the page", always=True)
@@ -74,14 +75,14 @@ def report(
         objective=judged.objective, points=points, galleries=galleries, centres=centres, alike=alike, rows=looks.of,
         rules=ruled,
         room=looks.room, heard=looks.sounds, seconds=looks.seconds, sound_rate=sounds.RATE, most_sounds=sounds.MOST,
-        curves=runs.curves(_json(encoder / HISTORY)), network=runs.network(_json(encoder / CARD)),
+        curves=runs.curves(read_json(encoder / HISTORY)["epochs"]), network=runs.network(read_json(encoder / CARD)),
         leaks=checks.leaks(summary), notes=summary.get("notes", []),
         expectations=checks.expectations(summary), docs=checks.data_docs(quality, index),
         splits=checks.splits(
             pa.table({"label": view.label, "split": view.split}), [c["label"] for c in summary["classes"]]
         ),
         quarantine=lost, quarantined=sum(group["rows"] for group in lost),
-        ledger=checks.ledger(verdict, _json(metrics), STAGES), **_found(verdict, recorded), **told,
+        ledger=checks.ledger(verdict, read_json(metrics), STAGES), **_found(verdict, recorded), **told,
         times=runs.times(recorded, SHOWN), about=runs.gathered(recorded), total=runs.total(recorded),
         fingerprint=read_manifest(features / "deep").metadata["fingerprint"],
     )  # fmt: skip
@@ -151,7 +152,3 @@ def _forecasts(source: rows.Rows, judged: Judged, shown: list[str]) -> dict[str,
     shown = [i for i in shown if i in place]  # train rows were not judged
     name, windows = source.sequences(shown) or ("", {})
     return {i: (name, forecasts.draw(windows.get(i), judged.numbers[place[i]], judged.said[place[i]])) for i in shown}
-
-
-def _json(path: Path) -> Any:
-    return json.loads(path.read_bytes())

@@ -7,8 +7,8 @@ unfinished work. Page checksums are on: without them a flipped bit is read back 
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import get_ident
@@ -19,11 +19,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.digests import row_digests
-from tasks.errors import DeepmineError
+from tasks.errors import Damaged, DeepmineError
+from tasks.files import file_sha256, read_json, sync, write_json
 
 #: With an underscore, so that pandas, Spark and DuckDB pass over it when they are given the folder.
 MANIFEST = "_manifest.json"
 FORMAT = 1
+#: The name of a shard.
+SHARD = re.compile(r"[0-9]{5,}\.parquet")
 #: Small files that stages leave beside their data for later ones.
 STATE, SUMMARY, HISTORY = "_state.json", "_summary.json", "history.json"
 #: The store below a folder of miners that holds what they said of the held-out rows.
@@ -70,29 +73,6 @@ class Manifest:
 def fingerprint(*parts: Any) -> str:
     """sha256 over the canonical JSON of ``parts``."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    """sha256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write ``path`` whole or not at all, also when the machine dies half-way."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    _sync(path.parent)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write canonical, readable JSON atomically."""
-    write_atomically(path, (json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def vectors(column: pa.ChunkedArray, dtype: Any = np.float32) -> np.ndarray:
@@ -219,8 +199,8 @@ class Writer:
             self.add(self.schema.empty_table())  # so that a reader always finds the columns
         # the shards only now, as a scratch shard that the machine's death has cut short is known by its hash
         for shard in self.shards:
-            _sync(self.folder / shard.name)
-        _sync(self.folder)
+            sync(self.folder / shard.name)
+        sync(self.folder)
         manifest = Manifest(
             made_by=self.made_by,
             schema=[[f.name, str(f.type)] for f in self.schema],
@@ -255,15 +235,18 @@ def read_manifest(folder: Path) -> Manifest:
         DeepmineError: it is absent, damaged, or of a newer format.
     """
     path = folder / MANIFEST
+    if not path.is_file():
+        raise DeepmineError(f"{folder}: no finished data here. Run the stage that makes it: deepmine run")
+    data = read_json(path)
     try:
-        data = json.loads(path.read_bytes())
         if data["format"] > FORMAT:
             raise DeepmineError(f"{path}: written by a newer deepmine (format {data['format']}). Update this one.")
-        return Manifest(**{**data, "shards": [Shard(**s) for s in data["shards"]]})
-    except FileNotFoundError:
-        raise DeepmineError(f"{folder}: no finished data here. Run the stage that makes it: deepmine run") from None
-    except (ValueError, KeyError, TypeError):
-        raise DeepmineError(f"{path}: damaged. Remove {folder} and run: deepmine run") from None
+        manifest = Manifest(**{**data, "shards": [Shard(**s) for s in data["shards"]]})
+    except (KeyError, TypeError):
+        raise Damaged(path, "no manifest") from None
+    if not manifest.shards or any(not SHARD.fullmatch(shard.name) for shard in manifest.shards):
+        raise Damaged(path, "it has no shards, or one whose name is none")
+    return manifest
 
 
 def read_shards(folder: Path, columns: Iterable[str] | None = None) -> Iterator[tuple[Shard, pa.Table]]:
@@ -286,10 +269,7 @@ def read_shard(folder: Path, shard: Shard, columns: list[str] | None = None) -> 
     path = folder / shard.name
     data = path.read_bytes() if path.is_file() else b""
     if hashlib.sha256(data).hexdigest() != shard.sha256:
-        raise DeepmineError(
-            f"{path}: damaged or missing (its bytes are not those that were written). "
-            f"Remove {folder} and run: deepmine run"
-        )
+        raise Damaged(path, "missing, or its bytes are not those that were written")
     # the bytes that were hashed: no page needs it again; on one core, as stages read several shards at a time
     return pq.read_table(pa.BufferReader(data), columns=columns, use_threads=False)
 
@@ -305,13 +285,3 @@ def read(folder: Path, columns: Iterable[str] | None = None) -> pa.Table:
 
 def _text(metadata: dict[bytes, bytes] | None) -> dict[str, str]:
     return {k.decode(): v.decode() for k, v in (metadata or {}).items()}
-
-
-def _sync(path: Path) -> None:
-    """Have a file or a folder on the disk before what is written next."""
-    with suppress(OSError):  # some network file systems cannot
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

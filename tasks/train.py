@@ -17,10 +17,11 @@ from tasks.encoders.network import Card, Network, save_network
 from tasks.encoders.rows import Rows, Tensors
 from tasks.encoders.training import fit
 from tasks.errors import DeepmineError
+from tasks.files import read_json, write_json
 from tasks.modalities import modality
 from tasks.objective import resolve
 from tasks.progress import Progress
-from tasks.store import HISTORY, STATE, fingerprint, read, read_manifest, read_shards, write_json
+from tasks.store import HISTORY, STATE, fingerprint, read, read_manifest, read_shards
 
 if TYPE_CHECKING:
     from tasks.config import Train
@@ -44,7 +45,7 @@ def train(
             diverging loss.
     """
     fix_arithmetic()
-    states: States = json.loads((clean / STATE).read_bytes())["inputs"]
+    states: States = read_json(clean / STATE)["inputs"]
     table = read(clean, ["split", "label"])
     split, label = (np.array(table[name].to_pylist(), dtype=object) for name in ("split", "label"))
     objective = resolve(objective, any(v is not None for v in label[split == "train"]))
@@ -64,7 +65,7 @@ def train(
         key=fingerprint(code, read_manifest(clean).row_digest, states, objective, repr(params)), progress=progress,
     )  # fmt: skip
     save_network(encoder, network, card)
-    write_json(encoder / HISTORY, [asdict(e) for e in history])
+    write_json(encoder / HISTORY, {"epochs": [asdict(e) for e in history]})
     return {
         "rows": len(learned), "objective": objective, "epochs": len(history), "rows_per_second": round(rate),
         "mirrored": card.mirror, "device": device.type, "precision": str(dtype).removeprefix("torch."),

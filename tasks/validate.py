@@ -13,11 +13,12 @@ import pyarrow.parquet as pq
 from tasks import duplicates, leakage
 from tasks.errors import DeepmineError
 from tasks.expectations import Check, Outcome, run_suite
+from tasks.files import write_json
 from tasks.modalities import modality, repeats
 from tasks.objective import resolve
 from tasks.progress import Progress
 from tasks.quarantine import set_aside
-from tasks.store import QUARANTINE, SUMMARY, fingerprint, read, read_manifest, write_json
+from tasks.store import QUARANTINE, SUMMARY, fingerprint, read, read_manifest
 
 if TYPE_CHECKING:
     from tasks.config import Input, Validate

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.files import read_json
 from tasks.store import PREDICTIONS, SUMMARY, read, read_manifest, read_shards, vector_column
 from tasks.store import Writer as StoreWriter
 from tasks.views import View, as_numbers, has_view, load_view, parse_numbers, rows_of, trained_for
@@ -42,7 +43,7 @@ def verdicts(features: Path, miners: Path) -> tuple[pa.Table, dict[str, Any]]:
     Returns:
         the table, and what there is to know of it: `aim`, `kinds` (of the miners), `clusterers` (ways), `skipped`.
     """
-    said, mined = read(miners / PREDICTIONS), json.loads((miners / SUMMARY).read_bytes())
+    said, mined = read(miners / PREDICTIONS), read_json(miners / SUMMARY)
     kinds: dict[str, Any] = mined["miners"]
     columns = {name: said[name].combine_chunks() for name in ("id", "split", "label")}
     clusterers = []

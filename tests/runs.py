@@ -10,11 +10,12 @@ import numpy as np
 import pyarrow as pa
 
 from tasks import STAGES, config
+from tasks.files import read_json, write_json
 from tasks.modalities import modality
 from tasks.progress import Progress
 from tasks.raw import raw_schema
 from tasks.sources import Unreadable
-from tasks.store import HISTORY, QUARANTINE, STATE, SUMMARY, Writer, read, write_json
+from tasks.store import HISTORY, QUARANTINE, STATE, SUMMARY, Writer, read
 from tasks.typed import plain
 from tasks.views import view_schema
 
@@ -39,7 +40,7 @@ def finish(
     write_raw(at["raw"], at["unreadable"], dataset.inputs, rows)
     stage("validate", dataset, at, home)
     stage("clean", dataset, at, home)
-    objective = json.loads((at["rejected"] / SUMMARY).read_bytes())["objective"]
+    objective = read_json(at["rejected"] / SUMMARY)["objective"]
     write_features(at, dataset, objective, rng, sure)
     stage("mine", dataset, at, home)
     stage("judge", dataset, at, home)
@@ -126,7 +127,7 @@ def write_features(
         writer = Writer(at["features"] / name, schema, "made up")
         writer.add(pa.table([*(rows[c].combine_chunks() for c in ("id", "content", "split", "label")), column], schema))
         writer.finish({"in": rows.num_rows, "accepted": rows.num_rows, "quarantined": {}})
-    states = json.loads((at["clean"] / STATE).read_bytes())["inputs"]
+    states = read_json(at["clean"] / STATE)["inputs"]
     encoders = plain(dataset.train)["encoders"]
     inputs = [
         {"name": name, "encoder": encoders[spec.modality], "form": {}, "state": states[name]}
@@ -134,7 +135,7 @@ def write_features(
     ]
     at["encoder"].mkdir()
     write_json(at["encoder"] / "encoder.json", {"inputs": inputs, "labels": labels, "objective": objective})
-    write_json(at["encoder"] / HISTORY, history(objective))
+    write_json(at["encoder"] / HISTORY, {"epochs": history(objective)})
 
 
 def verdict(

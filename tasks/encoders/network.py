@@ -1,6 +1,5 @@
 """A branch for each input under one head, as a folder that rebuilds itself."""
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +13,9 @@ from torch.nn import functional as F
 
 from tasks.encoders import build
 from tasks.encoders.decoder import Decoder
-from tasks.errors import DeepmineError
-from tasks.store import file_sha256, fingerprint, write_atomically, write_json
+from tasks.errors import Damaged, DeepmineError
+from tasks.files import file_sha256, read_json, write_atomically, write_json
+from tasks.store import fingerprint
 
 WEIGHTS, CARD = "encoder.safetensors", "encoder.json"
 FORMAT = 2
@@ -174,8 +174,10 @@ def load_network(folder: Path) -> tuple[Network, Card]:
     Raises:
         DeepmineError: no model there, or one of another format or with other weights than its card says.
     """
+    if not (folder / CARD).is_file():
+        raise DeepmineError(f"{folder}: no trained encoder here. Run: deepmine run")
+    values = read_json(folder / CARD)
     try:
-        values = json.loads((folder / CARD).read_bytes())
         if values["format"] > FORMAT:
             raise DeepmineError(f"{folder}: written by a newer deepmine (format {values['format']}). Update this one.")
         if values["format"] < FORMAT:
@@ -186,10 +188,8 @@ def load_network(folder: Path) -> tuple[Network, Card]:
         card = Card(inputs=inputs, **values)
         network = card.build()
         network.load_state_dict(load_file(folder / WEIGHTS))
-    except FileNotFoundError:
-        raise DeepmineError(f"{folder}: no trained encoder here. Run: deepmine run") from None
-    except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
-        raise DeepmineError(f"{folder}: damaged model ({error}). Remove the folder and run: deepmine run") from None
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise Damaged(folder, f"no model ({error})") from None
     return network.eval(), card
 
 

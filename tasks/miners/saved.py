@@ -9,11 +9,11 @@ from sklearn.base import is_classifier, is_outlier_detector
 from sklearn.neighbors._base import KNeighborsMixin
 
 from tasks.errors import DeepmineError
+from tasks.files import write_atomically
 from tasks.miners.bounds import sound
 from tasks.miners.calibration import Response, probabilities, response
 from tasks.miners.forms import steps_of
 from tasks.safe import dumps, loads
-from tasks.store import write_atomically
 from tasks.views import View
 
 #: 3: one scale a view (`scaling`).

@@ -1,9 +1,9 @@
 """The sections of the page that show rows by what miners know of them: like rows, unlike rows, directions, trees."""
 
-import json
 from pathlib import Path
 from typing import Any
 
+from tasks.files import read_json
 from tasks.page import alike, components, trees, unlike
 from tasks.page.judged import Judged
 from tasks.page.words import percent, significant
@@ -15,7 +15,7 @@ def sections(
     verdict: dict[str, Any], judged: Judged, galleries: list[dict[str, Any]], features: Path, miners: Path, count: int
 ) -> dict[str, Any]:
     """What the templates name of these sections."""
-    summary = json.loads((miners / SUMMARY).read_bytes())
+    summary = read_json(miners / SUMMARY)
     odd = unlike.examples(verdict, judged, 2 * count)
     key = _neighbours(miners)
     told = (verdict.get("neighbours") or {}).get(key, {})

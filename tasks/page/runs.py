@@ -1,11 +1,12 @@
 """The untracked records of a run: when, where, with what, how long. Any of them may be missing."""
 
-import json
 import math
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tasks.errors import DeepmineError
+from tasks.files import read_json
 from tasks.page.words import percent, significant
 
 #: Characters of a fact at most; longer ones are sentences, which stand elsewhere on the page.
@@ -18,10 +19,8 @@ def records(folder: Path, order: tuple[str, ...]) -> dict[str, dict[str, Any]]:
     """stage -> its record, for those that are there and whole."""
     found = {}
     for stage in order:
-        with suppress(OSError, ValueError):
-            record = json.loads((folder / f"{stage}.json").read_bytes())
-            if isinstance(record, dict):
-                found[stage] = record
+        with suppress(DeepmineError):
+            found[stage] = read_json(folder / f"{stage}.json")
     return found
 
 

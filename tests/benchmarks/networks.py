@@ -22,11 +22,12 @@ from tasks.encoders.network import Card, Network, save_network
 from tasks.encoders.rows import Rows
 from tasks.encoders.training import fit
 from tasks.extract import IN_FLIGHT, extract
+from tasks.files import write_json
 from tasks.forward import Forward, batch_rows
 from tasks.making import Group, write_views
 from tasks.modalities import image
 from tasks.progress import Progress
-from tasks.store import STATE, Writer, write_json
+from tasks.store import STATE, Writer
 from tasks.train import Feed
 from tasks.views import view_schema
 from tests.benchmarks.measure import Result, compare, turns

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from tasks import STAGES
+from tasks.files import read_json
 from tests.benchmarks.measure import Result
 
 
@@ -15,7 +16,6 @@ def runs(repeats: int = 5) -> list[Result]:
     `between stages` is the first run's time less what its stages took by their own clocks: starting processes,
     importing libraries, DVC's bookkeeping, Prefect.
     """
-    import json
 
     from tests.flows.conftest import make_images, new_project
 
@@ -25,7 +25,7 @@ def runs(repeats: int = 5) -> list[Result]:
         try:
             first = _seconds(lambda: project.run("deepmine", "run"))
             records = project.path / "data" / "records" / "small"
-            inside = sum(json.loads((records / f"{s}.json").read_bytes())["seconds"] for s in ("plan", *STAGES))
+            inside = sum(read_json(records / f"{s}.json")["seconds"] for s in ("plan", *STAGES))
             idle = [_seconds(lambda: project.run("deepmine", "run")) for _ in range(repeats)]
         finally:
             project.run("deepmine", "stop", code=None)

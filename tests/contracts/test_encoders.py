@@ -30,6 +30,7 @@ from tasks.encoders.network import (
     save_network,
 )
 from tasks.errors import DeepmineError
+from tasks.files import read_json, write_json
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -470,11 +471,11 @@ def test_a_saved_network_says_the_same(name: str, form: str, tmp_path: Path) -> 
 
 
 def rewrite(folder: Path, **changes: object) -> None:
-    (folder / CARD).write_text(json.dumps({**json.loads((folder / CARD).read_text()), **changes}))
+    write_json(folder / CARD, {**read_json(folder / CARD), **changes})
 
 
 def other_encoder(folder: Path, encoder: dict[str, Any]) -> None:
-    [part] = json.loads((folder / CARD).read_text())["inputs"]
+    [part] = read_json(folder / CARD)["inputs"]
     rewrite(folder, inputs=[{**part, "encoder": encoder}])
 
 
@@ -503,7 +504,7 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "inputs of another kind": (lambda f: rewrite(f, inputs={"one": 1}), "damaged"),
     "no JSON": (lambda f: (f / CARD).write_text("{"), "damaged"),
     "no mapping": (lambda f: (f / CARD).write_text("[]"), "damaged"),
-    "no weights": (lambda f: (f / WEIGHTS).unlink(), "no trained encoder"),
+    "no weights": (lambda f: (f / WEIGHTS).unlink(), "damaged"),
     "no card": (lambda f: (f / CARD).unlink(), "no trained encoder"),
 }
 

@@ -1,5 +1,6 @@
 """What registries and verbs promise: each entry resolves, the configuration offers all, each argument is supplied."""
 
+import ast
 import inspect
 from importlib import import_module
 from pathlib import Path
@@ -146,3 +147,24 @@ def test_every_name_that_a_verb_asks_for_is_offered(stage: str, monkeypatch: pyt
     assert set(asked) - offered == set()
     paths = {n for n, p in asked.items() if p.annotation is Path} - {"scratch", "records", "plan", "listing", "quality"}
     assert paths <= set(project.paths(stage, "some-data"))
+
+
+def test_json_files_have_one_reader() -> None:
+    """What stands in a file is read by `tasks.files`, which checks it; text that is no file of ours may be parsed."""
+    allowed = {
+        "tasks/files.py",  # the reader
+        "flows/lock.py",  # who holds the lock: nothing hangs on it
+        "flows/healing.py",  # a table of DVC's
+    }
+    files = ("read_bytes", "read_text", "read", "open")
+    for path in sorted([*(ROOT / "tasks").rglob("*.py"), *(ROOT / "flows").rglob("*.py")]):
+        name = str(path.relative_to(ROOT))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if name in allowed or not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            if ast.unparse(node.func) not in ("json.loads", "json.load", "orjson.loads"):
+                continue
+            inside = {n.attr for a in node.args for n in ast.walk(a) if isinstance(n, ast.Attribute)}
+            assert node.func.attr != "load", f"{name}: line {node.lineno}: use tasks.files.read_json"
+            outside = name == "tasks/safe.py"  # the schema in a skops archive, whose own hash is checked
+            assert outside or not inside & set(files), f"{name}: line {node.lineno}: use tasks.files.read_json"

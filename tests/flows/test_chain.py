@@ -1,7 +1,6 @@
 """Every stage in turn on a small dataset of each kind, with the shipped defaults, in this process."""
 
 import inspect
-import json
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 
 from tasks import STAGES, config
+from tasks.files import read_json, write_json
 from tasks.params import merge, read_yaml
 from tasks.progress import Progress
 from tasks.store import read, read_manifest
@@ -52,7 +52,7 @@ def run(home: Path, entry: dict[str, Any]) -> tuple[dict[str, Path], list[str]]:
         facts = verb(**{name: known[name] for name in names})
         record = {"stage": stage, "dataset": "some", "began": "2026-01-02T03:04:05", "seconds": 1.0, "host": "here",
                   "python": "3", "platform": "x", "versions": {}, "facts": facts}  # fmt: skip
-        (home / "records" / f"{stage}.json").write_text(json.dumps(record))
+        write_json(home / "records" / f"{stage}.json", record)
     return at, said
 
 
@@ -152,7 +152,7 @@ def test_from_plan_to_report(
         assert view.ids.tolist() == sorted(read(at["clean"], ["id"])["id"].to_pylist())
         values = view.X.data if view.sparse else view.X
         assert np.isfinite(values).all()
-    assert json.loads(at["metrics"].read_text())
+    assert read_json(at["metrics"])
     page = at["index"].read_text()
     assert page.startswith("<!doctype html>")
     assert len(page) > 20_000

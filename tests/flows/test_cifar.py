@@ -1,12 +1,12 @@
 """60,000 real images from add to report. Slow: about four minutes on two cores."""
 
-import json
 import os
 import tarfile
 from pathlib import Path
 
 import pytest
 
+from tasks.files import read_json
 from tests.flows.conftest import ROOT, Project, new_project
 
 ARCHIVE = Path(os.environ.get("DEEPMINE_TEST_DATA", ROOT.parent / "shared" / "data")) / "cifar10.tar.gz"
@@ -26,7 +26,7 @@ def test_sixty_thousand_rows_are_accounted_for(tmp_path: Path, images: Path) -> 
 
     project.edit(short)
     project.run("deepmine", "run", "--no-server", "cifar", timeout=1800)
-    metrics = json.loads((project.path / "data/reports/cifar/metrics.json").read_text())
+    metrics = read_json(project.path / "data/reports/cifar/metrics.json")
     for stage in ("ingest", "validate", "clean", "extract"):
         rows = metrics["rows"][stage]
         assert rows["in"] == rows["accepted"] + rows["quarantined"]

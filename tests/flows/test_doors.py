@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tasks.files import read_json
 from tests.flows.conftest import Project, new_project
 
 
@@ -29,7 +30,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Iterator[t
     """A project brought up to date by `deepmine run` with the server that it started, that server's API, the output."""
     project = new_project(tmp_path_factory.mktemp("served") / "project", images)
     output = project.run("deepmine", "run")
-    api = json.loads((project.path / "data/records/server.json").read_text())["api"]
+    api = read_json(project.path / "data/records/server.json")["api"]
     yield project, api, output
     project.run("deepmine", "stop")
     with pytest.raises(OSError, match=r"refused|timed out"):

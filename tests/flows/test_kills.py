@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 
+from tasks.files import read_json
 from tests.flows.conftest import Project
 
 
@@ -28,7 +29,7 @@ def kill_when(project: Project, stage: str, condition) -> None:
 
 
 def record(project: Project, stage: str) -> dict:
-    return json.loads((project.path / f"data/records/small/{stage}.json").read_text())["facts"]
+    return read_json(project.path / f"data/records/small/{stage}.json")["facts"]
 
 
 def clear(folder: Path) -> None:
@@ -81,6 +82,6 @@ def test_killed_extraction_resumes_with_the_next_shard(finished: Project, moment
     kill_when(finished, "extract", lambda: shards() >= moment)
     done = shards()
     finished.run("deepmine", "stage", "extract", "small")
-    rows = json.loads((features / "deep/_manifest.json").read_text())["shards"]
+    rows = read_json(features / "deep/_manifest.json")["shards"]
     assert record(finished, "extract")["encoded"] <= sum(s["rows"] for s in rows[done:])
     assert {p.relative_to(features): p.read_bytes() for p in features.rglob("*") if p.is_file()} == undisturbed

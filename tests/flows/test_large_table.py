@@ -1,6 +1,5 @@
 """Five million rows of a table from plan to clean: memory stays flat, every row is accounted for. Slow: minutes."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -13,6 +12,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv
 
+from tasks.files import read_json
 from tasks.store import read_manifest
 
 ROOT = Path(__file__).parents[2]
@@ -110,4 +110,4 @@ def test_five_million_rows(home: Path) -> None:
     assert clean.rows + cleaned.rows == clean.counts["in"] == raw.rows
     assert 0 < cleaned.rows < ROWS / 1000
     assert [s.rows for s in raw.shards[:-1]].count(65_536) > 10
-    assert json.loads((home / "clean" / "_state.json").read_text())["inputs"]["table"]["names"][:4] == list("abcd")
+    assert read_json(home / "clean" / "_state.json")["inputs"]["table"]["names"][:4] == list("abcd")

@@ -1,6 +1,5 @@
 """Nearest train rows: they are the nearest, they doubt the labels that were planted wrong, and few others."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 
 from tasks import config
 from tasks.alike import neighbours
+from tasks.files import read_json
 from tasks.mine import mine
 from tasks.page import alike as page
 from tasks.progress import Progress
@@ -40,7 +40,7 @@ def run(home: Path, **more: Any) -> tuple[Any, dict[str, Any]]:
     chosen = {"near": config.Miner(miner="nearest_neighbours", views=("deep",), **more)}
     at = {"items": home / "items", "features": home, "miners": home / "m"}
     mine(params=config.Mine(miners=chosen), progress=Progress(quiet=True), **at)
-    return read(home / "m" / PREDICTIONS), json.loads((home / "m" / SUMMARY).read_text())
+    return read(home / "m" / PREDICTIONS), read_json(home / "m" / SUMMARY)
 
 
 @pytest.mark.parametrize("limit", [None, 50])

@@ -1,6 +1,5 @@
 """Baskets as a modality: what is repaired and what is rejected, the goods of train rows, what is learned, the chain."""
 
-import json
 import os
 from itertools import chain
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from tasks import config, sources
 from tasks.encoders.decoder import Decoder
 from tasks.errors import DeepmineError
+from tasks.files import read_json
 from tasks.ingest import ingest
 from tasks.modalities import Admitted, basket
 from tasks.plan import plan
@@ -235,7 +235,7 @@ def test_the_chain_without_labels_finds_the_kinds_of_customers(tmp_path: Path) -
     lost = read(at["rejected"], QUARANTINE.names).to_pylist()
     assert [(r["id"], r["source"], r["reason"]) for r in lost] == [("000000421", "baskets.csv:421", "too few goods")]
     assert read_manifest(at["clean"]).rows == 421, "equal baskets are no copies"
-    state = json.loads((at["clean"] / STATE).read_bytes())["inputs"]["basket"]
+    state = read_json(at["clean"] / STATE)["inputs"]["basket"]
     assert state["vocabulary"] == sorted(chain.from_iterable(GOODS)), "a good of one basket alone is unknown"
     raw = load_view(at["features"], "raw")
     assert raw.sparse

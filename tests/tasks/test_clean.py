@@ -16,6 +16,7 @@ from PIL import Image
 from tasks import config
 from tasks.clean import clean, fit_rows
 from tasks.errors import DeepmineError
+from tasks.files import read_json
 from tasks.modalities import image, modality
 from tasks.progress import Progress
 from tasks.raw import raw_schema
@@ -65,7 +66,7 @@ def again(
 
 
 def state(home: Path, name: str = "image") -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((home / "clean" / STATE).read_text())["inputs"][name]
+    found: dict[str, Any] = read_json(home / "clean" / STATE)["inputs"][name]
     return found
 
 
@@ -407,7 +408,7 @@ def test_the_rows_of_a_fit_are_the_same_however_sharded(tmp_path: Path) -> None:
         home = tmp_path / name
         write_raw(home, table, ends)
         again(home, BOTH, config.Clean(fit_rows=20))
-        states.append(json.loads((home / "clean" / STATE).read_text()))
+        states.append(read_json(home / "clean" / STATE))
         assert sorted(fit_rows(home / "raw", pa.array([], pa.string()), 20).to_pylist()) == sorted(lowest(rows, 20))
     assert states[0] == states[1]
     again(tmp_path / "one", BOTH, config.Clean(fit_rows=N))

@@ -12,6 +12,7 @@ from sklearn import metrics as sk
 from tasks import config, sentences
 from tasks.clusterings import clusterings
 from tasks.errors import DeepmineError
+from tasks.files import read_json
 from tasks.intervals import ari_interval
 from tasks.metrics import clustering
 from tasks.mine import mine
@@ -334,7 +335,7 @@ def test_from_train_rows_to_the_page(aim: str, tmp_path: Path) -> None:
     for folder in ("one", "two"):
         at = {"items": tmp_path / "items", "features": tmp_path / "f", "miners": tmp_path / folder}
         mine(params=params, progress=Progress(quiet=True), **at)
-    mined = json.loads((tmp_path / "one" / SUMMARY).read_text())
+    mined = read_json(tmp_path / "one" / SUMMARY)
     assert (tmp_path / "one" / SUMMARY).read_bytes() == (tmp_path / "two" / SUMMARY).read_bytes()
     assert (mined["aim"], mined["curves"]["groups@deep"]["chosen"]) == (aim, 3)
     assert mined["stability"]["groups@deep"]["mean"] > 0.9

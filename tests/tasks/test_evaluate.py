@@ -16,6 +16,7 @@ from sklearn import metrics as sk
 from tasks import config
 from tasks.errors import DeepmineError
 from tasks.evaluate import evaluate
+from tasks.files import read_json, write_json
 from tasks.fusion import TITLES, WAYS, table
 from tasks.intervals import wilson
 from tasks.metrics import classification
@@ -23,7 +24,7 @@ from tasks.page import HERE, captions, mined, results, words
 from tasks.page.front import front
 from tasks.progress import Progress
 from tasks.sentences import CLUSTERS
-from tasks.store import PREDICTIONS, SUMMARY, Writer, vector_column, write_json
+from tasks.store import PREDICTIONS, SUMMARY, Writer, vector_column
 from tests.itemstore import write_items
 from tests.tasks.test_views import write_view
 
@@ -120,7 +121,7 @@ def run(home: Path, **params: Any) -> tuple[dict[str, Any], dict[str, Any], dict
         progress=Progress(quiet=True),
         **{n: home / n for n in names},
     )
-    return facts, *(json.loads((home / n).read_text()) for n in ("metrics", "evaluation"))
+    return facts, *(read_json(home / n) for n in ("metrics", "evaluation"))
 
 
 def test_each_approach_is_stood_for_by_the_miner_that_val_rows_favour(tmp_path: Path) -> None:

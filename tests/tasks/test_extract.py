@@ -16,11 +16,12 @@ import pytest
 from tasks import config
 from tasks.encoders.network import Card, load_network, save_network
 from tasks.extract import FITTED, extract
+from tasks.files import read_json, write_json
 from tasks.modalities import image, modality
 from tasks.naive import forecast
 from tasks.progress import Progress
 from tasks.rawview import train_rows
-from tasks.store import HISTORY, STATE, Manifest, Writer, read_manifest, write_json
+from tasks.store import HISTORY, STATE, Manifest, Writer, read_manifest
 from tasks.train import train
 from tasks.views import load_view
 
@@ -136,7 +137,7 @@ def test_training_leaves_a_model_and_its_history(clean: Path, encoder: Path) -> 
     assert card.inputs["image"]["state"] == STATE_OF_ROWS
     assert network.head is not None
     assert network.head.out_features == 3
-    assert [e["epoch"] for e in json.loads((encoder / HISTORY).read_text())] == [1, 2]
+    assert [e["epoch"] for e in read_json(encoder / HISTORY)["epochs"]] == [1, 2]
 
 
 @pytest.mark.parametrize("shards", [even(7), even(32), [N], [1, 0, 30, 0, N - 31]], ids=["7", "32", "all", "two empty"])
@@ -203,7 +204,7 @@ def test_another_cleaning_is_another_feature_space(usual: Path, encoder: Path, t
     state = {**STATE_OF_ROWS, "mean": [91.0]}
     other = write_clean(tmp_path / "clean", even(20), state=state)
     model = shutil.copytree(encoder, tmp_path / "encoder")
-    card = json.loads((model / "encoder.json").read_text())
+    card = read_json(model / "encoder.json")
     card["inputs"][0]["state"] = state
     write_json(model / "encoder.json", card)
     run(tmp_path, other, model)

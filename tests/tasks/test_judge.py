@@ -1,6 +1,5 @@
 """The stage `judge` with real networks on small tables: nothing judged was seen, kills cost little, no folds cost nothing."""
 
-import json
 import os
 import signal
 import subprocess
@@ -18,12 +17,13 @@ import pytest
 
 from tasks import config
 from tasks.errors import DeepmineError
+from tasks.files import read_json, write_json
 from tasks.folds import make_folds
 from tasks.judge import _cases, _what_is_judged, judge
 from tasks.optimism import figures
 from tasks.progress import Progress
 from tasks.raw import raw_schema
-from tasks.store import MANIFEST, QUARANTINE, SUMMARY, Writer, read, read_manifest, read_shards, write_json
+from tasks.store import MANIFEST, QUARANTINE, SUMMARY, Writer, read, read_manifest, read_shards
 from tests.runs import admitted
 from tests.runs import stage as run_stage
 
@@ -105,7 +105,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_nested_verdicts_are_those_of_the_verbs_run_by_hand(made: Path, tmp_path: Path) -> None:
-    judged, summary = read(made / "judged"), json.loads((made / "judged" / SUMMARY).read_text())
+    judged, summary = read(made / "judged"), read_json(made / "judged" / SUMMARY)
     test = judged.filter(pc.equal(judged["fold"], 1))["id"].to_pylist()
     at = {
         name: tmp_path / name
@@ -200,7 +200,7 @@ def test_what_cannot_be_folded_says_so(tmp_path: Path, labels: list[Any], object
     said: list[str] = []
     facts = run(tmp_path, dataset(objective=objective), said)
     assert why in facts["why"]
-    assert json.loads((tmp_path / "judged" / SUMMARY).read_text())["asked"] == 3
+    assert read_json(tmp_path / "judged" / SUMMARY)["asked"] == 3
     found = figures(tmp_path / "judged", config.Evaluate())
     assert why in found["why"]
     assert found["ways"] == {}
@@ -216,7 +216,7 @@ def test_numbers_in_groups_with_rows_rejected(tmp_path: Path) -> None:
     writer.finish({"in": 2, "accepted": 2, "quarantined": {}})
     said: list[str] = []
     run(tmp_path, dataset(folds=2, objective="regression"), said)
-    judged, summary = read(tmp_path / "judged"), json.loads((tmp_path / "judged" / SUMMARY).read_text())
+    judged, summary = read(tmp_path / "judged"), read_json(tmp_path / "judged" / SUMMARY)
     assert judged["id"].to_pylist() == [f"r{i:03d}" for i in range(1, 59)]
     assert (summary["scheme"], summary["grouped"], said) == ("group", True, [])
     for unit in set(judged["unit"].to_pylist()):
@@ -271,7 +271,7 @@ def test_a_killed_run_goes_on_with_what_it_was_in(tmp_path: Path) -> None:
     [first] = pieces.glob("nested.*")
     before = first.stat().st_mtime_ns
     [fold] = midway()
-    done = json.loads((fold / "done.json").read_text())
+    done = read_json(fold / "done.json")["done"]
     assert done[:2] == ["prepare", "clean"]
     stamp = (fold / "clean" / MANIFEST).stat().st_mtime_ns
     kept = fold / "clean"

@@ -1,6 +1,5 @@
 """Kernel machines above a number of rows: the map stands in, is weighed against the exact machine, and says so."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 from sklearn.svm import SVC
 
 from tasks import config
+from tasks.files import read_json
 from tasks.mine import mine
 from tasks.miners import MINERS, Task, fitting, kernels
 from tasks.miners.kernels import MAPS, better
@@ -50,7 +50,7 @@ def run(home: Path, *names: str, **params: Any) -> dict[str, Any]:
     chosen = {name: config.Miner(miner=name, views=("deep",), **params) for name in names}
     at = {"items": home / "items", "features": home, "miners": home / "m"}
     mine(params=config.Mine(miners=chosen), progress=Progress(quiet=True), **at)
-    told: dict[str, Any] = json.loads((home / "m" / SUMMARY).read_text())
+    told: dict[str, Any] = read_json(home / "m" / SUMMARY)
     return told
 
 

@@ -1,6 +1,5 @@
 """Mining: the same train rows on every view, predictions by id for held-out rows, the same bytes each time."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from sklearn.svm import LinearSVC
 
 from tasks import config
 from tasks.errors import DeepmineError
+from tasks.files import read_json
 from tasks.mine import aim, mine
 from tasks.miners import MINERS as REGISTRY
 from tasks.miners import MOST_ROWS, fitting, kernels
@@ -78,7 +78,7 @@ def test_predictions_are_of_the_held_out_rows_by_id(features: Path, tmp_path: Pa
 
 def test_the_summary_tells_what_each_miner_is(features: Path, tmp_path: Path) -> None:
     run(features, tmp_path / "miners")
-    told = json.loads((tmp_path / "miners" / SUMMARY).read_text())
+    told = read_json(tmp_path / "miners" / SUMMARY)
     assert told["miners"] == {
         "svm": {"miner": "linear_svm", "clusterer": False, "kind": "classifier"},
         "few": {"miner": "rbf_svm", "clusterer": False, "kind": "classifier"},
@@ -215,7 +215,7 @@ def test_numbers_are_predicted_as_numbers(outputs: int, tmp_path: Path) -> None:
     facts = run(world(tmp_path, label, "regression" if outputs == 1 else "forecasting"), tmp_path / "m", chosen=ALL)
     table = predictions(tmp_path / "m")
     held_out = truth[SPLIT != "train"]
-    assert json.loads((tmp_path / "m" / SUMMARY).read_text())["aim"] == "regression"
+    assert read_json(tmp_path / "m" / SUMMARY)["aim"] == "regression"
     assert facts["skipped"] == {"logistic@raw": "it tells classes apart, and here are numbers"}
     for key in ("linear@raw", "rbf@deep", "ridge@raw", "trees@deep", "forest@raw", "map@deep"):
         said = np.array(table[key].tolist()).reshape(len(held_out), -1)
@@ -262,7 +262,7 @@ def test_without_labels_only_clusterers_run_and_the_others_say_so(tmp_path: Path
     assert table["label"].isna().all()
     assert set(facts["skipped"]) == {f"{n}@{v}" for n, m in ALL.items() for v in m.views if n != "groups"}
     assert "there are no labels to learn" in lines[-1]
-    summary = json.loads((tmp_path / "m" / SUMMARY).read_text())
+    summary = read_json(tmp_path / "m" / SUMMARY)
     assert summary["aim"] == "clusters"
     assert set(summary["curves"]) == {"groups@raw", "groups@deep"}
     assert sum(f", {c['chosen']} clusters by silhouette" in line for c in summary["curves"].values() for line in lines)
@@ -380,7 +380,7 @@ def groupers(*clusters: int | str) -> dict[str, config.Miner]:
 
 
 def curves(miners: Path) -> dict[str, Any]:
-    return json.loads((miners / SUMMARY).read_text())["curves"]
+    return read_json(miners / SUMMARY)["curves"]
 
 
 def test_train_rows_say_how_many_clusters_where_nobody_does(tmp_path: Path) -> None:

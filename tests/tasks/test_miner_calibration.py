@@ -1,6 +1,5 @@
 """Calibration: probabilities that come true, fitted on val rows alone, or on train rows where these are few."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from tasks import config
+from tasks.files import read_json
 from tasks.mine import mine
 from tasks.miners import calibration
 from tasks.miners.calibration import Response
@@ -51,7 +51,7 @@ def world(
 def run(home: Path, chosen: dict[str, config.Miner] | None = None) -> tuple[Any, dict[str, Any]]:
     at = {"items": home / "items", "features": home, "miners": home / "m"}
     mine(params=config.Mine(miners=chosen or MINERS), progress=Progress(quiet=True), **at)
-    return read(home / "m" / PREDICTIONS), json.loads((home / "m" / SUMMARY).read_text())
+    return read(home / "m" / PREDICTIONS), read_json(home / "m" / SUMMARY)
 
 
 def shares(table: Any, key: str, split: str = "test") -> tuple[np.ndarray, np.ndarray]:

@@ -10,11 +10,12 @@ import pytest
 from scipy.stats import ttest_1samp
 
 from tasks import config
+from tasks.files import write_json
 from tasks.metrics import classification
 from tasks.optimism import _r2, corrected, figures, scalars
 from tasks.page import captions, folds, words
 from tasks.sentences import misled
-from tasks.store import SUMMARY, Writer, write_json
+from tasks.store import SUMMARY, Writer
 
 K, EACH = 5, 80
 N = K * EACH

@@ -11,6 +11,7 @@ import pytest
 
 from tasks import STAGES, config
 from tasks.errors import DeepmineError
+from tasks.files import read_json
 from tasks.plan import assign_shards, check_miners, plan, stage_slice
 from tasks.typed import parse, plain
 from tests.images import class_folders, noise, write_image
@@ -65,7 +66,7 @@ def run(tmp_path: Path, dataset: config.Dataset) -> tuple[dict[str, Any], list[s
     """The plan as it was returned, and what it warned of."""
     said: list[str] = []
     made = plan(dataset=dataset, listing=tmp_path / "l.parquet", plan=tmp_path / "p.json", warn=said.append)
-    assert json.loads((tmp_path / "p.json").read_text()) == made
+    assert read_json(tmp_path / "p.json") == made
     return made, said
 
 
@@ -74,7 +75,7 @@ def test_the_plan_holds_what_each_stage_depends_on(tmp_path: Path) -> None:
     dataset = make(tmp_path)
     made, said = run(tmp_path, dataset)
     assert said == []
-    assert set(made) == {"source", "listing", *STAGES}
+    assert set(made) == {"dataset", "source", "listing", *STAGES}
     assert made["source"] == plain(dataset)["source"]
     assert made["listing"]["rows"] == 6
     assert made["ingest"]["listing"] == made["listing"]

@@ -1,12 +1,12 @@
 """Progress: how often, what for whom, and how fast."""
 
-import json
 import re
 import time
 from pathlib import Path
 
 import pytest
 
+from tasks.files import read_json
 from tasks.progress import Progress, Share
 
 
@@ -51,12 +51,12 @@ def test_a_quiet_one_writes_only_its_file(tmp_path: Path, capsys: pytest.Capture
     progress = Progress(file, quiet=True)
     progress.start()
     progress(1200, 5000, "rows", note="kept from before")
-    first = json.loads(file.read_text())
+    first = read_json(file)
     assert {k: first[k] for k in ("done", "total", "unit")} == {"done": 1200, "total": 5000, "unit": "rows"}
     assert re.fullmatch(r"1,200/5,000 rows \([\d,]+ a second, \d+ s left\)  kept from before", first["line"])
     assert set(first) == {"done", "total", "unit", "line"}
     progress(5000, 5000, "rows")
-    assert json.loads(file.read_text())["done"] == 5000
+    assert read_json(file)["done"] == 5000
     assert [p.name for p in file.parent.iterdir()] == ["progress.json"]
     assert lines(capsys) == []
 
@@ -65,7 +65,7 @@ def test_the_line_of_the_file_is_the_one_that_is_printed(tmp_path: Path, capsys:
     progress = Progress(tmp_path / "p.json")
     progress.start()
     progress(7, 9, "rows")
-    assert lines(capsys) == [json.loads((tmp_path / "p.json").read_text())["line"]]
+    assert lines(capsys) == [read_json(tmp_path / "p.json")["line"]]
 
 
 def test_rate_and_time_left(capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,11 +108,11 @@ def test_a_stage_within_a_longer_one_is_told_as_its_share(tmp_path: Path) -> Non
     part = Share(whole, 100, 50, 200, "rows", "fold 3 of 5, train")
     whole.start()
     part(1, 4, "epochs", note="epoch 1")
-    said = json.loads(file.read_text())
+    said = read_json(file)
     assert (said["done"], said["total"], said["unit"]) == (112, 200, "rows")
     assert said["line"].endswith("fold 3 of 5, train: epoch 1")
     whole = Progress(file, quiet=True)
     whole.start()
     last = Share(whole, 150, 50, 200, "rows", "last")
     last(4, 4, "epochs", always=True)
-    assert json.loads(file.read_text())["done"] == 199, "its end is not the end of the whole"
+    assert read_json(file)["done"] == 199, "its end is not the end of the whole"

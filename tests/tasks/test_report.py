@@ -16,6 +16,7 @@ import soundfile
 from PIL import Image
 
 from tasks import config
+from tasks.files import read_json, write_json
 from tasks.page import atlas, captions, examples, forecasts, pictures, quality, results, runs, sounds, words
 from tasks.page.judged import Judged
 from tasks.progress import Progress
@@ -260,7 +261,7 @@ def test_the_page_is_alone_and_what_people_wrote_stays_text(made: Made, name: st
 
 
 def test_rules_are_told_and_counted(made: Made) -> None:
-    page, metrics = made.page("text"), json.loads((made.home("text") / "metrics").read_text())
+    page, metrics = made.page("text"), read_json(made.home("text") / "metrics")
     section = part(page, '<section id="rules">', "</section>")
     assert '<a href="#rules">Rules</a>' in page
     assert set(metrics["rules"]) == {"items", "deep"}
@@ -282,7 +283,7 @@ def test_labels_and_ids_of_strangers_are_shown_as_they_are(made: Made) -> None:
 
 def test_the_page_says_what_was_found(made: Made) -> None:
     page, text = made.page("image"), Reader(made.page("image")).text()
-    verdict = json.loads((made.home("image") / "evaluation").read_text())
+    verdict = read_json(made.home("image") / "evaluation")
     assert verdict["fusion"]["sentence"] in text
     for reason in ("not an image", "copy", "label missing"):
         assert f"{reason}: 1 row" in text
@@ -443,7 +444,7 @@ def altered(made: Made, tmp_path: Path) -> Path:
 
 
 def edit(path: Path, **changes: object) -> None:
-    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    write_json(path, {**read_json(path), **changes})
 
 
 def test_missing_and_damaged_records_are_shown_as_unknown(made: Made, tmp_path: Path) -> None:
@@ -458,9 +459,9 @@ def test_no_clusterers_no_val_rows_and_no_docs(made: Made, tmp_path: Path) -> No
     home = altered(made, tmp_path)
     edit(home / "evaluation", clusters={})
     shutil.rmtree(home / "quality")
-    history = json.loads((home / "encoder" / "history.json").read_text())
+    history = read_json(home / "encoder" / "history.json")["epochs"]
     bare = [{**epoch, "val_loss": None, "val_accuracy": None} for epoch in history]
-    (home / "encoder" / "history.json").write_text(json.dumps(bare))
+    write_json(home / "encoder" / "history.json", {"epochs": bare})
     page = write(home, "image")
     assert "no clusterer was fitted, or" in page
     assert "There are no val rows" in page
@@ -470,7 +471,7 @@ def test_no_clusterers_no_val_rows_and_no_docs(made: Made, tmp_path: Path) -> No
 
 def test_rows_are_counted_as_they_came_out_of_clean(made: Made) -> None:
     home = made.home("tabular")
-    summary = json.loads((home / "rejected" / SUMMARY).read_text())
+    summary = read_json(home / "rejected" / SUMMARY)
     assert read_manifest(home / "clean").rows == summary["accepted"] - 1
     rows = pa.table({"split": ["train", "test", "train"], "label": ["a", "a", None]})
     found = quality.splits(rows, ["a", "b"])
@@ -503,7 +504,7 @@ def test_curves_show_whatever_an_epoch_measured() -> None:
 def test_how_many_clusters_is_drawn_and_noise_is_no_cluster(made: Made, tmp_path: Path) -> None:
     home = altered(made, tmp_path)
     curve = {"parameter": "n_clusters", "measure": "bic", "rows": 40, "values": [[2, 9.5], [3, 7.0]], "chosen": 3}
-    evaluation = json.loads((home / "evaluation").read_text())
+    evaluation = read_json(home / "evaluation")
     name, found = next((k, v) for k, v in evaluation["clusters"].items() if k.endswith("@deep"))
     edit(home / "evaluation", counts_tried={name: curve}, clusters={name: {**found, "noise": 0.25}})
     page = write(home, "image")
@@ -687,10 +688,10 @@ def test_directions_of_a_table_are_told_by_its_columns_and_its_tree_asks_for_the
     """`runs.finish` makes its views up, without names; here the raw view has some, hostile ones among them."""
     home = made.home("tabular").parent / "named"
     shutil.copytree(made.home("tabular"), home)
-    manifest = json.loads((home / "features" / "raw" / "_manifest.json").read_text())
+    manifest = read_json(home / "features" / "raw" / "_manifest.json")
     names = [f"{OVERRIDE}<b>age</b>", "balance", "c", "d", "e", "f"]
     manifest["metadata"]["names"] = json.dumps(names)
-    (home / "features" / "raw" / "_manifest.json").write_text(json.dumps(manifest))
+    write_json(home / "features" / "raw" / "_manifest.json", manifest)
     stage("mine", RUNS["tabular"][0], {n: home / n for n in STORES}, home)
     stage("evaluate", RUNS["tabular"][0], {n: home / n for n in STORES}, home)
     page = write(home, "tabular")

@@ -1,6 +1,5 @@
 """Rules of a run: what is planted in goods, columns and deep features is found, noise gives none, figures are counts."""
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from tasks import config
 from tasks.errors import DeepmineError
+from tasks.files import read_json
 from tasks.mine import mine
 from tasks.progress import Progress
 from tasks.rules.transactions import from_baskets
@@ -52,7 +52,7 @@ def run(
     rules = config.Rules(views=views, **given)  # type: ignore[arg-type]
     at = {"items": home / "items", "features": home / "features", "miners": home / to}
     mine(params=config.Mine(miners=miners or {}, rules=rules), progress=Progress(quiet=True), **at)
-    summary = json.loads((home / to / SUMMARY).read_text())["rules"]
+    summary = read_json(home / to / SUMMARY)["rules"]
     return summary, read(home / to / RULES).to_pylist()
 
 
@@ -316,7 +316,7 @@ def test_where_there_is_nothing_to_do_it_says_so(tmp_path: Path) -> None:
     off, _ = tmp_path / "off", write(tmp_path / "off", np.ones((9, 1), bool), ["a"])
     at = {"items": off / "items", "features": off / "features", "miners": off / "miners"}
     mine(params=config.Mine(), progress=Progress(quiet=True), **at)
-    assert "rules" not in json.loads((off / "miners" / SUMMARY).read_text())
+    assert "rules" not in read_json(off / "miners" / SUMMARY)
     assert not (off / "miners" / RULES).exists()
 
 

@@ -1,6 +1,5 @@
 """The store gives back what was written, or says what is wrong."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 
 from tasks import store
 from tasks.errors import DeepmineError
+from tasks.files import file_sha256, read_json, write_json
 
 SCHEMA = pa.schema(
     [("id", pa.string()), ("label", pa.string()), ("n", pa.int64()), ("data", pa.binary()),
@@ -53,7 +53,7 @@ def test_round_trip(tmp_path: Path) -> None:
 
 def test_pandas_reads_the_folder(tmp_path: Path) -> None:
     write(tmp_path / "s", table(0), table(6))
-    store.write_json(tmp_path / "s" / store.STATE, {"mean": 1})
+    write_json(tmp_path / "s" / store.STATE, {"mean": 1})
     frame = pd.read_parquet(tmp_path / "s")
     assert frame["id"].tolist() == [f"{i:03d}" for i in range(12)]
     assert list(frame.columns) == SCHEMA.names
@@ -94,14 +94,14 @@ def test_without_a_manifest_it_is_unfinished(tmp_path: Path) -> None:
 def test_a_damaged_manifest(tmp_path: Path, text: str) -> None:
     write(tmp_path / "s", table())
     (tmp_path / "s" / store.MANIFEST).write_text(text)
-    with pytest.raises(DeepmineError, match=f"{store.MANIFEST}: damaged. Remove .*s and run"):
+    with pytest.raises(DeepmineError, match=f"{store.MANIFEST}: damaged: .*deepmine doctor --mend"):
         store.read_manifest(tmp_path / "s")
 
 
 def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "s", table())
     path = tmp_path / "s" / store.MANIFEST
-    path.write_text(json.dumps({**json.loads(path.read_text()), "format": store.FORMAT + 1, "novel": True}))
+    write_json(path, {**read_json(path), "format": store.FORMAT + 1, "novel": True})
     with pytest.raises(DeepmineError, match=f"newer deepmine \\(format {store.FORMAT + 1}\\)"):
         store.read_manifest(tmp_path / "s")
 
@@ -117,7 +117,7 @@ def test_a_flipped_bit_is_named_and_never_consumed(tmp_path: Path) -> None:
         broken[place] ^= 1 << int(rng.integers(8))
         path.write_bytes(broken)
         got = []
-        with pytest.raises(DeepmineError, match=r"00001.parquet: damaged or missing"):
+        with pytest.raises(DeepmineError, match=r"00001.parquet: damaged: missing, or its bytes"):
             got += [shard.name for shard, _ in store.read_shards(tmp_path / "s")]
         assert got == [], f"byte {place}"  # the comprehension never came to its end
         read = store.read_shards(tmp_path / "s")
@@ -224,8 +224,8 @@ def test_equal_content_gives_equal_manifest_bytes(tmp_path: Path) -> None:
 
 
 def test_equal_values_give_equal_json(tmp_path: Path) -> None:
-    store.write_json(tmp_path / "a", {"x": 1, "y": {"b": 2, "a": 3}})
-    store.write_json(tmp_path / "b", {"y": {"a": 3, "b": 2}, "x": 1})
+    write_json(tmp_path / "a", {"x": 1, "y": {"b": 2, "a": 3}})
+    write_json(tmp_path / "b", {"y": {"a": 3, "b": 2}, "x": 1})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert store.fingerprint({"x": 1, "y": 2}) == store.fingerprint({"y": 2, "x": 1}) != store.fingerprint({"x": 1})
 
@@ -261,7 +261,7 @@ def test_scratch_finds_what_was_put(tmp_path: Path) -> None:
     path, sha256 = scratch.put("key", table(0))
     assert store.Scratch(tmp_path / "scratch").find("key") == (path, sha256)
     assert scratch.find("ke") is None
-    assert store.file_sha256(path) == sha256
+    assert file_sha256(path) == sha256
     assert pq.read_table(path).equals(table(0))
 
 
@@ -297,7 +297,7 @@ def test_linked_shards_equal_written_ones(tmp_path: Path) -> None:
 
 
 def test_atomic_writes_leave_nothing_beside(tmp_path: Path) -> None:
-    store.write_json(tmp_path / "deep" / "a.json", {"ü": 1})
-    store.write_json(tmp_path / "deep" / "a.json", {"ü": 2})
+    write_json(tmp_path / "deep" / "a.json", {"ü": 1})
+    write_json(tmp_path / "deep" / "a.json", {"ü": 2})
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["a.json"]
-    assert json.loads((tmp_path / "deep" / "a.json").read_text(encoding="utf-8")) == {"ü": 2}
+    assert read_json(tmp_path / "deep" / "a.json") == {"ü": 2}

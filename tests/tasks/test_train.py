@@ -1,6 +1,5 @@
 """train: which rows teach what, from a clean store to a model folder."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,10 @@ import torch
 from tasks import config
 from tasks.encoders.network import Card, Network, load_network
 from tasks.errors import DeepmineError
+from tasks.files import read_json, write_json
 from tasks.modalities import image
 from tasks.progress import Progress
-from tasks.store import HISTORY, STATE, Writer, write_json
+from tasks.store import HISTORY, STATE, Writer
 from tasks.train import resident, train
 
 
@@ -75,7 +75,7 @@ def fitted(
         scratch=folder / "scratch", progress=Progress(quiet=True),
     )  # fmt: skip
     network, card = load_network(folder / "model")
-    return network, card, facts, json.loads((folder / "model" / HISTORY).read_text())
+    return network, card, facts, read_json(folder / "model" / HISTORY)["epochs"]
 
 
 NAMES: list[str | None] = [f"place {place}" for place in PLACE]

@@ -1,6 +1,5 @@
 """Detectors: planted rows are found by them, clean ones are left alone, and errors that gather there are told."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from tasks import config
+from tasks.files import read_json
 from tasks.intervals import mean_difference, share_difference
 from tasks.judges import Said
 from tasks.mine import mine
@@ -43,7 +43,7 @@ def run(home: Path, names: tuple[str, ...] = NAMES) -> tuple[pa.Table, dict[str,
     chosen = {name: config.Miner(miner=name, views=("deep",)) for name in names}
     at = {"items": home / "items", "features": home, "miners": home / "m"}
     mine(params=config.Mine(miners=chosen), progress=Progress(quiet=True), **at)
-    return read(home / "m" / PREDICTIONS), json.loads((home / "m" / SUMMARY).read_text())
+    return read(home / "m" / PREDICTIONS), read_json(home / "m" / SUMMARY)
 
 
 @pytest.mark.parametrize("labels", [True, False])

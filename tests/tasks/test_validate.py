@@ -1,6 +1,5 @@
 """validate: what is rejected and why, when it stops, and Data Docs that ask nothing of the network."""
 
-import json
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from tasks import config
 from tasks.errors import DeepmineError
 from tasks.expectations import Check, Outcome, run_suite
+from tasks.files import read_json
 from tasks.progress import Progress
 from tasks.raw import raw_schema
 from tasks.store import QUARANTINE, SUMMARY, Writer, read
@@ -67,7 +67,7 @@ def rejected(home: Path) -> dict[str, str]:
 
 
 def summary(home: Path) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((home / "rejected" / SUMMARY).read_text())
+    found: dict[str, Any] = read_json(home / "rejected" / SUMMARY)
     return found
 
 

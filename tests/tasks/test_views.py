@@ -88,7 +88,7 @@ def test_a_view_that_is_missing_or_damaged_is_refused(tmp_path: Path) -> None:
     data = bytearray(shard.read_bytes())
     data[len(data) // 2] ^= 1
     shard.write_bytes(data)
-    with pytest.raises(DeepmineError, match="damaged or missing"):
+    with pytest.raises(DeepmineError, match="damaged: missing"):
         load_view(tmp_path, "raw")
 
 

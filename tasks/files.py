@@ -1,0 +1,123 @@
+"""Small files: written whole or not at all, and JSON that carries its own hash; one writer and one reader for all."""
+
+import hashlib
+import json
+import math
+import os
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from tasks.errors import Damaged, DeepmineError
+
+#: How a checked file begins: the sha256 of every byte after this. In a list, as `dvc metrics show` passes over lists.
+HEAD = re.compile(rb'\{\n "sha256": \["([0-9a-f]{64})"\]')
+HASH = "sha256"
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write ``path`` whole or not at all, also when the machine dies half-way."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Have a file or a folder on the disk before what is written next."""
+    with suppress(OSError):  # some network file systems cannot
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write canonical, readable JSON atomically, with the hash that `read_json` checks; null for what is not finite.
+
+    Raises:
+        ValueError: there is a top-level key `sha256` already.
+    """
+    write_atomically(path, encode(value))
+
+
+def encode(value: dict[str, Any]) -> bytes:
+    """The bytes of a checked JSON file that holds ``value``.
+
+    Raises:
+        ValueError: as `write_json`.
+    """
+    if HASH in value:
+        raise ValueError(f"the key '{HASH}' is taken by the file's own hash")
+    try:
+        text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+    except ValueError:  # JSON has no NaN
+        text = json.dumps(_finite(value), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+    body = (("," if value else "\n") + text[1:] + "\n").encode()
+    return b'{\n "%s": ["%s"]' % (HASH.encode(), hashlib.sha256(body).hexdigest().encode()) + body
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What `write_json` wrote, checked against the hash inside.
+
+    Raises:
+        Damaged: its bytes are not those that were written.
+        DeepmineError: it is not there, or cannot be read.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise DeepmineError(f"{path}: not there. Run the stage that makes it: deepmine run") from None
+    except OSError as error:
+        raise DeepmineError(f"{path}: cannot be read: {error.strerror}.") from None
+    return decode(data, path)
+
+
+def decode(data: bytes, path: Path) -> dict[str, Any]:
+    """The value in the bytes of a checked JSON file, less its hash.
+
+    Raises:
+        Damaged: they are not those that were written; the text names ``path``.
+    """
+    head = HEAD.match(data)
+    if head is None:
+        raise Damaged(path, "it does not begin with its hash")
+    if hashlib.sha256(data[head.end() :]).hexdigest() != head[1].decode():
+        raise Damaged(path)
+    try:
+        value: dict[str, Any] = json.loads(data, object_pairs_hook=_unique, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:  # the hash is right: this was made up by somebody
+        raise Damaged(path, f"no JSON of deepmine ({error})") from None
+    del value[HASH]
+    return value
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands there twice")
+    return found
+
+
+def _refuse(text: str) -> float:
+    raise ValueError(f"{text} is no number")
