@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from tasks import crossing, shift
 from tasks.crossing import LEAK, NOTE, SHOWN, WARNING, WORDS, Finding, finding
-from tasks.modalities import modality
+from tasks.modalities import modality, target_leakage
 from tasks.modalities.leaks import scores, telling_words
 from tasks.modalities.tokens import split as tokens
 from tasks.store import read_shards
@@ -31,14 +31,15 @@ def wanted(inputs: "dict[str, Input]") -> list[str]:
 
 def findings(
     rows: pd.DataFrame, reasons: np.ndarray, raw: Path, inputs: "dict[str, Input]", params: "Validate",
-    labelled: bool, alike: dict[str, Any] | None,
+    objective: str, alike: dict[str, Any] | None,
 ) -> list[Finding]:  # fmt: skip
     """All that is found among the accepted rows, leaks first.
 
     Args:
         rows: N rows with `wanted` and the facts that are checked, and perhaps their `brightness`.
         reasons: (N,) why a row is rejected, "" if it is not.
-        labelled: whether the rows fall into classes.
+        objective: what is learned. Labels of a forecast are what comes next of a series, so that its past telling
+            them is no leak; nothing gives them away.
         alike: what near-duplicates there are.
     """
     sound = reasons == ""
@@ -46,10 +47,14 @@ def findings(
     kept = rows[sound]
     train = kept["split"].to_numpy() == "train"
     found = [*crossing.mended(mended), *crossing.copies(kept, inputs), *crossing.near(alike), *crossing.groups(kept)]
+    labelled = objective == "classification"
+    if objective == "regression":
+        found += _numbers(kept[train], inputs, params.leak)
     if labelled:
         scored = _facts(kept[train], inputs)
         told = [*_columns(kept[train], inputs, params.leak), *_recorded(scored, kept["label"][train], params.leak)]
         told += _words(raw, kept["id"][train], kept["label"][train], inputs, params.leak)
+        told += _larger(kept[train], inputs, params.leak, {one.get("column") for one in told})
         found += told
         found += crossing.suspected(kept, inputs, {one.get("column") for one in told})
     found += [*crossing.backwards(kept), *shift.differing(kept, inputs, labelled)]
@@ -72,6 +77,65 @@ def _columns(train: pd.DataFrame, inputs: "dict[str, Input]", above: float) -> I
                     "before the label is, it leaks: take it out of 'inputs' in params.yaml."
                 )
                 yield finding("column", LEAK, sentence, column=column, auc=round(float(score), 4))
+
+
+def _tables(train: pd.DataFrame, inputs: "dict[str, Input]") -> tuple[pd.DataFrame, dict[str, str], set[str]]:
+    """The columns of all tables among the inputs, what a person calls each, and those that are categories."""
+    names: dict[str, str] = {}
+    categorical: set[str] = set()
+    for name, spec in inputs.items():
+        made = modality(spec.modality)
+        if hasattr(made, "single_feature_scores"):
+            names |= {f"{name}.{c}": c for c in made.checked(spec)}
+            categorical |= {f"{name}.{c}" for c in spec.categorical}
+    return train[list(names)], names, categorical
+
+
+def _numbers(train: pd.DataFrame, inputs: "dict[str, Input]", above: float) -> Iterator[Finding]:
+    """What gives a label away that is a number: columns, sums and products of few, and how items were recorded."""
+    label = pd.to_numeric(train["label"], errors="coerce").to_numpy(float)
+    frame, names, categorical = _tables(train, inputs)
+    for told in target_leakage.of_number(frame, label, categorical, above):
+        columns = [names[c] for c in told.columns]
+        if told.kind == "column":
+            what = f"The column '{columns[0]}' alone tells the label ({_figure(told)} on train rows)"
+        else:
+            parts = ((f"{w:.4g} x '{c}'", f"'{c}' to the {w:.4g}") for w, c in zip(told.weights, columns, strict=True))
+            which = told.kind == "product"
+            made = (" times " if which else " + ").join(part[which] for part in parts)
+            what = (
+                f"A {told.kind} of {len(columns)} columns tells the label: {made} ({_figure(told)} on other train rows)"
+            )
+        it = "it is" if len(columns) == 1 else "they are"
+        sentence = (
+            f"{what}. If {it} not known before the label is, {'it leaks: take it' if len(columns) == 1 else 'they leak: take them'} "
+            "out of 'inputs' in params.yaml."
+        )
+        figures = {"columns": columns, told.measure: round(told.value, 5)}
+        yield finding("column" if len(columns) == 1 else told.kind, LEAK, sentence, column=columns[0], **figures)
+    facts = _facts(train, inputs)
+    texts = {n for n in facts if not pd.api.types.is_numeric_dtype(facts[n])}
+    for told in target_leakage.of_number(facts, label, texts, above):
+        if told.kind == "column":
+            yield _recorded_so(told.columns[0], _figure(told), {told.measure: round(told.value, 5)})
+
+
+def _figure(told: "target_leakage.Told") -> str:
+    return f"R² {told.value:.4f}" if told.measure == "R²" else f"{told.value:.1%} of the pairs of rows in its order"
+
+
+def _larger(train: pd.DataFrame, inputs: "dict[str, Input]", above: float, known: set[Any]) -> Iterator[Finding]:
+    """Pairs of columns whose order is a class, besides the columns that are ``known`` to tell it alone."""
+    frame, names, categorical = _tables(train, inputs)
+    frame = frame[[c for c in frame if names[c] not in known]]
+    for told in target_leakage.larger(frame, train["label"].to_numpy(str), categorical, above):
+        first, second = (names[c] for c in told.columns)
+        sentence = (
+            f"Whether '{first}' is larger than '{second}' tells whether the label is '{told.label}' (AUC {told.value:.3f} on train "
+            "rows). If they are not known before the label is, they leak: take one out of 'inputs' in params.yaml."
+        )
+        figures = {"columns": [first, second], "auc": round(told.value, 4), "label": told.label}
+        yield finding("order", LEAK, sentence, column=first, **figures)
 
 
 def _facts(train: pd.DataFrame, inputs: "dict[str, Input]") -> pd.DataFrame:
@@ -99,13 +163,17 @@ def _recorded(facts: pd.DataFrame, label: pd.Series, above: float) -> Iterator[F
     )
     for column, score in scores(facts, label.to_numpy(str), texts).items():
         if score > above:
-            fact, _, name = column.partition(" ")
-            of = f" of '{name}'" if name else " of the file" if fact in ("bytes", "suffix") else ""
-            sentence = (
-                f"The {WORDS.get(fact, fact)}{of} alone tells the label (AUC {score:.3f} on train rows). What is learned may "
-                "be how items were recorded, not what they are: see that all classes are recorded alike."
-            )
-            yield finding("fact", LEAK, sentence, column=fact, auc=round(float(score), 4))
+            yield _recorded_so(column, f"AUC {score:.3f}", {"auc": round(float(score), 4)})
+
+
+def _recorded_so(column: str, figure: str, figures: dict[str, float]) -> Finding:
+    fact, _, name = column.partition(" ")
+    of = f" of '{name}'" if name else " of the file" if fact in ("bytes", "suffix") else ""
+    sentence = (
+        f"The {WORDS.get(fact, fact)}{of} alone tells the label ({figure} on train rows). What is learned may be how items "
+        "were recorded, not what they are: see that all are recorded alike."
+    )
+    return finding("fact", LEAK, sentence, column=fact, **figures)
 
 
 def _words(raw: Path, ids: pd.Series, label: pd.Series, inputs: "dict[str, Input]", above: float) -> Iterator[Finding]:

@@ -65,7 +65,7 @@ def validate(
         alike = _near_duplicates(rows, sound, sketches, params.near_duplicates, quality)
         rows["brightness"] = np.where(sketches.is_valid(), _sketches(sketches).mean(1, dtype=np.float32), np.nan)
     progress(len(rows), len(rows), "rows", note="looking for leaks", always=True)
-    found = leakage.findings(rows, reasons, raw, inputs, params, bool(labels), alike)
+    found = leakage.findings(rows, reasons, raw, inputs, params, objective, alike)
     leaks = [one for one in found if one["weight"] != leakage.NOTE]
     bad = _quarantine(raw, rows, reasons)
     counts = set_aside(bad, rejected, fingerprint("validate", repr(params), labels))

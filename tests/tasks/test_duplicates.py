@@ -27,6 +27,7 @@ def table(splits: list[str], labels: list[str] | None = None) -> pd.DataFrame:
 
 @pytest.mark.parametrize("threshold", [0.97, 0.99])
 def test_the_pairs_are_those_of_the_full_matrix(threshold: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duplicates, "BY_NATURE", np.inf)
     sketches = photos(1000)
     links = duplicates.find(sketches, threshold)
     first, second = np.nonzero(np.triu(np.corrcoef(sketches.astype(float)) > threshold, 1))
@@ -40,6 +41,46 @@ def test_the_pairs_are_those_of_the_full_matrix(threshold: float, monkeypatch: p
     again = duplicates.find(sketches, threshold)
     np.testing.assert_array_equal(again.first, links.first)
     np.testing.assert_array_equal(again.correlation, links.correlation)
+
+
+def shapes(rows: int, seed: int = 0) -> np.ndarray:
+    """Images that are alike by nature, as digits of one class are: one shape that varies in six ways, and grain."""
+    rng = np.random.default_rng(7)
+    shape, ways = rng.normal(size=256) * 60, rng.normal(size=(6, 256)) * 6
+    rng = np.random.default_rng(seed)
+    grain = rng.normal(size=(rows, 256)) * 2
+    return np.clip(128 + shape + rng.normal(size=(rows, 6)) @ ways + grain, 0, 255).astype(np.uint8)
+
+
+def test_images_that_are_alike_by_nature_are_no_near_duplicates() -> None:
+    sketches = shapes(2000)
+    correlation = np.corrcoef(sketches.astype(np.float32))
+    above = int((np.triu(correlation, 1) > 0.99).sum())
+    links = duplicates.find(sketches, 0.99)
+    assert above > 1000
+    assert len(links.first) < 0.01 * above
+    assert links.natural > 1000
+
+
+@pytest.mark.parametrize("images", [shapes, photos], ids=["alike", "photos"])
+def test_near_duplicates_among_them_are_found(images) -> None:
+    """As a re-encoded, a brighter and a slightly noisy image have them: off by a grey level or two."""
+    rng = np.random.default_rng(1)
+    sketches = images(1000)
+    chosen = np.flatnonzero(sketches.std(1) > 25)[:60]
+    again = sketches[chosen].astype(float) * rng.uniform(0.8, 1, (len(chosen), 1)) + rng.normal(size=(len(chosen), 256))
+    links = duplicates.find(np.concatenate([sketches, np.clip(again, 0, 255).astype(np.uint8)]), 0.99)
+    planted = set(zip(chosen.tolist(), range(1000, 1000 + len(chosen)), strict=True))
+    found = set(zip(links.first.tolist(), links.second.tolist(), strict=True))
+    assert len(planted & found) >= 0.95 * len(planted)
+    assert len(planted) == 60
+
+
+def test_the_sentence_tells_of_those_left_out() -> None:
+    links = duplicates.find(shapes(1000), 0.99)
+    told = duplicates.summary(table(["train"] * 1000), links, 0.99)
+    assert told["natural"] == links.natural
+    assert f"{links.natural:,} pairs left out that are so by nature" in told["sentence"]
 
 
 def test_brightness_and_contrast_do_not_matter() -> None:

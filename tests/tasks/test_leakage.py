@@ -324,3 +324,81 @@ def test_rows_without_classes_or_of_one_split(tmp_path: Path) -> None:
     tiny = [{"id": str(i), "split": s, "label": None, "series": {"s": [1.0, float(i)]}} for i, s in
             enumerate(["train", "test"])]  # fmt: skip
     assert checked(tmp_path / "c", only("series"), tiny, objective="autoencoder") == []
+
+
+def bikes(seed: int = 0, count: int = 300) -> Raw:
+    """Rentals, of which two columns are the parts: the label is their sum, and neither tells it alone."""
+    rng = np.random.default_rng(seed)
+    found: Raw = []
+    for i in range(count):
+        split = ("train", "train", "train", "val", "test", "test")[int(rng.integers(6))]
+        casual, registered = int(rng.gamma(2, 20)), int(rng.gamma(2, 30))
+        item = {"casual": casual, "registered": registered, "heat": float(casual + rng.normal(0, 20))}
+        item |= {"wind": float(rng.normal()), "season": str(rng.choice(list("abcd")))}
+        found.append({"id": f"{i:04d}", "split": split, "label": str(casual + registered), "tabular": item})
+    return found
+
+
+BIKES = {
+    "tabular": config.Input(
+        modality="tabular", columns=("casual", "registered", "heat", "wind", "season"), categorical=("season",)
+    )
+}
+
+
+def test_a_sum_of_columns_gives_a_number_away(tmp_path: Path) -> None:
+    said: list[str] = []
+    [leak] = checked(tmp_path, BIKES, bikes(), warn=said.append, objective="regression")
+    assert (leak["kind"], leak["weight"], sorted(leak["columns"])) == ("sum", "leak", ["casual", "registered"])
+    assert leak["R²"] == 1.0
+    assert said == [leak["sentence"]]
+    assert "A sum of 2 columns tells the label: 1 x '" in said[0]
+    assert "(R² 1.0000 on other train rows)" in said[0]
+    with pytest.raises(DeepmineError, match=r"A sum of 2 columns tells the label"):
+        checked(tmp_path / "fail", BIKES, bikes(), objective="regression", leaks="fail")
+    honest = bikes()
+    for row in honest:
+        row["tabular"]["registered"] = float(np.random.default_rng(int(row["id"])).normal())
+    assert checked(tmp_path / "honest", BIKES, honest, warn=pytest.fail, objective="regression") == []
+
+
+def test_a_column_gives_a_number_away(tmp_path: Path) -> None:
+    found = bikes()
+    for i, row in enumerate(found):
+        row["tabular"] |= {"wind": float(row["label"]) ** 2, "casual": i * i % 17}
+    [leak] = checked(tmp_path, BIKES, found, warn=lambda text: None, objective="regression")
+    assert (leak["kind"], leak["column"]) == ("column", "wind")
+    assert leak["sentence"].startswith("The column 'wind' alone tells the label (")
+
+
+def test_the_past_of_a_forecast_is_no_leak(tmp_path: Path) -> None:
+    found = rows("series")
+    for i, row in enumerate(found):
+        level = float(i)
+        row["series"] = {"s": [level] * 12}
+        row["label"] = f"{level} {level}"
+    assert checked(tmp_path, only("series"), found, warn=pytest.fail, objective="forecasting") == []
+
+
+def test_how_items_were_recorded_gives_a_number_away(tmp_path: Path) -> None:
+    found = rows("audio", count=160)
+    for i, row in enumerate(found):
+        row["label"], row["audio"] = str(3.0 * (800 + i)), wav(noise(i, frames=800 + i, level=0.1))
+    leaks = checked(tmp_path, only("audio"), found, warn=lambda text: None, objective="regression")
+    assert [leak["kind"] for leak in leaks][:1] == ["fact"]
+    assert "seconds" in {leak["column"] for leak in leaks}
+    assert "The length in seconds of 'audio' alone tells the label (R² " in " ".join(leak["sentence"] for leak in leaks)
+
+
+def test_the_order_of_two_columns_gives_a_class_away(tmp_path: Path) -> None:
+    found = rows("tabular")
+    for row in found:
+        due = row["tabular"]["since"]
+        late = row["label"] == "a"
+        done = due + pd.Timedelta(days=int(row["id"]) % 40 + 1) * (1 if late else -1)
+        row["tabular"] |= {"done": done}
+    spec = {"tabular": config.Input(modality="tabular", columns=("x", "job", "since", "done"), categorical=("job",),
+                                    date=("since", "done"))}  # fmt: skip
+    [leak] = checked(tmp_path, spec, found, warn=lambda text: None)
+    assert (leak["kind"], leak["columns"], leak["label"], leak["auc"]) == ("order", ["done", "since"], "a", 1.0)
+    assert "Whether 'done' is larger than 'since' tells whether the label is 'a' (AUC 1.000" in leak["sentence"]
