@@ -9,6 +9,7 @@ from rich.console import Console
 
 import tasks
 from flows.project import PARAMS
+from flows.redact import redact
 from tasks import sources
 from tasks.config import Source
 from tasks.errors import DeepmineError, nearest
@@ -44,7 +45,7 @@ def add(
     _check_recipe(made, chosen, recipe)
     console = Console(highlight=False)
     for line in findings(made):
-        console.print(line, soft_wrap=True, markup=False)
+        console.print(redact(line), soft_wrap=True, markup=False)
     about = [f"added by: deepmine add {name}" + (f" --recipe {recipe}" if recipe else "")]
     about += [chosen["about"]] if chosen else []
     _write(name, merge(made.entry(), chosen.get("entry", {})), about, made.remarks)

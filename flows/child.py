@@ -24,10 +24,14 @@ class Busy(Exception):
 
 
 def environment() -> dict[str, str]:
-    """This process's environment, with our own interpreter's commands first and every telemetry off."""
+    """This process's environment, with our own interpreter's commands first and every telemetry off.
+
+    Nothing of Prefect's: a stage does not speak to it, and has no use for its password.
+    """
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     quiet = {"DVC_NO_ANALYTICS": "1", "DO_NOT_TRACK": "1", "GX_ANALYTICS_ENABLED": "false", "PYTHONUNBUFFERED": "1"}
-    return {**os.environ, **quiet, "PATH": path, RUN: str(os.getpid())}
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
+    return {**inherited, **quiet, "PATH": path, RUN: str(os.getpid())}
 
 
 def repro(name: str, force: bool, on_line: Callable[[str], None], tick: Callable[[], bool]) -> tuple[int, bool]:

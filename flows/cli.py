@@ -18,7 +18,9 @@ Names = Annotated[list[str] | None, typer.Argument(metavar="[DATASET]...", help=
 def run(
     datasets: Names = None,
     force: Annotated[bool, typer.Option(help="Run every stage again, changed or not.")] = False,
-    server: Annotated[bool, typer.Option("--server/--no-server", help="Start a Prefect server if none is up.")] = True,
+    server: Annotated[
+        bool, typer.Option("--server/--no-server", help="Record the run in Prefect, if need be on a new server.")
+    ] = True,
 ) -> None:
     """Bring datasets up to date: only what changed runs, recorded by Prefect, versioned by DVC."""
     from flows import run as runs
@@ -88,6 +90,15 @@ def like(
 
 
 @app.command()
+def server() -> None:
+    """Start the project's Prefect server if it is not up, and print what a shell needs to reach it: eval "$(deepmine server)"."""
+    from flows import server as servers
+
+    found = servers.obtain(lambda line: print(line, file=sys.stderr))
+    print(servers.exports(found))
+
+
+@app.command()
 def stop() -> None:
     """End the Prefect server that `deepmine run` started."""
     from flows import server
@@ -123,9 +134,7 @@ def stage(
 
 
 def main() -> None:
-    """Entry point: a person's mistakes end in plain words and exit code 1, not in a traceback."""
-    from tasks.errors import DeepmineError
-
+    """Entry point: whatever goes wrong ends in plain words and exit code 1, not in a traceback."""
     # Prefect puts a flow's folder first on sys.path; the project's own root is what we want there
     sys.path[:] = [p for p in sys.path if Path(p or ".").resolve() != Path(__file__).parent]
     try:
@@ -135,7 +144,10 @@ def main() -> None:
             os.environ["DEEPMINE_FROM"] = os.getcwd()
             os.chdir(find_root())
         app()
-    except (DeepmineError, KeyboardInterrupt) as error:
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 (the last one who can say it in words)
         sys.exit(show_error(error))
 
 
@@ -144,7 +156,16 @@ def show_error(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         print("deepmine: stopped", file=sys.stderr)
         return 130
-    for line in str(error).splitlines():
+    from flows.redact import redact
+    from tasks.errors import DeepmineError
+
+    if isinstance(error, DeepmineError):
+        text = redact(str(error))
+    else:
+        from flows.crash import crash_line
+
+        text = crash_line(error)
+    for line in text.splitlines():
         print(f"deepmine: error: {line}", file=sys.stderr)
     return 1
 

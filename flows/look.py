@@ -11,6 +11,7 @@ from rich.table import Table
 from flows import healing, lock, project
 from flows.cli import show_error
 from flows.graph import Graph, Node
+from flows.redact import redact
 from tasks.config import Dataset
 from tasks.errors import Damaged, DeepmineError
 from tasks.files import read_json
@@ -40,7 +41,7 @@ def show_plan(names: list[str]) -> int:
                 what, why = "-", "up to date"
             if what != "-":
                 running.add(node.name)
-            table.add_row(node.stage, what, why, _rows_to_do(node, what))
+            table.add_row(node.stage, what, redact(why), _rows_to_do(node, what))
         console.print(table)
         if cost := _cost(name, picked[name].judge.folds):
             console.print(f"  {cost}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import tasks
+from flows.redact import redact
 from tasks.config import Dataset
 from tasks.errors import DeepmineError, nearest
 from tasks.files import read_json
@@ -18,7 +19,7 @@ STAGES = ("plan", *tasks.STAGES)
 
 def warn(text: str) -> None:
     """Say something to the person at the terminal, beside what a command gives out."""
-    print(f"deepmine: warning: {text}", file=sys.stderr, flush=True)
+    print(f"deepmine: warning: {redact(text)}", file=sys.stderr, flush=True)
 
 
 def find_root(start: Path | None = None) -> Path:

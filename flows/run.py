@@ -1,18 +1,32 @@
-"""`deepmine run`: the pipeline flow under a Prefect server, seen from a terminal."""
+"""`deepmine run`: the pipeline under a Prefect server or without one, seen from a terminal."""
 
 import os
 import signal
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flows import project, server
+from flows import execute, project, server, serving
 from flows.screen import Screen
 
+#: Seconds that Prefect's client waits for one answer, and how often it asks again: a server that went away shall not
+#: hold up the end of a run for minutes, as it would with Prefect's own 60 and 5.
+TIMEOUT, RETRIES = 10.0, 2
 
-def run(names: list[str], force: bool, may_start: bool) -> int:
-    """Run the pipeline; the exit code.
+
+@dataclass
+class Record:
+    """Where a run is recorded: its page (empty: nowhere), whether all of it is there, whether our password opens it."""
+
+    url: str = ""
+    complete: bool = True
+    password: bool = False
+
+
+def run(names: list[str], force: bool, with_server: bool) -> int:
+    """Run the pipeline; the exit code. Does not return if Prefect's server went away: Prefect would wait for it.
 
     Raises:
         DeepmineError: a wrong name or configuration, a server that cannot be used, or another run on the project.
@@ -21,24 +35,21 @@ def run(names: list[str], force: bool, may_start: bool) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     # the terminal shows the run in its own way; the full log goes to the server
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO")
-    os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] = "CRITICAL"
-    os.environ.update(server.QUIET)
+    os.environ |= {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL", "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL"}
+    os.environ.update(serving.QUIET)
     known, wrong = project.pick(names)
     picked = [*known, *wrong]
-    with Screen() as screen:
-        api = server.find()
-        if api is None and may_start:
-            screen.console.print("starting a Prefect server (stop it with: deepmine stop)")
-            api = server.start()
-        if api is None:
-            from flows import pipeline
-
-            with pipeline.watched_by(screen):
-                good = pipeline.run_without_server(picked, force)
-            url = None
+    with Screen() as screen, execute.watched_by(screen):
+        if with_server:
+            outcomes, record = _recorded(server.obtain(screen.console.print), picked, force)
         else:
-            good, url = _recorded(api, picked, force, screen)
-        _summary(screen, list(known), good, url, time.monotonic() - began)
+            outcomes, record = execute.run_stages(picked, force, execute.Unrecorded()), Record()
+        good = all(outcome.good for outcome in outcomes.values())
+        _summary(screen, list(known), good, record, time.monotonic() - began)
+    if not record.complete:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0 if good else 1)  # at exit Prefect tries for minutes to send what it could not
     return 0 if good else 1
 
 
@@ -47,23 +58,30 @@ def _terminate(*_: Any) -> None:
     sys.exit(128 + signal.SIGTERM)
 
 
-def _recorded(api: str, names: list[str], force: bool, screen: Screen) -> tuple[bool, str]:
-    os.environ["PREFECT_API_URL"] = api
-    from prefect.settings import PREFECT_API_URL, temporary_settings
+def _recorded(found: server.Server, names: list[str], force: bool) -> tuple[dict[str, execute.Outcome], Record]:
+    os.environ["PREFECT_API_URL"] = found.api
+    from prefect import settings
 
     from flows import pipeline
 
-    with temporary_settings({PREFECT_API_URL: api}), pipeline.watched_by(screen):
-        flow: Any = pipeline.pipeline.with_options(flow_run_name=" ".join(names))
-        state = flow(names, force, return_state=True)
-    if not state.is_completed():
-        error = state.result(raise_on_failure=False)
-        if isinstance(error, BaseException):
-            raise error
-    return state.is_completed(), server.run_url(api, state.state_details.flow_run_id)
+    values: dict[Any, Any] = {
+        settings.PREFECT_API_URL: found.api, settings.PREFECT_API_REQUEST_TIMEOUT: TIMEOUT,
+        settings.PREFECT_CLIENT_MAX_RETRIES: RETRIES,
+    }  # fmt: skip
+    if found.ours:
+        values[settings.PREFECT_API_AUTH_STRING] = found.password
+        os.environ["NO_PROXY"] = ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1,localhost,::1"]))
+    with settings.temporary_settings(values):
+        ending = pipeline.run_flow(names, force)
+    if ending.error is not None:
+        raise ending.error
+    if ending.outcomes is None:  # Prefect failed before the flow began
+        ending.outcomes = execute.run_stages(names, force, execute.Unrecorded())
+    url = server.run_url(found.api, ending.run) if ending.run else ""
+    return ending.outcomes, Record(url, ending.complete, found.ours)
 
 
-def _summary(screen: Screen, names: list[str], good: bool, url: str | None, seconds: float) -> None:
+def _summary(screen: Screen, names: list[str], good: bool, record: Record, seconds: float) -> None:
     say = screen.console.print
     say()
     say(f"{'done' if good else '[red]not done[/]'} in {seconds:.1f} s")
@@ -75,10 +93,12 @@ def _summary(screen: Screen, names: list[str], good: bool, url: str | None, seco
             say(f"[bold]{name}[/]  {verdict}", soft_wrap=True)
         if report.is_file():
             say(f"  report  {_shown(report)}" + ("" if current else "  (of an earlier run)"), soft_wrap=True)
-    if url:
-        say(f"  run     {url}", soft_wrap=True)
-    else:
-        say("  run     not recorded: no Prefect server is up, and --no-server forbids to start one")
+    if record.url:
+        say(f"  run     {record.url}" + ("" if record.complete else "  (incomplete)"), soft_wrap=True)
+        if record.complete and record.password:
+            say(f"  login   the line in {_shown(serving.PASSWORD)} (the page asks once)", soft_wrap=True)
+    elif record.complete:
+        say("  run     not recorded: --no-server was given")
 
 
 def _shown(path: Path) -> str:

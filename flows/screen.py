@@ -54,7 +54,7 @@ class Screen:
     def line(self, name: str, text: str) -> None:
         """Progress replaces the running line; warnings stay."""
         if "warning:" in text:
-            self.console.print(f"  [yellow]{escape(text)}[/]")
+            self.console.print(f"  [yellow]{escape(text)}[/]", soft_wrap=True)
         elif self._status is not None:
             self._status.update(f"{name:<20} {escape(text)}")
         elif time.monotonic() - self._last > 5 and not text.startswith("deepmine: error"):

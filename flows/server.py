@@ -1,118 +1,203 @@
-"""The Prefect server that a run is recorded by: the configured one, one that is up here, or one we start."""
+"""The Prefect server that a run is recorded by: the configured one, the one of this project, or one we start."""
 
+import fcntl
 import os
+import shlex
 import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.request
+import urllib.error
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
 
 import psutil
 
+from flows import serving
 from flows.project import RECORDS
+from flows.redact import redact_address
+from flows.rest import Server
 from tasks.errors import DeepmineError
 from tasks.files import read_json, write_json
 
-NOTE, LOG = RECORDS / "server.json", RECORDS / "server.log"
+NOTE, LOG, LOCK = RECORDS / "server.json", RECORDS / "server.log", RECORDS / "server.lock"
 #: Prefect's own setting, where a person has moved the server.
 PORT = int(os.environ.get("PREFECT_SERVER_API_PORT", "4200"))
-#: Telemetry off, and nothing on the machine but this run decides it.
-QUIET = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+#: The Prefect variable by which a server says whose it is; it ends in a name of the project.
+VARIABLE = "deepmine_project_"
 
 
-def healthy(api: str) -> bool:
-    """Whether a Prefect server answers at ``api`` (which ends in /api)."""
-    try:
-        with urllib.request.urlopen(f"{api.rstrip('/')}/health", timeout=2) as reply:  # noqa: S310 (http(s) only below)
-            return bool(reply.status == 200 and reply.read().strip() == b"true")
-    except (OSError, ValueError):
-        return False
+def configured() -> Server | None:
+    """The server that the environment or a Prefect profile names."""
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL
+
+    api = os.environ.get("PREFECT_API_URL", PREFECT_API_URL.value())
+    return Server(api, PREFECT_API_AUTH_STRING.value() or "") if api else None
 
 
-def configured() -> str | None:
-    """The API that the environment or a Prefect profile names."""
-    if "PREFECT_API_URL" in os.environ:
-        return os.environ["PREFECT_API_URL"]
-    from prefect.settings import PREFECT_API_URL
-
-    return PREFECT_API_URL.value()
-
-
-def find() -> str | None:
-    """The API of a healthy server: the configured one, else the one we started, else the usual port here.
+def find() -> Server | None:
+    """The server to record by, if it is up: the configured one, else that of this project.
 
     Raises:
-        DeepmineError: one is configured and does not answer.
+        DeepmineError: one is configured and does not answer, or refuses us.
     """
-    named = configured()
-    if named:
-        if not healthy(named):
-            raise DeepmineError(
-                f"the configured Prefect server {named} does not answer. Start it, or unset PREFECT_API_URL "
-                "(prefect config unset PREFECT_API_URL) to use a local one."
-            )
-        return named
-    ours = _note().get("api")
-    for api in filter(None, (ours, _api(PORT))):
-        if healthy(api):
-            return str(api)
-    return None
+    named, note = configured(), _note()
+    if named is None or named.api.rstrip("/") == note.get("api"):
+        return _running(note)
+    try:
+        named.call("/admin/version")
+    except urllib.error.HTTPError as error:
+        raise DeepmineError(
+            f"the configured Prefect server {redact_address(named.api)} refuses us ({error.code} {error.reason}). "
+            "Set its password: PREFECT_API_AUTH_STRING=USER:PASSWORD. Or run without one: deepmine run --no-server"
+        ) from None
+    except (OSError, ValueError):
+        raise DeepmineError(
+            f"the configured Prefect server {redact_address(named.api)} does not answer. Start it, or unset "
+            "PREFECT_API_URL (prefect config unset PREFECT_API_URL) to use a local one, or run without one: "
+            "deepmine run --no-server"
+        ) from None
+    return named
 
 
-def start(timeout: float = 90.0) -> str:
-    """Start a server on loopback that outlives this process, and wait until it answers; its API.
+def obtain(say: Any) -> Server:
+    """`find` a server, or start one; two runs that begin together start one.
+
+    Args:
+        say: called with a line for the person before one is started.
+    """
+    with _alone():
+        found = find()
+        if found is None:
+            say("starting a Prefect server (stop it with: deepmine stop)")
+            found = start()
+        return found
+
+
+def start(timeout: float = 90.0) -> Server:
+    """Start a server that outlives this process, and wait until it answers.
 
     Raises:
         DeepmineError: it ended or did not answer in time; names its log.
     """
-    port = _free_port()
-    RECORDS.mkdir(parents=True, exist_ok=True)
-    environment = {
-        **os.environ, **QUIET, "PREFECT_SERVER_API_HOST": "127.0.0.1", "PREFECT_SERVER_API_PORT": str(port),
-        "PREFECT_SERVER_UI_API_URL": _api(port), "PREFECT_API_URL": _api(port),
-    }  # fmt: skip
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
-    with LOG.open("wb") as log:
+    address = serving.host()
+    # the port of last time, if it is free: browsers and workers know it
+    port = serving.free_port(address, *filter(None, [_note().get("port"), PORT]))
+    made = Server(serving.api_url(address, port), serving.make_password(), ours=True)
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", address, "--port", str(port)]
+    LOG.unlink(missing_ok=True)
+    with open(os.open(LOG, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as log:
         child = subprocess.Popen(
-            command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
-    note = {"api": _api(port), "pid": child.pid, "created": psutil.Process(child.pid).create_time()}
+            command, env=serving.environment(address, port, made.password), stdin=subprocess.DEVNULL, stdout=log,
+            stderr=log, start_new_session=True, umask=0o077,  # its database holds the logs of every run
+        )  # fmt: skip
+    note = {"api": made.api, "port": port, "project": str(Path.cwd().resolve()), "pid": child.pid,
+            "created": psutil.Process(child.pid).create_time()}  # fmt: skip
     write_json(NOTE, note)
     deadline = time.monotonic() + timeout
-    while not healthy(_api(port)):
+    while not _claimed(made, note):
         if child.poll() is not None or time.monotonic() > deadline:
             stop()
             raise DeepmineError(
                 f"the Prefect server did not start; see {LOG}. To run without one: deepmine run --no-server"
             )
         time.sleep(0.2)
-    return _api(port)
+    return made
 
 
 def stop() -> bool:
     """End the server that `start` started; false if there is none."""
     note = _note()
-    NOTE.unlink(missing_ok=True)
+    process = _process(note)
+    if note:  # the port stays known, for the next one
+        write_json(NOTE, {k: v for k, v in note.items() if k not in ("pid", "created")})
+    if process is None:
+        return False
     try:
-        process = psutil.Process(note["pid"])
-        if process.create_time() != note["created"]:
-            return False  # the number now belongs to somebody else
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(15)
-    except (KeyError, psutil.NoSuchProcess, ProcessLookupError):
+    except (psutil.NoSuchProcess, ProcessLookupError):
         return False
     except psutil.TimeoutExpired:
-        os.killpg(note["pid"], signal.SIGKILL)
+        os.killpg(process.pid, signal.SIGKILL)
     return True
+
+
+def exports(server: Server) -> str:
+    """Lines for a shell, by which Prefect's own commands reach ``server`` and name what is this project's."""
+    lines = [f"export DEEPMINE_PROJECT={serving.project_name()}"]
+    if server.ours:
+        # the shell reads the password from its file: it stands neither here nor in a history
+        lines += [f"export PREFECT_API_URL={server.api}",
+                  f'export PREFECT_API_AUTH_STRING="$(cat {shlex.quote(str(serving.PASSWORD.resolve()))})"']  # fmt: skip
+    return "\n".join(lines)
 
 
 def run_url(api: str, run: Any) -> str:
     """Where a person looks at a flow run."""
     from prefect.settings import PREFECT_UI_URL
 
-    return f"{(PREFECT_UI_URL.value() or api.rstrip('/').removesuffix('/api')).rstrip('/')}/runs/flow-run/{run}"
+    pages = (PREFECT_UI_URL.value() or api.rstrip("/").removesuffix("/api")).rstrip("/")
+    return f"{_without_user(pages)}/runs/flow-run/{run}"
+
+
+def _running(note: dict[str, Any]) -> Server | None:
+    """This project's own server if it is up.
+
+    The password is shown only to the process that we started; and what answers must know this project.
+    """
+    if not _listens(note):
+        return None
+    server = Server(note["api"], serving.read_password(), ours=True)
+    try:
+        known = server.call(f"/variables/name/{_variable()}")["value"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    return server if known == note["project"] else None
+
+
+def _claimed(server: Server, note: dict[str, Any]) -> bool:
+    """Tell a server that has just come up whose it is; false while it does not answer."""
+    if not _listens(note):
+        return False
+    try:
+        if _running(note) is None:
+            client = str(uuid4())
+            token = server.call(f"/csrf-token?client={client}")["token"]
+            headers = {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": client}
+            server.call("/variables/", {"name": _variable(), "value": note["project"]}, headers)
+    except (OSError, ValueError, TypeError, KeyError):
+        return False
+    return _running(note) is not None
+
+
+def _variable() -> str:
+    return VARIABLE + serving.project_name().rpartition("-")[2]
+
+
+def _process(note: dict[str, Any]) -> psutil.Process | None:
+    """The process that we noted, if it lives and was started for the project in this folder, not for one copied from."""
+    try:
+        process = psutil.Process(note["pid"])
+        # a number may belong to somebody else by now
+        mine = process.create_time() == note["created"] and note["project"] == str(Path.cwd().resolve())
+    except (KeyError, TypeError, ValueError, psutil.Error):
+        return None
+    return process if mine else None
+
+
+def _listens(note: dict[str, Any]) -> bool:
+    """Whether it is the process that we started that answers on its port."""
+    process = _process(note)
+    try:
+        sockets = process.net_connections("tcp") if process is not None else []
+    except psutil.Error:
+        return False
+    return any(s.status == psutil.CONN_LISTEN and s.laddr.port == note.get("port") for s in sockets)
 
 
 def _note() -> dict[str, Any]:
@@ -122,17 +207,14 @@ def _note() -> dict[str, Any]:
         return {}
 
 
-def _api(port: int) -> str:
-    return f"http://127.0.0.1:{port}/api"
+@contextmanager
+def _alone() -> Iterator[None]:
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with LOCK.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
-def _free_port() -> int:
-    for port in (PORT, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise DeepmineError("no free port for a Prefect server")
+def _without_user(address: str) -> str:
+    parts = urlsplit(address)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -1,5 +1,6 @@
 """A real project in a temporary folder: the repository's own files over 240 small generated images."""
 
+import json
 import os
 import shutil
 import socket
@@ -7,11 +8,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from ruamel.yaml import YAML
+
+from flows.rest import Server
 
 ROOT = Path(__file__).parents[2]
 #: Small enough that a whole run takes as long as its processes take to start.
@@ -40,6 +44,12 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def post(server: Server, path: str, body: dict[str, Any]) -> Any:
+    """What the server answers to a POST with its password and the token that it asks for."""
+    token = server.call("/csrf-token?client=test")["token"]
+    return server.call(path, body, {"Prefect-Csrf-Token": token, "Prefect-Csrf-Client": "test"})
 
 
 class Project:
@@ -79,6 +89,12 @@ class Project:
             )
         self.started.append(child)
         return child
+
+    def server(self) -> Server:
+        """The Prefect server that a command started."""
+        records = self.path / "data/records"
+        note = json.loads((records / "server.json").read_text())
+        return Server(note["api"], (records / "server.auth").read_text().strip())
 
     def end(self) -> None:
         """Kill what a failed test left behind."""

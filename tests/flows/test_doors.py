@@ -1,6 +1,5 @@
 """One stage definition, several doors, equal results; a real Prefect server and a real DVC remote."""
 
-import json
 import os
 import shutil
 import signal
@@ -13,31 +12,25 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tasks.files import read_json
-from tests.flows.conftest import Project, new_project
+from flows.rest import Server
+from tests.flows.conftest import Project, free_port, new_project, post
 
-
-def post(api: str, path: str, body: dict) -> list[dict]:
-    request = urllib.request.Request(
-        f"{api}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"
-    )
-    with urllib.request.urlopen(request, timeout=10) as reply:
-        return json.loads(reply.read() or b"[]")
+Served = tuple[Project, Server, str]
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Iterator[tuple[Project, str, str]]:
-    """A project brought up to date by `deepmine run` with the server that it started, that server's API, the output."""
+def served(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Iterator[Served]:
+    """A project brought up to date by `deepmine run` with the server that it started, that server, the output."""
     project = new_project(tmp_path_factory.mktemp("served") / "project", images)
     output = project.run("deepmine", "run")
-    api = read_json(project.path / "data/records/server.json")["api"]
-    yield project, api, output
+    server = project.server()
+    yield project, server, output
     project.run("deepmine", "stop")
     with pytest.raises(OSError, match=r"refused|timed out"):
-        urllib.request.urlopen(f"{api}/health", timeout=2)
+        urllib.request.urlopen(f"{server.api}/health", timeout=2)
 
 
-def test_dvc_alone_and_prefect_give_the_same_bytes(served: tuple[Project, str, str], reproduced: Project) -> None:
+def test_dvc_alone_and_prefect_give_the_same_bytes(served: Served, reproduced: Project) -> None:
     ours, theirs = served[0].results(), reproduced.results()
     assert len(ours) > 40
     assert ours.keys() == theirs.keys()
@@ -53,26 +46,27 @@ def test_forced_again_gives_the_same_bytes(finished: Project) -> None:
     assert [k for k in before if before[k] != again[k]] == []
 
 
-def test_the_run_ends_with_a_summary(served: tuple[Project, str, str]) -> None:
-    _, api, output = served
+def test_the_run_ends_with_a_summary(served: Served) -> None:
+    _, server, output = served
     assert "done in " in output
     assert "data/reports/small/index.html" in output
-    assert f"{api.removesuffix('/api')}/runs/flow-run/" in output
+    assert f"run     {server.api.removesuffix('/api')}/runs/flow-run/" in output
+    assert "login   the line in data/records/server.auth" in output
 
 
-def test_stages_artifacts_and_cached_states_stand_in_prefect(served: tuple[Project, str, str]) -> None:
-    project, api, _ = served
+def test_stages_artifacts_and_cached_states_stand_in_prefect(served: Served) -> None:
+    project, server, _ = served
     output = project.run("deepmine", "run")
     assert output.count("Cached") == 10, output
-    runs = post(api, "/flow_runs/filter", {"sort": "START_TIME_DESC"})
+    runs = post(server, "/flow_runs/filter", {"sort": "START_TIME_DESC"})
     runs = [r for r in runs if r["name"] == "small"]
     assert [r["state"]["name"] for r in runs] == ["Cached", "Completed"]
-    tasks = post(api, "/task_runs/filter", {"flow_runs": {"id": {"any_": [runs[0]["id"]]}}})
+    tasks = post(server, "/task_runs/filter", {"flow_runs": {"id": {"any_": [runs[0]["id"]]}}})
     assert {t["state"]["name"] for t in tasks} == {"Cached"}
     names = ["plan", "ingest", "validate", "clean", "train", "extract", "mine", "judge", "evaluate", "report"]
     assert {t["name"] for t in tasks} == {f"{n}@small" for n in names}
     artifacts = {
-        a["key"]: a["type"] for a in post(api, "/artifacts/filter", {"limit": 200}) if a["key"].endswith("-small")
+        a["key"]: a["type"] for a in post(server, "/artifacts/filter", {"limit": 200}) if a["key"].endswith("-small")
     }
     assert artifacts == {
         "quality-small": "table", "metrics-small": "table", "report-small": "markdown", "times-small": "markdown",
@@ -81,10 +75,10 @@ def test_stages_artifacts_and_cached_states_stand_in_prefect(served: tuple[Proje
 
 
 def test_a_second_dataset_of_another_kind_changes_nothing_for_the_first_and_is_shown_in_prefect(
-    served: tuple[Project, str, str], finished: Project
+    served: Served, finished: Project
 ) -> None:
     """On the server of the other project; what has no pictures has no near-duplicates to tell of there."""
-    finished.env["PREFECT_SERVER_API_PORT"] = served[0].env["PREFECT_SERVER_API_PORT"]
+    finished.env |= {"PREFECT_API_URL": served[1].api, "PREFECT_API_AUTH_STRING": served[1].password}
     before = finished.results()
     rows = [f"{i % 7},{i % 2 + i % 3},{'yes' if i % 2 else 'no'}" for i in range(120)]
     (finished.path / "rows.csv").write_text("\n".join(["a,b,label", *rows]))
@@ -104,31 +98,33 @@ def test_a_second_dataset_of_another_kind_changes_nothing_for_the_first_and_is_s
 
 
 def test_a_run_cancelled_in_the_ui_stops_its_children(
-    served: tuple[Project, str, str], images: Path, tmp_path: Path, request: pytest.FixtureRequest
+    served: Served, images: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    _, api, _ = served
+    _, server, _ = served
     project = new_project(tmp_path / "long", images)
 
     def forever(data: dict) -> None:
         data["datasets"]["small"]["train"]["epochs"] = 5000
 
     project.edit(forever)
-    project.env["PREFECT_API_URL"] = api
+    project.env |= {"PREFECT_API_URL": server.api, "PREFECT_API_AUTH_STRING": server.password}
     run = project.start("deepmine", "run")
     request.addfinalizer(project.end)
     wait_for(lambda: (project.path / "data/scratch/small/train/checkpoint.safetensors").is_file(), 120)
-    [current] = post(api, "/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}}})
-    post(api, f"/flow_runs/{current['id']}/set_state", {"state": {"type": "CANCELLING"}, "force": False})
+    [current] = post(server, "/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}}})
+    post(server, f"/flow_runs/{current['id']}/set_state", {"state": {"type": "CANCELLING"}, "force": False})
     assert run.wait(30) == 1, (project.path / "output.txt").read_text()
     assert stages_of(project) == []
-    [ended] = post(api, "/flow_runs/filter", {"flow_runs": {"id": {"any_": [current["id"]]}}})
+    [ended] = post(server, "/flow_runs/filter", {"flow_runs": {"id": {"any_": [current["id"]]}}})
     assert ended["state"]["name"] == "Cancelled"
 
 
 def test_without_a_server(finished: Project) -> None:
+    # none at all: not the configured one either, which is down
+    finished.env["PREFECT_API_URL"] = f"http://127.0.0.1:{free_port()}/api"
     output = finished.run("deepmine", "run", "--no-server", "small")
     assert output.count("Cached") == 10, output
-    assert "not recorded: no Prefect server is up" in output
+    assert "not recorded: --no-server was given" in output
 
 
 def test_a_second_run_says_who_holds_the_lock(project: Project) -> None:
