@@ -45,7 +45,8 @@ class Server:
         proxies = urllib.request.ProxyHandler({} if serving.is_loopback(parts.hostname or "") else None)
         try:
             with urllib.request.build_opener(proxies).open(request, timeout=5) as reply:
-                return json.loads(reply.read() or b"null")
+                answer = reply.read()
         except urllib.error.HTTPError as error:
             error.close()
             raise
+        return json.loads(answer) if answer else None

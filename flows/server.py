@@ -78,7 +78,7 @@ def obtain(say: Any) -> Server:
         return found
 
 
-def start(timeout: float = 90.0) -> Server:
+def start(timeout: float = 180.0) -> Server:
     """Start a server that outlives this process, and wait until it answers.
 
     Raises:
