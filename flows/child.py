@@ -2,6 +2,7 @@
 
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,12 @@ NOISE = (
     "To enable auto staging", "\tdvc config core.autostage", "Use `dvc push`", "Data and pipelines are up to date",
     "Building workspace index", "Comparing indexes", "Applying changes", "ERROR: failed to reproduce", "Verifying outputs",
 )  # fmt: skip
+
+
+#: How DVC says that a result stood in its run cache, and that another of its commands is at work; a stage's own lines,
+#: which may hold any text of the data, do not begin so.
+CACHED = re.compile(r"Stage '[\w@.:-]+' is cached - skipping run")
+BUSY = re.compile(r"ERROR: .*' is busy, it is being blocked by|ERROR: .*Unable to acquire lock")
 
 
 class Busy(Exception):
@@ -64,9 +71,9 @@ def repro(name: str, force: bool, on_line: Callable[[str], None], tick: Callable
                 line = ""
             if line is None:
                 break
-            cached |= "is cached - skipping run" in line
-            busy |= "is busy" in line
-            if line.strip() and not line.startswith(NOISE) and "is cached - skipping" not in line:
+            cached |= bool(CACHED.match(line))
+            busy |= bool(BUSY.match(line))
+            if line.strip() and not line.startswith(NOISE) and not CACHED.match(line):
                 on_line(line.rstrip())
             if not tick():
                 end(child)

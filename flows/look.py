@@ -17,6 +17,7 @@ from tasks.errors import Damaged, DeepmineError
 from tasks.files import read_json
 from tasks.plan import CHAIN, read_plan
 from tasks.plan import plan as make_plan
+from tasks.sources import snapshot
 from tasks.store import MANIFEST, SUMMARY, read_manifest
 
 STYLES = {"current": "green", "stale": "yellow", "never run": "dim", "waits": "dim"}
@@ -105,9 +106,9 @@ def _changes_of_plan(name: str, dataset: Dataset) -> dict[str, list[str]]:
     old = read_plan(files["plan"])
     with TemporaryDirectory(prefix="deepmine-") as trial:  # not in the project, where a run may be on
         copies = {key: Path(trial, path.name) for key, path in files.items()}
-        for key, path in files.items():
+        for path in (*files.values(), snapshot.beside(files["listing"])):
             if path.is_file():
-                copies[key].write_bytes(path.read_bytes())
+                Path(trial, path.name).write_bytes(path.read_bytes())
         new = make_plan(dataset=dataset, warn=project.warn, **copies)
     return {stage: sorted(_difference(old.get(stage, {}), new[stage])) for stage in project.STAGES[1:] if old}
 

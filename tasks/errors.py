@@ -1,7 +1,7 @@
 """The one exception whose text is written for the person who runs deepmine."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 
@@ -24,7 +24,12 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     """`" Did you mean 'x'?"` for the closest of ``choices``, or the list of them when none is close."""
     names = sorted(choices)
     match = [n for n in names if n.lower() == word.lower()] or difflib.get_close_matches(word, names, n=1, cutoff=0.5)
-    return f" Did you mean '{match[0]}'?" if match else f" Known: {', '.join(names) or 'none'}."
+    return f" Did you mean '{match[0]}'?" if match else f" Known: {first_few(names) or 'none'}."
+
+
+def first_few(names: Sequence[str], most: int = 40) -> str:
+    """The first ``most`` of ``names``, and how many there are beyond."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
 def many(n: int, one: str, more: str) -> str:

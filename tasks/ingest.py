@@ -14,22 +14,29 @@ import pyarrow.parquet as pq
 from tasks import sources
 from tasks.digests import row_digests
 from tasks.guard import SPARE, Guard, Limits, split
+from tasks.guarded import clock_stopped
 from tasks.modalities import drawn_by_id, modality
 from tasks.progress import Progress
 from tasks.quarantine import set_aside
 from tasks.raw import column_name, input_fields, raw_schema
-from tasks.sources import Unreadable, read_bytes
+from tasks.sources import NotNow, Unreadable
 from tasks.sources.base import TIME
 from tasks.sources.listing_file import read_listing
+from tasks.sources.watch import READ, STATUS, Watch, read_as_listed, status
 from tasks.splits import Draw, draw
 from tasks.store import QUARANTINE, Scratch, Writer, fingerprint
 
 if TYPE_CHECKING:
     from tasks.config import Ingest, Input, Source
 
-#: What a child says of a row besides the facts of its items: where `reason` is not null, all others are.
-RESULT = {"reason": pa.string(), "detail": pa.string(), "bytes": pa.int64()}
+#: What a child says of a row besides the facts of its items: where `reason` is not null, these are.
+#: A `hiccup` is no reason: the file was not read, and there is nothing to say of it.
+RESULT = {"reason": pa.string(), "hiccup": pa.string(), "detail": pa.string(), "bytes": pa.int64()}
 NOTHING = "nothing there"
+
+
+#: A shard's accepted rows and its unusable ones in the scratch, each with its sha256.
+Stored = tuple[tuple[Path, str], tuple[Path, str]]
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ class Job:
     part: pa.Table
     bad: pa.Table
     key: str
-    found: tuple[tuple[Path, str] | None, tuple[Path, str] | None]
+    found: "Stored | None"
     done: int
     total: int
 
@@ -55,8 +62,12 @@ def ingest(
     They are decoded in child processes only, so that a file which crashes, stalls or swells the decoder costs itself
     alone. Tables are streamed.
 
+    What is read is what was listed: see `tasks.sources.watch`. A file that cannot be read at this moment has no verdict
+    and is stored nowhere, nor is its shard; the shards that were read whole are not read again by the next run.
+
     Raises:
-        DeepmineError: no child process can be started, or the table cannot be read.
+        DeepmineError: files cannot be read now, or are not those that were listed; no child process can be started;
+            or the table cannot be read.
     """
     listed = read_listing(listing)
     schema = raw_schema(inputs)
@@ -71,6 +82,7 @@ def ingest(
     files = {name: spec for name, spec in inputs.items() if sources.uses_files(source, spec)}
     result = _result(files)
     made_of = code, vars(params), {n: vars(s) for n, s in inputs.items()}, drawn.official, drawn.few
+    watch = Watch(source, listing, tables=sources.is_table(source) and not (whole and len(inputs) == 1))
 
     def fault(row: pa.Table, reason: str, detail: str) -> pa.Table:
         return pa.Table.from_pylist([{"reason": reason, "detail": detail}], result)
@@ -78,26 +90,32 @@ def ingest(
     def jobs() -> Iterator[tuple[Job, list[pa.Table]]]:
         for part, faulty, mark, done, end in _parts(source, inputs, listed, params, warn):
             key = fingerprint(*made_of, mark)
-            found = cache.find(f"{key}.rows"), cache.find(f"{key}.bad")
+            found = _stored(cache, key, watch if files else None)
             chunks = []
-            if files and part.num_rows and not all(found):
+            if files and part.num_rows and found is None:
                 sizes = part["size"].to_pylist() if "size" in part.column_names else [1] * part.num_rows
-                paths = [part[_path_column(part, spec)] for spec in files.values()]
-                chunks = split(pa.table(dict(zip(files, paths, strict=True))), sizes)
+                chunks = split(_asked(part, files, watch), sizes)
             yield Job(part, faulty, key, found, done, end), chunks
 
-    work = partial(read_items, source=source, inputs=files, params=params, alone=len(inputs) == 1)
+    work = partial(read_items, source=source, inputs=files, params=params)
     memory = max([modality(s.modality).item_memory(params) for s in files.values()], default=0)
     with Guard(work, fault, Limits(memory + SPARE, params.max_seconds)) as guard:
         for job, results in guard.map(jobs()):
-            rows_at, bad_at = job.found
-            good = None
-            if rows_at is None or bad_at is None:
+            good, stored = None, job.found
+            if stored is None:
                 read = pa.concat_tables(results).combine_chunks() if results else None
+                if read is not None and watch.hiccups(read["hiccup"], read["detail"]):
+                    continue
                 good, faulty = _shard(job.part, read, inputs, schema, params, drawn)
                 faulty = pa.concat_tables([job.bad, faulty])
-                rows_at, bad_at = cache.put(f"{job.key}.rows", good), cache.put(f"{job.key}.bad", faulty)
+                if read is not None:
+                    asked = [job.part[_path_column(job.part, spec)] for spec in files.values()]
+                    held = watch.read_of(asked, [read[f"{name}.read"] for name in files])
+                    watch.note(held, again=True)
+                    cache.put(f"{job.key}.read", held)
+                stored = cache.put(f"{job.key}.rows", good), cache.put(f"{job.key}.bad", faulty)
                 again += job.part.num_rows
+            rows_at, bad_at = stored
             if (kept := pq.read_metadata(rows_at[0]).num_rows) > 0:
                 rows.link(rows_at, good)
             rejected.append(pq.read_table(bad_at[0], schema=QUARANTINE))
@@ -107,6 +125,7 @@ def ingest(
                 progress(job.done, job.total, "items", note=note)
             else:
                 progress(job.done >> 10, job.total >> 10, "KiB", note=note or f"{total:,} rows")
+    watch.finish()
     faulty = pa.concat_tables(rejected)
     reasons = set_aside(faulty, unreadable, made_by)
     manifest = rows.finish({"in": total, "accepted": sum(s.rows for s in rows.shards), "quarantined": reasons})
@@ -115,29 +134,62 @@ def ingest(
 
 
 def read_items(
-    rows: Iterator[dict[str, Any]], *, source: "Source", inputs: "dict[str, Input]", params: "Ingest", alone: bool
+    rows: Iterator[dict[str, Any]], *, source: "Source", inputs: "dict[str, Input]", params: "Ingest"
 ) -> pa.Table:
     """What `RESULT` and the modalities' facts say of each row's files, in their order; runs in a child.
 
     Args:
-        rows: the path of each input's file, null where a row has none (which is an error if it is its ``alone``).
+        rows: the path of each input's file, null where a row has none, and what is known of the file (`Watch.expected`).
     """
     results: list[dict[str, Any]] = []
     for row in rows:
         found: dict[str, Any] = {"bytes": 0}
+        read: dict[str, Any] = {}
         try:
             for name, spec in inputs.items():
-                if row[name] is None and not alone:
+                if row[name] is None:
                     continue
-                facts, item = modality(spec.modality).admit(read_bytes(source, row[name] or ""), params)
+                with clock_stopped():
+                    file = read_as_listed(source, row[name], row[f"{name}.listed"])
+                read[f"{name}.read"] = status(file)
+                facts, item = modality(spec.modality).admit(file.data, params)
                 found |= {column_name(name, suffix): value for suffix, value in facts.items()}
                 found[name] = item
                 found["bytes"] += len(item)
+        except NotNow as error:
+            found = {"hiccup": error.reason, "detail": error.detail}
         except Unreadable as error:
             found = {"reason": error.reason, "detail": error.detail}
-        results.append(found)
+        results.append(found | read)
     schema = _result(inputs)
     return pa.table({name: [r.get(name) for r in results] for name in schema.names}, schema)
+
+
+def _stored(cache: Scratch, key: str, watch: Watch | None) -> Stored | None:
+    """The finished shard of ``key``, if there is one and its files (where it has any) are those that were read."""
+    rows, bad = cache.find(f"{key}.rows"), cache.find(f"{key}.bad")
+    if rows is None or bad is None:
+        return None
+    if watch is not None:
+        read = cache.find(f"{key}.read")
+        if read is None:
+            return None
+        held = pq.read_table(read[0], schema=READ)
+        if not watch.holds(held):
+            return None
+        watch.note(held, again=False)
+    return rows, bad
+
+
+def _asked(part: pa.Table, files: "dict[str, Input]", watch: Watch) -> pa.Table:
+    """The paths of a shard's files and what is known of them; null where the row is no good anyway."""
+    columns: dict[str, Any] = {}
+    for name, spec in files.items():
+        paths = part[_path_column(part, spec)]
+        if "reason" in part.column_names:
+            paths = pc.if_else(pc.is_valid(part["reason"]), pa.scalar(None, pa.string()), paths)
+        columns |= {name: paths, f"{name}.listed": watch.expected(paths)}
+    return pa.table(columns)
 
 
 def _parts(
@@ -155,13 +207,9 @@ def _parts(
         part = listed.filter(pc.equal(listed["shard"], number)).drop_columns(["shard"])
         if values is not None:
             places = pc.index_in(part["id"], values["id"].combine_chunks())
-            paths = {spec.columns[0] for spec in inputs.values() if sources.uses_files(source, spec)}
             for name in values.column_names:
                 if name not in part.column_names:
-                    column = values[name].take(places)
-                    if name in paths:  # what is wrong with a row that is none stands for its path
-                        column = pc.if_else(pc.is_null(places), part["path"], column)
-                    part = part.append_column(name, column)
+                    part = part.append_column(name, values[name].take(places))
         done += part.num_rows
         mark = part.to_pydict() if values is None else f"{row_digests(part):x}"
         part = part.append_column("source", pc.coalesce(part["path"], part["id"]))
@@ -177,7 +225,7 @@ def _result(inputs: "dict[str, Input]") -> pa.Schema:
     fields = dict(RESULT)
     for name, spec in inputs.items():
         fields |= input_fields(name, spec)
-        fields[f"{name}.content"] = pa.string()
+        fields |= {f"{name}.content": pa.string(), f"{name}.read": STATUS}
     return pa.schema(list(fields.items()))
 
 
@@ -192,6 +240,11 @@ def _shard(
     columns["bytes"] = pa.array([0] * count, pa.int64()) if read is None else read["bytes"]
     reasons: list[str | None] = [None] * count if read is None else read["reason"].to_pylist()
     details: list[str | None] = [None] * count if read is None else read["detail"].to_pylist()
+    if "reason" in part.column_names:  # what is wrong with a row of a table of paths
+        told = zip(part["reason"].to_pylist(), part["detail"].to_pylist(), strict=True)
+        for i, (reason, detail) in enumerate(told):
+            if reason is not None:
+                reasons[i], details[i] = reason, detail
     contents: list[list[str | None]] = []
     for name, spec in inputs.items():
         if read is not None and name in read.column_names:

@@ -12,6 +12,7 @@ from tasks.codehash import code_hash
 from tasks.errors import Damaged, DeepmineError, nearest
 from tasks.files import read_json, write_json
 from tasks.modalities import MODALITIES
+from tasks.sources import snapshot
 from tasks.sources.listing_file import digest, read_listing, write_listing
 from tasks.typed import plain
 
@@ -145,13 +146,14 @@ def _listing(dataset: "Dataset", path: Path, warn: Callable[[str], None]) -> pa.
         return old
     if lost and not sources.exists(dataset.source):
         raise lost  # there is nothing that it could be made anew from
-    table = assign_shards(
-        sources.listing(dataset.source, dataset.inputs, (dataset.ingest.val, dataset.ingest.test), warn),
-        old,
-        dataset.ingest.shard_rows,
-    )
+    known = snapshot.load(snapshot.beside(path))
+    shares = dataset.ingest.val, dataset.ingest.test
+    found, seen = sources.scan(dataset.source, dataset.inputs, shares, warn, known)
+    table = assign_shards(found, old, dataset.ingest.shard_rows)
     if old is None or not table.equals(old):
         write_listing(path, table)
+    if seen is not known and not seen.equals(known):
+        snapshot.save(snapshot.beside(path), seen)
     return table
 
 

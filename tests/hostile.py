@@ -1,5 +1,7 @@
 """Files that went wrong on their way."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -26,3 +28,17 @@ def mutated(data: bytes, rng: np.random.Generator, head: int) -> bytes:
                 int(rng.integers(4))
             ]
     return bytes(found)
+
+
+def damaged(data: bytes, rng: np.random.Generator, others: Sequence[bytes], head: int = 160) -> bytes:
+    """``data`` as `mutated` has it, or with a stretch zeroed or gone, or with the head of one of ``others``."""
+    kind = int(rng.integers(5))
+    a, b = sorted(int(i) for i in rng.integers(0, len(data) + 1, 2))
+    if kind == 0:
+        return data[:a] + bytes(b - a) + data[b:]
+    if kind == 1:
+        return data[:a] + data[b:]
+    if kind == 2:
+        size = int(rng.integers(1, 64))
+        return others[int(rng.integers(len(others)))][:size] + data[size:]
+    return mutated(data, rng, head)

@@ -6,7 +6,6 @@ each table, which costs nothing however long they are, and `tables` streams thei
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -18,21 +17,18 @@ from tasks.sources.base import (
     LISTING,
     SHARES,
     SPLITS,
-    TIME,
+    NotNow,
     Unreadable,
     Warn,
     by_item,
     column,
     exists,
     is_table,
-    listed,
-    paths_of,
     root_of,
-    size_of,
     uses_files,
 )
-from tasks.sources.files import embedded, read_bytes, unusable
-from tasks.sources.folders import compiled, folder, said
+from tasks.sources.files import read_bytes, read_listed
+from tasks.sources.inventory import hashed, listing, scan
 from tasks.sources.rows import layout, rows
 from tasks.sources.shards import Batch, shards
 
@@ -40,41 +36,9 @@ if TYPE_CHECKING:
     from tasks.config import Input, Source
 
 __all__ = [
-    "EMBEDDED", "LISTING", "SPLITS", "Batch", "Unreadable", "by_item", "column", "exists", "is_table", "listing",
-    "official", "read_bytes", "root_of", "tables", "uses_files", "values",
+    "EMBEDDED", "LISTING", "SPLITS", "Batch", "NotNow", "Unreadable", "by_item", "column", "exists", "hashed", "is_table",
+    "listing", "official", "read_bytes", "read_listed", "root_of", "scan", "tables", "uses_files", "values",
 ]  # fmt: skip
-
-
-def listing(
-    source: "Source", inputs: "dict[str, Input]", shares: tuple[float, float] = SHARES, warn: Warn | None = None
-) -> pa.Table:
-    """What the source holds, sorted by id, with the columns of `LISTING`; reads names, sizes and (of items) labels.
-
-    One row an item: `path` relative to the root (null where the row lacks this file), `size` in bytes (-1: absent),
-    `mtime_ns`, the source's own `label`, `split`, `group` or null, and its time as `.time` where one is named. Or, of
-    tables of values, one row a file.
-
-    Args:
-        shares: of val and test, for a split by time.
-
-    Raises:
-        DeepmineError: the source is absent, empty, or no form that is known.
-    """
-    path, times = Path(source.path), None
-    if source.path.startswith(EMBEDDED):
-        found = embedded(source.path)
-    elif path.is_dir():
-        _check_folder(source, inputs)
-        found = folder(source)
-    elif not path.is_file():
-        raise DeepmineError(f"{path}: no such file or folder. Check the path (in params.yaml: source).")
-    elif by_item(source, inputs):
-        found, times = _items(source, inputs, shares, warn)
-    else:
-        found = [(p.name, p.name, *size_of(p), None, None, None) for p in paths_of(source)]
-    if not found:
-        raise DeepmineError(f"{path}: holds no items. Expected one folder per class with files inside.")
-    return listed(found, times)
 
 
 def values(source: "Source", inputs: "dict[str, Input]", warn: Warn | None = None) -> pa.Table | None:
@@ -145,47 +109,3 @@ def official(source: "Source", inputs: "dict[str, Input]", listing: pa.Table) ->
     for block, _ in made.read([source.split]):
         found |= set(pc.unique(block.table[source.split]).to_pylist())
     return {SPLITS[word.lower()] for word in found if word and word.lower() in SPLITS}
-
-
-def _check_folder(source: "Source", inputs: "dict[str, Input]") -> None:
-    for name, spec in inputs.items():
-        if not uses_files(source, spec) or spec.columns != ("path",):
-            raise DeepmineError(
-                f"{source.path}: a folder has files and no columns ({', '.join(spec.columns)}, of input '{name}'). "
-                "List its files in a table with a column of paths, and take that as the source."
-            )
-    if source.join or source.split_by == "time":
-        raise DeepmineError(f"{source.path}: join and split_by: time need a table. List the files in one.")
-
-
-def _items(
-    source: "Source", inputs: "dict[str, Input]", shares: tuple[float, float], warn: Warn | None
-) -> tuple[list[tuple[Any, ...]], list[float | None] | None]:
-    """Rows of the listing from a table of paths, and their times if it has any.
-
-    A row that cannot be used is told by its path (`unusable`).
-    """
-    made = layout(source, inputs, warn)
-    root = Path(root_of(source))
-    pattern = compiled(source.pattern) if source.pattern else None
-    files = [spec.columns[0] for spec in inputs.values() if uses_files(source, spec)]
-    # a row is read anew when a value of its table may have changed
-    newest = max(size_of(p)[1] for p in paths_of(source)) if len(inputs) > 1 else 0
-    found: list[tuple[Any, ...]] = []
-    times: list[float | None] = []
-    for part in rows(made, shares, warn, alone=len(inputs) == 1):
-        columns = ["id", "label", "split", "group", *files]
-        for row in part.table.select(list(dict.fromkeys(columns))).to_pylist():
-            own = {key: row[key] for key in ("label", "split", "group")}
-            if pattern and row[files[0]]:
-                own |= {key: value for key, value in said(pattern, row[files[0]]).items() if value}
-            sizes = [size_of(root / str(row[name])) for name in files if row[name]]
-            size = -1 if any(s < 0 for s, _ in sizes) else sum(s for s, _ in sizes)
-            changed = max([newest, *(t for _, t in sizes)])
-            found.append((row["id"], row[files[0]] or None, size, changed, own["label"], own["split"], own["group"]))
-        times += part.table[TIME].to_pylist() if TIME in part.table.column_names else []
-        times += [None] * part.bad.num_rows
-        for row in part.bad.to_pylist():
-            path = unusable(row["source"], row["reason"], row["detail"])
-            found.append((row["id"], path, -1, 0, row["label"], row["split"], None))
-    return found, times if "time" in made.keys else None

@@ -1,9 +1,10 @@
 """What all sources share: how rows are named, which of them are files, and how one that is no good is told."""
 
+import errno
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +24,8 @@ SPLITS = {
 LISTING = pa.schema(
     [
         ("id", pa.string()), ("path", pa.string()), ("size", pa.int64()), ("mtime_ns", pa.int64()),
-        ("label", pa.string()), ("split", pa.string()), ("group", pa.string()),
+        ("sha256", pa.string()), ("label", pa.string()), ("split", pa.string()), ("group", pa.string()),
+        ("reason", pa.string()), ("detail", pa.string()),
     ]
 )  # fmt: skip
 #: Numbers that order the rows, where the source names a time; no table has a column of this name.
@@ -46,9 +48,30 @@ class Unreadable(Exception):
         self.reason, self.detail = reason, detail
 
 
+class NotNow(Unreadable):
+    """No verdict on a file: it cannot be read at this moment, or is not the one that was listed."""
+
+
+class State(NamedTuple):
+    """What the file system says of a file; of one that is absent the size is -1 and all else 0."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+
+ABSENT = State(-1, 0, 0, 0)
+#: What says that no file is there, and nothing of whether the disk or the share can be reached.
+NO_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+
+
 def exists(source: "Source") -> bool:
     """Whether the source can be reached at this moment (a share may be unmounted)."""
-    return source.path.startswith(EMBEDDED) or all(path.exists() for path in paths_of(source))
+    if source.path.startswith(EMBEDDED):
+        return True
+    roots = [Path(source.root)] if source.root is not None else []
+    return all(path.exists() for path in [*paths_of(source), *roots])
 
 
 def paths_of(source: "Source") -> list[Path]:
@@ -86,13 +109,33 @@ def root_of(source: "Source") -> str:
     return source.path if Path(source.path).is_dir() else str(Path(source.path).parent)
 
 
-def size_of(entry: "os.DirEntry[str] | Path") -> tuple[int, int]:
-    """Bytes (-1: absent) and time of the last change in nanoseconds."""
+def state_of(entry: "os.DirEntry[str] | Path") -> State:
+    """What a file (or what a link leads to) looks like at this moment.
+
+    Raises:
+        DeepmineError: the file system gives no answer, which is not the same as no file.
+    """
     try:
-        status = entry.stat()
-    except (OSError, ValueError):  # ValueError: a NUL character in the path
-        return -1, 0
-    return status.st_size, status.st_mtime_ns
+        return state(entry.stat())
+    except ValueError:  # a NUL character in the path
+        return ABSENT
+    except OSError as error:
+        if error.errno in NO_FILE:
+            return ABSENT
+        raise cannot_look(os.fspath(entry), error) from None
+
+
+def cannot_look(path: str, error: OSError) -> DeepmineError:
+    """What to say of a file or folder that the file system gives no answer about."""
+    return DeepmineError(
+        f"{path}: cannot be looked at: {error.strerror or error}. Nothing was decided about it. Run again when it can, "
+        "or mend its permissions, or take it out of the source."
+    )
+
+
+def state(status: os.stat_result) -> State:
+    """The part of a status that tells whether a file is still the same."""
+    return State(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino & (2**63 - 1))
 
 
 def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
@@ -108,12 +151,11 @@ def column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(numbers)])
 
 
-def listed(rows: list[tuple[Any, ...]], times: list[float | None] | None = None) -> pa.Table:
-    """Rows with the fields of `LISTING` as a table, and their ``times`` where the source has any; sorted by id."""
-    columns = zip(*rows, strict=True)
-    arrays = [column(values, field.type) for values, field in zip(columns, LISTING, strict=True)]
-    table = pa.Table.from_arrays(arrays, schema=LISTING)
-    return (table if times is None else table.append_column(TIME, pa.array(times, pa.float64()))).sort_by("id")
+def table_of(columns: Mapping[str, Sequence[Any]], schema: pa.Schema) -> pa.Table:
+    """Columns of texts and int64 numbers as a table of ``schema``; those that are not given are null."""
+    count = len(next(iter(columns.values())))
+    arrays = [column(columns[f.name], f.type) if f.name in columns else pa.nulls(count, f.type) for f in schema]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def named_splits(words: pa.Array | pa.ChunkedArray, where: pa.Array | str) -> pa.Array | pa.ChunkedArray:

@@ -5,7 +5,6 @@ import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +12,7 @@ import pyarrow as pa
 from tasks.errors import DeepmineError
 from tasks.sources.base import DELIMITED, kind_of
 from tasks.sources.dialect import DELIMITERS, SAMPLE_ROWS, beginning
-from tasks.sources.tablefile import BadRow, Block, TableFile, packed_stream, places
+from tasks.sources.tablefile import BadRow, Block, TableFile, line_of, packed_stream, places
 
 #: The one column that such a file has.
 ITEMS = "items"
@@ -122,7 +121,7 @@ def _blocks(path: Path, delimiter: str, encoding: str, columns: Sequence[str]) -
                 at: list[int] = []
                 bad: list[BadRow] = []
                 held = 0
-                while len(rows) < LINES and held < CHARACTERS and (found := _line(text)) is not None:
+                while len(rows) < LINES and held < CHARACTERS and (found := line_of(text, LONGEST)) is not None:
                     line, held = line + 1, held + len(found)
                     fault = _fault(found)
                     if fault:
@@ -136,15 +135,6 @@ def _blocks(path: Path, delimiter: str, encoding: str, columns: Sequence[str]) -
         except (UnicodeError, OSError) as error:
             what = f"not {encoding}" if isinstance(error, UnicodeError) else "cannot be read"
             raise DeepmineError(f"{path}:{line + 1}: {what} from here on: {error}.") from None
-
-
-def _line(text: IO[str]) -> str | None:
-    """The next line with its end, cut after `LONGEST` characters and one; None after the last."""
-    found = text.readline(LONGEST + 1)
-    rest = found
-    while len(rest) > LONGEST and not rest.endswith("\n"):
-        rest = text.readline(LONGEST + 1)
-    return found or None
 
 
 def _fault(line: str) -> tuple[str, str] | None:

@@ -1,11 +1,12 @@
 """CSV, TSV and their kin in blocks: every cell as text, every row with its line, broken rows set aside."""
 
+import codecs
 import csv
 import io
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +14,19 @@ import pyarrow.compute as pc
 
 from tasks.errors import DeepmineError
 from tasks.sources.dialect import Dialect, detect
-from tasks.sources.tablefile import BLOCK, BadRow, Block, TableFile, packed_stream, places
+from tasks.sources.tablefile import (
+    BLOCK,
+    LONGEST_ROW,
+    BadRow,
+    Block,
+    TableFile,
+    line_of,
+    packed_stream,
+    places,
+)  # fmt: skip
+
+#: What to say of a row that no block holds.
+TOO_LONG = f"a row is longer than {LONGEST_ROW >> 20} MB"
 
 
 def open_delimited(
@@ -46,10 +59,10 @@ def check_quotes(path: Path, dialect: Dialect) -> None:
     """
     raw, stream = packed_stream(path)
     encoding = "utf-8-sig" if dialect.encoding == "utf-8" else dialect.encoding
+    csv.field_size_limit(LONGEST_ROW)
     with raw:
-        reader = csv.reader(
-            io.TextIOWrapper(stream, encoding, "replace", newline=""), delimiter=dialect.delimiter, strict=True
-        )
+        text = io.TextIOWrapper(stream, encoding, "replace", newline="")
+        reader = csv.reader(_lines(path, text), delimiter=dialect.delimiter, strict=True)
         while True:
             line = reader.line_num + 1
             try:
@@ -61,6 +74,23 @@ def check_quotes(path: Path, dialect: Dialect) -> None:
                         f'{path}:{line}: a quote is opened in this row and not closed. Close it, or double it ("") '
                         "where it is meant as a character."
                     ) from None
+
+
+def _lines(path: Path, text: IO[str]) -> Iterator[str]:
+    """Lines of text.
+
+    Raises:
+        DeepmineError: one is longer than a row may be, or the file cannot be unpacked.
+    """
+    number = 0
+    try:
+        while (line := line_of(text)) is not None:
+            number += 1
+            if len(line) > LONGEST_ROW:
+                raise DeepmineError(f"{path}:{number}: {TOO_LONG}.")
+            yield line
+    except (OSError, EOFError) as error:
+        raise DeepmineError(f"{path}:{number + 1}: cannot be read from here on: {error}.") from None
 
 
 class _Reader:
@@ -83,9 +113,8 @@ class _Reader:
                 check_quotes(self.path, self.dialect)
                 far = "straddl" in str(error)
                 raise DeepmineError(
-                    f"{self.path}:{self.line}: " + (f"from here on a row is longer than {BLOCK >> 20} MB." if far
-                                                    else f"cannot be read: {error}.")
-                ) from None  # fmt: skip
+                    f"{self.path}:{self.line}: {f'from here on {TOO_LONG}' if far else f'cannot be read: {error}'}."
+                ) from None
             except (UnicodeDecodeError, OSError) as error:
                 what = f"not {self.dialect.encoding}" if isinstance(error, UnicodeDecodeError) else "cannot be read"
                 raise DeepmineError(f"{self.path}:{self.line}: {what} from here on: {error}.") from None
@@ -97,7 +126,11 @@ class _Reader:
     def _open(self, stream: Any) -> Any:
         from pyarrow import csv as arrow
 
-        if self.dialect.encoding != "utf-8":
+        if self.dialect.broken:  # byte by byte, as Arrow loses bad rows that are no UTF-8
+            if stream.peek(3).startswith(codecs.BOM_UTF8):
+                stream.read(3)
+            stream = pa.transcoding_input_stream(pa.PythonFile(stream, mode="r"), "latin-1", "utf-8")
+        elif self.dialect.encoding != "utf-8":
             stream = pa.transcoding_input_stream(pa.PythonFile(stream, mode="r"), self.dialect.encoding, "utf-8")
         names = list(self.dialect.names)
         return arrow.open_csv(
@@ -129,7 +162,10 @@ class _Reader:
         bad, offsets, self.waiting = self.waiting[: inside.sum()], offsets[inside], self.waiting[inside.sum() :]
         good = np.delete(np.arange(count + len(bad)), offsets)
         extra = np.zeros(count + len(bad), np.int64)  # lines that a row takes beyond its first
-        extra[offsets] = [_breaks(row.text) for row in bad]
+        texts = [
+            row.text.encode("latin-1").decode("utf-8", "replace") if self.dialect.broken else row.text for row in bad
+        ]
+        extra[offsets] = [_breaks(text) for text in texts]
         if table:
             extra[good] = _inner_lines(table)
         lines = self.line + np.arange(len(extra)) + np.cumsum(extra) - extra
@@ -139,8 +175,8 @@ class _Reader:
         self.spans = bool(len(extra) and extra[-1])
         faulty = [
             BadRow(int(numbers[o]), f"{self.path.name}:{lines[o]}", "wrong number of cells",
-                   f"{row.actual_columns} instead of {row.expected_columns}: {row.text[:100]!r}")
-            for o, row in zip(offsets, bad, strict=True)
+                   f"{row.actual_columns} instead of {row.expected_columns}: {text[:100]!r}")
+            for o, row, text in zip(offsets, bad, texts, strict=True)
         ]  # fmt: skip
         if table is None:
             table = pa.table({name: pa.array([], pa.string()) for name in columns})
@@ -157,7 +193,7 @@ class _Reader:
         raw, stream = packed_stream(self.path)
         with raw:
             text = io.TextIOWrapper(stream, self.dialect.encoding, "replace")
-            return {i + 1 for i, line in enumerate(text) if line in ("", "\n")}
+            return {i + 1 for i, line in enumerate(_lines(self.path, text)) if line in ("", "\n")}
 
     def _texts(
         self, table: pa.Table, columns: Sequence[str], numbers: np.ndarray, lines: np.ndarray
@@ -171,15 +207,15 @@ class _Reader:
         invalid: list[BadRow] = []
         texts = []
         for name in columns:
-            try:
+            if not self.dialect.broken:
                 texts.append(table[name].cast(pa.string()))
-            except pa.ArrowInvalid:
-                found, text = _decoded(table[name])
-                texts.append(text)
-                for i in (i for i in found if keep[i]):
-                    place = f"{self.path.name}:{lines[i]}"
-                    invalid.append(BadRow(int(numbers[i]), place, "invalid UTF-8", f"column '{name}', byte {found[i]}"))
-                    keep[i] = False
+                continue
+            found, text = _decoded(table[name])
+            texts.append(text)
+            for i in (i for i in found if keep[i]):
+                place = f"{self.path.name}:{lines[i]}"
+                invalid.append(BadRow(int(numbers[i]), place, "invalid UTF-8", f"column '{name}', byte {found[i]}"))
+                keep[i] = False
         result = pa.table(texts, names=list(columns)) if columns else table.select([])
         return result if keep.all() else result.filter(pa.array(keep)), keep, invalid
 
@@ -205,12 +241,12 @@ def _holds(chunk: pa.Array, mark: bytes) -> bool:
 
 
 def _decoded(column: pa.ChunkedArray) -> tuple[dict[int, int], pa.Array]:
-    """The offset of the first byte that is no UTF-8, by row; and the column with null there."""
+    """The offset of the first byte that is no UTF-8, by row; and the column (each byte a character) with null there."""
     found: dict[int, int] = {}
     texts: list[str | None] = []
-    for i, cell in enumerate(column.to_pylist()):
+    for i, cell in enumerate(column.cast(pa.string()).to_pylist()):
         try:
-            texts.append(cell.decode() if cell is not None else None)
+            texts.append(cell.encode("latin-1").decode() if cell is not None else None)
         except UnicodeDecodeError as error:
             found[i] = error.start
             texts.append(None)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from tasks.errors import DeepmineError
+from tasks.errors import DeepmineError, first_few
 from tasks.sources.base import DELIMITED, kind_of
-from tasks.sources.tablefile import packed_stream, unique
+from tasks.sources.tablefile import checked_names, packed_stream, unique
 
 DELIMITERS = {",": "','", ";": "';'", "\t": '"\\t" (a tab)', "|": "'|'"}
 #: The start of the file that the delimiter and the header are told from.
@@ -37,6 +37,7 @@ class Dialect:
         skip: rows (blank ones counted) before the first of data.
         line: on which that one stands, from 1.
         odd: there is an odd number of quotes, so that one may be unclosed.
+        broken: the encoding is UTF-8, and some bytes are not.
         notes: what was detected that a person may not expect.
     """
 
@@ -46,6 +47,7 @@ class Dialect:
     skip: int
     line: int
     odd: bool
+    broken: bool
     notes: tuple[str, ...]
 
 
@@ -68,13 +70,15 @@ def detect(
     own = [name.strip() or f"c{i + 1}" for i, name in enumerate(first)]
     header = list(names) == own if names else has_header(first, rest, wanted)
     found = tuple(names) or (unique(path, own) if header else tuple(f"c{i + 1}" for i in range(len(first))))
+    checked_names(path, found)
     if header and not rest and not seen.more:
-        raise DeepmineError(f"{path}: holds a header and no rows ({', '.join(own)}).")
+        raise DeepmineError(f"{path}: holds a header and no rows ({first_few(own)}).")
     if not header and not names:
         notes.append(f"no header: its columns are called {', '.join(found[:3])}" + (" ..." if len(found) > 3 else ""))
     _check_width(path, found, rest if header else [first, *rest], delimiter, bool(names))
     skip, line = (filled[0][0] + 1, filled[0][1].end + 1) if header else (0, 1)
-    return Dialect(settled, delimiter, found, skip, line, seen.odd, tuple(notes))
+    broken = settled == "utf-8" and seen.broken
+    return Dialect(settled, delimiter, found, skip, line, seen.odd, broken, tuple(notes))
 
 
 def beginning(path: Path, encoding: str | None) -> tuple[str, list[str], str]:
@@ -102,6 +106,7 @@ class _Seen:
         odd: the quotes are odd in number.
         foreign: of the characters beyond ASCII at least half are no UTF-8.
         undefined: some bytes are no cp1252.
+        broken: some bytes are no UTF-8.
     """
 
     head: bytes
@@ -109,6 +114,7 @@ class _Seen:
     odd: bool
     foreign: bool
     undefined: bool
+    broken: bool
 
 
 @lru_cache(8)
@@ -119,8 +125,8 @@ def _scan(path: Path, size: int, changed: int) -> _Seen:
         DeepmineError: it cannot be unpacked.
     """
     quotes = broken = whole = length = 0
-    undefined = False
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    undefined = no_utf8 = False
+    decoder, strict = (codecs.getincrementaldecoder("utf-8")(errors) for errors in ("replace", "strict"))
     raw, stream = packed_stream(path)
     try:
         with raw:
@@ -134,10 +140,21 @@ def _scan(path: Path, size: int, changed: int) -> _Seen:
                     broken += bad
                     whole += len(text) - len(text.encode("ascii", "ignore")) - bad
                     undefined = undefined or UNDEFINED.search(chunk) is not None
+                no_utf8 = no_utf8 or not _decodes(strict, chunk)
                 chunk = stream.read(SAMPLE_BYTES)
-    except OSError as error:
+    except (OSError, EOFError) as error:
         raise DeepmineError(f"{path}: cannot be unpacked: {error}.") from None
-    return _Seen(head, length > len(head), bool(quotes % 2), broken > 0 and broken >= whole, undefined)
+    no_utf8 = no_utf8 or not _decodes(strict, b"")
+    return _Seen(head, length > len(head), bool(quotes % 2), broken > 0 and broken >= whole, undefined, no_utf8)
+
+
+def _decodes(decoder: codecs.IncrementalDecoder, chunk: bytes) -> bool:
+    """Whether the next bytes (none: the end) are text."""
+    try:
+        decoder.decode(chunk, not chunk)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _encoding(seen: _Seen, given: str | None) -> tuple[str, list[str]]:
@@ -147,7 +164,10 @@ def _encoding(seen: _Seen, given: str | None) -> tuple[str, list[str]]:
         DeepmineError: ``given`` is no encoding.
     """
     try:
-        given = codecs.lookup(given).name if given else None
+        found = codecs.lookup(given) if given else None
+        if found is not None and not found._is_text_encoding:  # say base64
+            raise LookupError
+        given = found.name if found else None
     except LookupError:
         raise DeepmineError(f"source.encoding: '{given}' is no encoding. Known: utf-8, cp1252, utf-16, ...") from None
     encoding = given or _marked(seen.head)
@@ -206,8 +226,8 @@ def _fit(rows: list[_Row]) -> tuple[bool, float, int]:
 
 
 def _part(path: Path, text: str, given: str | None) -> tuple[list[_Row], str]:
-    if given is not None and len(given) != 1:
-        raise DeepmineError(f"source.delimiter: {given!r} is not one character.")
+    if given is not None and (len(given) != 1 or not given.isascii() or given in '"\r\n'):
+        raise DeepmineError(f"source.delimiter: {given!r} is not one ASCII character that could part cells.")
     tried = {d: _rows(text, d) for d in DELIMITERS}
     best = max(tried, key=lambda d: _fit(tried[d]))
     if _fit(tried[best])[2] == 1:
@@ -231,7 +251,7 @@ def _check_width(path: Path, names: Sequence[str], rows: list[list[str]], delimi
         usual = counts.most_common(1)[0][0]
         what = "source.names has" if given else "its header has"
         raise DeepmineError(
-            f"{path}: {what} {len(names)} names ({', '.join(names)}), but its rows have {usual} cells between "
+            f"{path}: {what} {len(names)} names ({first_few(names)}), but its rows have {usual} cells between "
             f"{DELIMITERS.get(delimiter, repr(delimiter))}. Add what is missing, or set source.delimiter."
         )
 

@@ -1,15 +1,17 @@
 """Folders of files: a folder a class, a folder a split, names that say it all, or files without a label."""
 
+import hashlib
 import os
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.errors import DeepmineError, nearest
-from tasks.sources.base import SPLITS, size_of
+from tasks.sources.base import SPLITS, cannot_look, state_of
 
 if TYPE_CHECKING:
     from tasks.config import Source
@@ -20,15 +22,23 @@ GROUPS = ("label", "group", "train", "val", "test")
 
 
 def folder(source: "Source") -> list[tuple[Any, ...]]:
-    """Rows of the listing, one a file.
+    """Id, path, label, split, group and state of each file.
 
     A folder per class holds its files at any depth; where there is no such folder, files have no label. What the
     names of `source.pattern` say goes before what the folders say. A file that does not match is listed without
     either, and set aside when it is read.
 
     Raises:
-        DeepmineError: an empty class folder, split folders beside others, or a pattern that is none.
+        DeepmineError: an empty class folder, split folders beside others, a pattern that is none, or a folder that
+            cannot be looked into.
     """
+    try:
+        return _folder(source)
+    except OSError as error:
+        raise cannot_look(os.fspath(error.filename or source.path), error) from None
+
+
+def _folder(source: "Source") -> list[tuple[Any, ...]]:
     root = Path(source.path)
     pattern = compiled(source.pattern) if source.pattern else None
     tops = _folders(root)
@@ -40,7 +50,23 @@ def folder(source: "Source") -> list[tuple[Any, ...]]:
     rows = []
     for split, home in homes or [(None, str(root))]:
         rows += [_row(entry, root, label, split, pattern) for label, entry in _labelled(home, pattern)]
-    return rows
+    return _told_apart(rows)
+
+
+def _told_apart(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """``rows`` with ids that are all different: names may differ in their Unicode normalisation alone.
+
+    The file whose name is composed (NFC) is called by it; the others have `~` and a hash of their own name after it.
+    """
+    if len({row[0] for row in rows}) == len(rows):
+        return rows
+    count = Counter(row[0] for row in rows)
+    return [(own_id(*row[:2]), *row[1:]) if count[row[0]] > 1 and row[0] != row[1] else row for row in rows]
+
+
+def own_id(name: str, path: str) -> str:
+    """The id of a file whose composed name is also another's."""
+    return f"{name}~{hashlib.sha256(path.encode()).hexdigest()[:8]}"
 
 
 @lru_cache(8)
@@ -109,7 +135,7 @@ def _row(
     of_folder = {"label": _text(label) if label is not None else None, "split": split, "group": None}
     found = of_folder | (said(pattern, path) if pattern else {})
     own = found["split"] or split
-    return (unicodedata.normalize("NFC", path), path, *size_of(entry), found["label"], own, found["group"])
+    return (unicodedata.normalize("NFC", path), path, found["label"], own, found["group"], state_of(entry))
 
 
 def _text(name: str) -> str:

@@ -16,6 +16,10 @@ from tasks.sources.tablefile import TableFile, open_table
 if TYPE_CHECKING:
     from tasks.config import Join
 
+#: Bytes of a text that names something.
+LONGEST_KEY = 1 << 16
+#: Bytes of a joined table, which is held in memory.
+LARGEST = 1 << 30
 #: By row: reason and detail of those that cannot be used.
 Faults = dict[int, tuple[str, str]]
 
@@ -78,10 +82,17 @@ def read_whole(file: TableFile) -> pa.Table:
     """All rows of a table that has no broken ones.
 
     Raises:
-        DeepmineError: it has.
+        DeepmineError: it has, or holds more than `LARGEST` bytes.
     """
     parts = []
+    size = 0
     for block in file.read(file.names):
+        size += block.table.nbytes
+        if size > LARGEST:
+            raise DeepmineError(
+                f"{file.path}: holds more than {LARGEST >> 20:,} MB, and a joined table is held in memory. Take out the "
+                "columns that are not used, or join it beforehand."
+            )
         for row in block.bad:
             where = Path(file.path).parent / row.place
             raise DeepmineError(f"{where}: {row.reason} ({row.detail}). Mend the row or take it out.")
@@ -93,8 +104,15 @@ def text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     """A column of keys (ids, labels, groups, splits, paths) as text; an empty one is missing.
 
     Raises:
-        DeepmineError: its values have none.
+        DeepmineError: its values have none, or one is too long to name anything.
     """
+    if pa.types.is_string(column.type) or pa.types.is_binary(column.type):
+        longest = pc.max(pc.binary_length(column)).as_py() or 0
+        if longest > LONGEST_KEY:
+            raise DeepmineError(
+                f"the column '{name}' holds a text of {longest:,} bytes, where a name (id, label, split, group, path, "
+                f"good) may have {LONGEST_KEY:,}. Take another column, or shorten it."
+            )
     try:
         texts = column.cast(pa.string())
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,17 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.errors import DeepmineError
-from tasks.sources.tablefile import BLOCK, BadRow, Block, TableFile, packed_stream, places
+from tasks.sources.tablefile import (
+    BLOCK,
+    LONGEST_ROW,
+    BadRow,
+    Block,
+    TableFile,
+    checked_names,
+    line_of,
+    packed_stream,
+    places,
+)  # fmt: skip
 
 #: Lines at the start of the file that its columns are told from.
 SAMPLE = 1000
@@ -35,16 +46,17 @@ def open_lines(path: Path) -> TableFile:
     first = ""
     try:
         with raw:
-            for line in islice(stream, SAMPLE):
-                first = first or line.strip().decode("utf-8", "replace")
+            for line in islice(iter(partial(line_of, stream), None), SAMPLE):
+                first = first or line[:100].strip().decode("utf-8", "replace")
                 try:
                     found = _object(line)
                 except _Broken:
                     continue
                 for name, value in (found or {}).items():
                     names[name] = max(names.get(name, PLAIN), _kind(value))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise DeepmineError(f"{path}: cannot be unpacked: {error}.") from None
+    checked_names(path, list(names))
     if not names:
         what = "one JSON array" if first.startswith("[") else f"{first[:60]!r}"
         raise DeepmineError(f"{path}: no JSON Lines: it begins with {what}. Write one object a line.")
@@ -76,7 +88,7 @@ def _blocks(path: Path, columns: dict[str, str]) -> Iterator[Block]:
     of_lists = {name: kind for name, kind in columns.items() if kind != PLAIN}
     line = number = 0
     with raw:
-        while lines := _some(stream):
+        while lines := _some(path, line, stream):
             found: list[tuple[int, int, dict[str, Any]]] = []
             bad = []
             for text in lines:
@@ -96,18 +108,28 @@ def _blocks(path: Path, columns: dict[str, str]) -> Iterator[Block]:
             yield Block(pa.table(arrays, names=list(columns)), numbers, where, bad, raw.tell(), total)
 
 
-def _some(stream: Any) -> list[bytes]:
-    lines, size = [], 0
-    for text in stream:
-        lines.append(text)
-        size += len(text)
-        if size > BLOCK // 2:
-            break
+def _some(path: Path, before: int, stream: Any) -> list[bytes]:
+    """The next lines, after ``before`` others; as many as half a block holds.
+
+    Raises:
+        DeepmineError: the file cannot be read on.
+    """
+    lines: list[bytes] = []
+    size = 0
+    try:
+        while size <= BLOCK // 2 and (text := line_of(stream)) is not None:
+            lines.append(text)
+            size += len(text)
+    except (OSError, ValueError, EOFError) as error:
+        place = f"{path}:{before + len(lines) + 1}"
+        raise DeepmineError(f"{place}: cannot be read from here on: {error}.") from None
     return lines
 
 
 def _object(line: bytes) -> dict[str, Any] | None:
     """The object of a line, None for a blank one."""
+    if len(line) > LONGEST_ROW:
+        raise _Broken("line too long", f"over {LONGEST_ROW >> 20} MB")
     try:
         text = line.decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
@@ -116,7 +138,9 @@ def _object(line: bytes) -> dict[str, Any] | None:
         return None
     try:
         found = DECODE(text)
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise _Broken("broken JSON", f"nested too deep: {text[:60]!r}") from None
+    except ValueError as error:
         raise _Broken("broken JSON", f"{error}: {text[:60]!r}") from None
     if not isinstance(found, dict):
         raise _Broken("broken JSON", f"no object: {text[:60]!r}")

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from tasks.errors import DeepmineError, nearest
 from tasks.sources.base import TIME, Warn, named_splits, uses_files
-from tasks.sources.folders import compiled
+from tasks.sources.folders import compiled, own_id
 from tasks.sources.joins import Faults, Joined, open_join, text
 from tasks.sources.tablefile import Block, TableFile, open_table
 from tasks.sources.times import Clock, cuts, splits
@@ -133,12 +133,12 @@ def rows(made: Layout, shares: tuple[float, float], warn: Warn | None = None, al
     if by_time:
         cut, clock = _cut(made, shares)
     needed = set(keys.values())
-    seen = Seen()
+    seen, names = Seen(), _Names()
     for block, faults in made.read([*made.columns, *sorted(needed - set(made.columns))]):
         table, count = block.table, block.table.num_rows
         none = pa.nulls(count, pa.string())
         own = {key: text(table[name], name) for key, name in keys.items() if key in ("id", "label", "split", "group")}
-        ids = _ids(made, block, own, alone, faults)
+        ids = _ids(made, block, own, alone, faults, names)
         again = {int(i) for i in seen.again(ids)} if made.path is not None or "id" in own else set()
         for i in again:
             faults.setdefault(i, ("duplicate id", f"{ids[i].as_py()!r} stands above too"))
@@ -158,8 +158,22 @@ def rows(made: Layout, shares: tuple[float, float], warn: Warn | None = None, al
         yield _part(full, block, faults, again)
 
 
+class _Names:
+    """Ids of paths: composed (NFC), so that a file has one id on every system."""
+
+    def __init__(self) -> None:
+        self.written: dict[str, str] = {}  # by composed name: the first path that is written so, of those beyond ASCII
+
+    def __call__(self, path: str) -> str:
+        """The id of ``path``; where it differs from one above in its normalisation alone, with a hash of its own."""
+        name = unicodedata.normalize("NFC", path)
+        if name.isascii() or self.written.setdefault(name, path) == path:
+            return name
+        return own_id(name, path)
+
+
 def _ids(
-    made: Layout, block: Block, own: dict[str, pa.ChunkedArray], alone: bool, faults: Faults
+    made: Layout, block: Block, own: dict[str, pa.ChunkedArray], alone: bool, faults: Faults, names: _Names
 ) -> pa.ChunkedArray | pa.Array:
     """Each row's id: its own, else its path, else its number; null where it has none."""
     if made.path is not None:
@@ -168,8 +182,8 @@ def _ids(
             for i in np.flatnonzero(_empty(paths)):
                 faults[int(i)] = ("path missing", f"column '{made.path}'")
         if "id" not in own:
-            names = [unicodedata.normalize("NFC", os.path.normpath(p)) if p else None for p in paths.to_pylist()]
-            return pc.coalesce(pa.array(names, pa.string()), block.places)
+            written = [os.path.normpath(p) if p else None for p in paths.to_pylist()]
+            return pc.coalesce(pa.array([p and names(p) for p in written], pa.string()), block.places)
     if "id" in own:
         for i in np.flatnonzero(_empty(own["id"])):
             faults[int(i)] = ("id missing", f"column '{made.keys['id']}'")

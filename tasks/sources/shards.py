@@ -6,7 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from tasks.errors import DeepmineError
 from tasks.sources.rows import BAD, Part
+
+#: Bytes that the rows of a shard may hold as they are read, as they are in memory together.
+LARGEST = 512 << 20
 
 
 @dataclass(frozen=True)
@@ -28,15 +32,32 @@ class Batch:
 
 
 def shards(parts: Iterable[Part], rows: int) -> Iterator[Batch]:
-    """``parts`` as shards of exactly ``rows`` good rows, the last one shorter; bad rows go with those around them."""
+    """``parts`` as shards of exactly ``rows`` good rows, the last one shorter; bad rows go with those around them.
+
+    Raises:
+        DeepmineError: the rows of one shard hold more than `LARGEST` bytes.
+    """
     held: Part | None = None
     for part in parts:
         held = part if held is None else _joined(held, part)
+        _check_size(held, rows)
         while held.table.num_rows >= rows:
             ready, held = _cut(held, rows)
             yield ready
     if held is not None and (held.table.num_rows or held.bad.num_rows):
         yield Batch(held.table.combine_chunks(), held.bad.combine_chunks(), held.total, held.total)
+
+
+def _check_size(held: Part, rows: int) -> None:
+    table = held.table.slice(0, rows)
+    if held.table.nbytes > LARGEST and table.nbytes > LARGEST:
+        sizes = {name: table[name].nbytes for name in table.column_names}
+        name = max(sizes, key=lambda key: sizes[key])
+        raise DeepmineError(
+            f"{table['source'][0].as_py()} to {table['source'][-1].as_py()}: {table.num_rows:,} rows hold "
+            f"{table.nbytes >> 20:,} MB, {sizes[name] >> 20:,} of it in the column '{name}', where those of a shard may "
+            f"hold {LARGEST >> 20:,}. Lower ingest.shard_rows, shorten what they hold, or take the column out."
+        )
 
 
 def _joined(first: Part, then: Part) -> Part:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, AnyStr
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +17,12 @@ from tasks.sources.base import DELIMITED, LINES, PACKED, PARQUET, Warn, kind_of
 if TYPE_CHECKING:
     from tasks.config import Source
 
-#: Bytes of text in a block; no row may be longer.
+#: Bytes of text in a block.
 BLOCK = 16 << 20
+#: Bytes of text that a row may have; a longer one is set aside, or stops the table where rows cannot be told apart.
+LONGEST_ROW = 16 << 20
+#: Columns that a table may have, and characters of the name of one.
+COLUMNS, LONGEST_NAME = 100_000, 1000
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,37 @@ def packed_stream(path: Path) -> tuple[IO[bytes], IO[bytes]]:
     return raw, io.BufferedReader(pa.CompressedInputStream(raw, packing)) if packing else raw
 
 
+def line_of(stream: IO[AnyStr], longest: int = LONGEST_ROW) -> AnyStr | None:
+    """The next line with its end, cut after ``longest`` bytes or characters and one; None after the last.
+
+    The rest of a longer line is passed over, and is never held in memory.
+    """
+    found = rest = stream.readline(longest + 1)
+    while len(rest) > longest and rest[-1] not in ("\n", 10):
+        rest = stream.readline(longest + 1)
+    return found or None
+
+
+def checked_names(path: Path, names: Sequence[str]) -> Sequence[str]:
+    """``names`` of columns, if they can be names of columns.
+
+    Raises:
+        DeepmineError: they are too many, or one is too long.
+    """
+    if len(names) > COLUMNS:
+        raise DeepmineError(
+            f"{path}: has {len(names):,} columns, where {COLUMNS:,} may be. Take out those that are not needed, or "
+            "turn the table round."
+        )
+    for i, name in enumerate(names):
+        if len(name) > LONGEST_NAME:
+            raise DeepmineError(
+                f"{path}: the name of its {i + 1}. column has {len(name):,} characters: {name[:40]!r}... No table has "
+                "such names; look at its first line."
+            )
+    return names
+
+
 def unique(path: Path, names: Sequence[str]) -> tuple[str, ...]:
     """``names``, all different.
 
@@ -136,47 +171,9 @@ def _open(
         from tasks.sources.lines import open_lines
 
         return open_lines(path)
-    return _parquet(path)
+    from tasks.sources.parquet import open_parquet
 
-
-def _parquet(path: Path) -> TableFile:
-    import pyarrow.parquet as pq
-
-    def cannot(error: Exception) -> DeepmineError:
-        return DeepmineError(f"{path}: cannot be read as Parquet: {error}. Write or copy it anew.")
-
-    try:
-        schema = pq.read_schema(path)
-    except (ValueError, OSError) as error:  # ArrowInvalid is a ValueError
-        raise cannot(error) from None
-    names = unique(path, schema.names)
-
-    def read(columns: Sequence[str]) -> Iterator[Block]:
-        done, size = 0, path.stat().st_size
-        try:
-            with pq.ParquetFile(path, page_checksum_verification=True) as file:
-                total = max(1, file.metadata.num_rows)
-                for batch in file.iter_batches(1 << 16, columns=list(columns)):
-                    table = plain(pa.Table.from_batches([batch])).select(columns)
-                    numbers = np.arange(done, done + batch.num_rows)
-                    done += batch.num_rows
-                    where = places(f"{path.name}:row ", numbers)
-                    yield Block(table, numbers, where, [], size * done // total, size)
-        except (ValueError, OSError) as error:
-            raise cannot(error) from None
-
-    return TableFile(path, names, read)
-
-
-def plain(table: pa.Table) -> pa.Table:
-    """``table`` with texts and categories as plain strings."""
-    for i, field in enumerate(table.schema):
-        kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-        if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-            kind = pa.string()
-        if kind != field.type:
-            table = table.set_column(i, field.name, table[i].cast(kind))
-    return table
+    return open_parquet(path)
 
 
 def places(prefix: str, numbers: np.ndarray) -> pa.Array:

@@ -100,7 +100,7 @@ def test_names_that_are_given_win(tmp_path: Path) -> None:
         ("1,2\n3,4\n", {"names": ("a",)}, r"source.names has 1 names \(a\), but its rows have 2 cells"),
         ("a;b\n1;2\n", {"delimiter": ","}, r"with the delimiter ',' every row is one cell; with ';' there are 2"),
         ("a\tb\n1\t2\n", {"delimiter": ";"}, r'with "\\t" \(a tab\) there are 2'),
-        ("a,b\n1,2\n", {"delimiter": "::"}, "'::' is not one character"),
+        ("a,b\n1,2\n", {"delimiter": "::"}, "'::' is not one ASCII character"),
         ('a,b\n1,2\n3,"4\n5,6\n', {}, "rows.csv:3: a quote is opened in this row and not closed"),
         ('a,b\n1,2\n3,"4\n5,"6"\n7,8\n', {}, "rows.csv:3: a quote is opened"),
         ('a,b\n1,2\n3,4\n5,"', {}, "rows.csv:4: a quote is opened"),

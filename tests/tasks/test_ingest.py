@@ -65,7 +65,7 @@ def test_the_ledger_is_exact_and_bytes_are_kept(tmp_path: Path) -> None:
     reasons = {row["id"]: row["reason"] for row in bad.to_pylist()}
     assert reasons == {
         "a/cut.png": "broken image", "a/flipped.png": "broken image", "a/text.png": "not an image",
-        "b/empty.png": "empty file", "b/away.png": "missing or unreadable file",
+        "b/empty.png": "empty file", "b/away.png": "missing file",
         "b/out.png": "outside the source folder", "b/huge.png": "too many pixels",
     }  # fmt: skip
     assert dict(zip(raw["id"].to_pylist(), raw["image"].to_pylist(), strict=True)) == sound
@@ -305,7 +305,7 @@ def test_what_is_wrong_with_one_input_costs_the_row(tmp_path: Path) -> None:
     assert (facts["rows"], facts["unreadable"]) == (19, 5)
     bad = {row["reason"]: row for row in read(tmp_path / "unreadable").to_pylist()}
     assert set(bad) == {
-        "not an image", "missing or unreadable file", "not a number", "nothing there", "wrong number of cells",
+        "not an image", "missing file", "not a number", "nothing there", "wrong number of cells",
     }  # fmt: skip
     assert bad["not a number"]["detail"] == "age: 'many'"
     cut = [row for row in read(tmp_path / "raw").to_pylist() if row["note.cut"]]
