@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,17 @@ State = dict[str, Any]
 
 @dataclass(frozen=True)
 class Rows:
-    """N rows: ``items`` of each input, (N, ...) as its modality has them, and which inputs each row has, (N, I)."""
+    """N rows.
+
+    Attributes:
+        items: of each input, (N, ...) as its modality has them.
+        present: (N, I) which inputs each row has.
+        columns: as they were cleaned, of each input whose raw view is made of these.
+    """
 
     items: dict[str, np.ndarray]
     present: np.ndarray
+    columns: dict[str, pa.ChunkedArray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.present)
@@ -118,7 +125,8 @@ def arrays(table: pa.Table, states: dict[str, State]) -> Rows:
     """The items of a cleaned table, and which inputs each row has."""
     items = {name: modality(state["modality"]).array(table[name], state) for name, state in states.items()}
     present = [table[name].is_valid().to_numpy() for name in states]
-    return Rows(items, np.stack(present, axis=1))
+    columns = {name: table[name] for name, state in states.items() if modality(state["modality"]).RAW == "sparse"}
+    return Rows(items, np.stack(present, axis=1), columns)
 
 
 def in_order(function: Callable[[Any], Any], values: Iterable[Any], workers: int) -> Iterator[Any]:

@@ -1,10 +1,11 @@
 """The raw view: what each input gives without a network, its parts fitted on train rows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 from scipy import sparse
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 
 #: Numbers that principal components are fitted on, at most: 512 MB of float32, of which fitting takes a few copies.
 FIT_VALUES = 1 << 27
+#: Characters of train texts that the runs of TF-IDF are chosen from, at most: 12 CPU seconds.
+FIT_CHARACTERS = 1 << 25
+#: The rank of a row that is never chosen.
+NEVER = np.iinfo(np.uint64).max
 
 Fitted = dict[str, dict[str, np.ndarray]]  # by input: the arrays that its part of the raw view is made by
 
@@ -35,12 +40,10 @@ class RawView:
             for name in states if self.made[name].RAW == "components"
         }  # fmt: skip
         self.sparse = any(made.RAW == "sparse" for made in self.made.values())
-        empty = {n: np.zeros((1, *self.made[n].shape(state)), self.made[n].DTYPE) for n, state in states.items()}
-        kinds = {name: made.RAW for name, made in self.made.items()}
         #: One for each input.
         self.parts = [
-            Part(self._one(n, items).shape[1], kinds[n] == "sparse", kinds[n] == "columns")
-            for n, items in empty.items()
+            Part(self._one(name, self._nothing(name)).shape[1], made.RAW == "sparse", made.RAW == "columns")
+            for name, made in self.made.items()
         ]
         self.width = sum(part.width for part in self.parts)
 
@@ -62,7 +65,7 @@ class RawView:
         """The raw view of one shard's rows; may be called from several threads at once."""
         parts = []
         for i, (name, items) in enumerate(rows.items.items()):
-            part = self._one(name, items)
+            part = self._one(name, rows.columns.get(name, items))
             there = rows.present[:, i]
             if not there.all():
                 part = sparse.diags_array(there.astype(np.float32)) @ part
@@ -71,7 +74,14 @@ class RawView:
             return [sparse.csr_array(sparse.hstack(parts, format="csr", dtype=np.float32))]
         return [np.ascontiguousarray(np.concatenate(parts, axis=1), np.float32) if len(parts) > 1 else parts[0]]
 
-    def _one(self, name: str, items: np.ndarray) -> Any:
+    def _nothing(self, name: str) -> Any:
+        """One row without this input."""
+        made, state = self.made[name], self.states[name]
+        if made.RAW == "sparse":
+            return pa.chunked_array([pa.nulls(1, made.column_type(state))])
+        return np.zeros((1, *made.shape(state)), made.DTYPE)
+
+    def _one(self, name: str, items: Any) -> Any:
         made, state = self.made[name], self.states[name]
         if made.RAW == "components":
             return self.projections[name](items)
@@ -109,7 +119,7 @@ def fit_raw(states: dict[str, State], clean: Path, params: "Extract") -> Fitted:
             components, mean = fit_components(made.flat(items, state), params)
             fitted[name] = {"components": components, "mean": mean}
         elif made.RAW == "sparse":
-            fitted[name] = made.fit_raw(train_rows(clean, name, state, FIT_VALUES), state)
+            fitted[name] = made.fit_raw(train_texts(clean, name), state)
         else:
             fitted[name] = {}
     return fitted
@@ -134,18 +144,38 @@ def train_rows(clean: Path, name: str, state: State, limit: int) -> np.ndarray:
     """
     made = modality(state["modality"])
     limit = min(limit, max(FIT_VALUES // int(np.prod(made.shape(state))), 1))
-    never = np.iinfo(np.uint64).max
-    ranks = []  # of the rows of each shard
-    for _, table in read_shards(clean, ["id", "split", name]):
-        train = pc.and_(pc.equal(table["split"], "train"), table[name].is_valid()).to_pylist()
-        names = table["id"].to_pylist()
-        hashes = [int(fingerprint(i)[:16], 16) if t else never for i, t in zip(names, train, strict=True)]
-        ranks.append(np.array(hashes, np.uint64))
+    ranks = [_ranks(table, name) for _, table in read_shards(clean, ["id", "split", name])]
     known = np.concatenate(ranks)
-    lowest = np.sort(known[known < never])[:limit]
+    lowest = np.sort(known[known < NEVER])[:limit]
     chosen = np.empty((len(lowest), *made.shape(state)), made.DTYPE)
     for (_, table), rank in zip(read_shards(clean, [name]), ranks, strict=True):
         places = np.searchsorted(lowest, rank)
-        mine = (rank < never) & (places < len(lowest))
+        mine = (rank < NEVER) & (places < len(lowest))
         chosen[places[mine]] = made.array(table[name], state)[mine]
     return chosen
+
+
+def train_texts(clean: Path, name: str) -> Iterator[pa.Array]:
+    """Train rows' whole texts, shard by shard; where they have more than `FIT_CHARACTERS`, those whose id hashes lowest.
+
+    Nothing is read before the first one is asked for.
+    """
+    ranks, sizes = [], []
+    for _, table in read_shards(clean, ["id", "split", name]):
+        ranks.append(_ranks(table, name))
+        sizes.append(pc.fill_null(pc.utf8_length(table[name]), 0).to_numpy())
+    known, size = np.concatenate(ranks), np.concatenate(sizes)
+    order = np.argsort(known, kind="stable")
+    order = order[known[order] < NEVER]
+    fits = np.cumsum(size[order]) <= FIT_CHARACTERS
+    last = known[order[fits]].max(initial=0) if fits.any() else known[order[:1]].max(initial=0)
+    for (_, table), rank in zip(read_shards(clean, [name]), ranks, strict=True):
+        yield table[name].combine_chunks().filter(pa.array(rank <= last))
+
+
+def _ranks(table: pa.Table, name: str) -> np.ndarray:
+    """(N,) by what train rows with this input are chosen, the same however rows are sharded; `NEVER` for the others."""
+    train = pc.and_(pc.equal(table["split"], "train"), table[name].is_valid()).to_pylist()
+    names = table["id"].to_pylist()
+    hashes = [int(fingerprint(i)[:16], 16) if t else NEVER for i, t in zip(names, train, strict=True)]
+    return np.array(hashes, np.uint64)

@@ -14,6 +14,7 @@ from tasks.page import clusters as clustered
 from tasks.page import quality as checks
 from tasks.page.front import front
 from tasks.page.judged import Judged
+from tasks.page.texts import shortened
 from tasks.page.trust import trust
 from tasks.progress import Progress
 from tasks.store import HISTORY, PREDICTIONS, RULES, STATE, SUMMARY, read, read_manifest
@@ -76,7 +77,7 @@ def report(
         rules=ruled,
         room=looks.room, heard=looks.sounds, seconds=looks.seconds, sound_rate=sounds.RATE, most_sounds=sounds.MOST,
         curves=runs.curves(read_json(encoder / HISTORY)["epochs"]), network=runs.network(read_json(encoder / CARD)),
-        leaks=checks.leaks(summary), notes=summary.get("notes", []),
+        shortened=shortened(source), leaks=checks.leaks(summary), notes=summary.get("notes", []),
         expectations=checks.expectations(summary), docs=checks.data_docs(quality, index),
         splits=checks.splits(
             pa.table({"label": view.label, "split": view.split}), [c["label"] for c in summary["classes"]]

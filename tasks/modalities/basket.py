@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -232,7 +233,7 @@ def augment(
     return items.masked_fill(dropped.to(items.device), 0)
 
 
-def fit_raw(items: np.ndarray, state: dict[str, Any]) -> dict[str, np.ndarray]:
+def fit_raw(columns: Iterable[pa.Array], state: dict[str, Any]) -> dict[str, np.ndarray]:
     """Nothing: the raw view is the basket itself.
 
     By zeros and ones a logistic regression tells twelve goods of Groceries from the others of their basket with a mean
@@ -242,11 +243,11 @@ def fit_raw(items: np.ndarray, state: dict[str, Any]) -> dict[str, np.ndarray]:
     return {}
 
 
-def raw(items: np.ndarray, fitted: dict[str, np.ndarray], state: dict[str, Any]) -> "csr_array":
-    """(N, M) as sparse float32."""
+def raw(column: pa.ChunkedArray, fitted: dict[str, np.ndarray], state: dict[str, Any]) -> "csr_array":
+    """A cleaned column as (N, M) sparse float32."""
     from scipy.sparse import csr_array
 
-    return csr_array(items, dtype=np.float32)
+    return csr_array(array(column, state), dtype=np.float32)
 
 
 def show(item: list[int] | None, row: dict[str, Any], state: dict[str, Any], side: int) -> Shown:

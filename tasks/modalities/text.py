@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 
 from tasks.errors import DeepmineError
 from tasks.modalities import Admitted, Shown
-from tasks.modalities.tfidf import MAX_ALPHABET
 from tasks.modalities.tfidf import fit_raw as fit_raw
 from tasks.modalities.tfidf import raw as raw
 from tasks.modalities.tokens import BYTES, PADDING, UNKNOWN, size, split
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 #: Texts are read in place: there is no decoder of somebody else's that could crash or swell.
 GUARDED = False
-#: The raw view is `raw`, sparse.
+#: The raw view is `raw`, sparse, of the whole texts.
 RAW = "sparse"
 DTYPE = np.int32
 #: What every text tells of itself: `nul` NUL characters were removed, and it was `cut` at the largest length.
@@ -189,9 +188,8 @@ def settle(train: pa.Table, spec: "Input", params: "Clean") -> dict[str, Any]:
             found = split(text, wanted.tokens)
             rows.update(set(found))
             counts.append(len(found))
-    known = min(wanted.vocabulary, MAX_ALPHABET) if wanted.tokens == "character" else wanted.vocabulary
     often = sorted((-n, token) for token, n in rows.items() if n >= wanted.min_count)
-    vocabulary = BYTES if wanted.tokens == "byte" else [token for _, token in often[:known]]
+    vocabulary = BYTES if wanted.tokens == "byte" else [token for _, token in often[: wanted.vocabulary]]
     if not vocabulary:
         raise DeepmineError(
             f"clean.text: none of the {len(rows):,} tokens in {len(counts):,} train texts is in {wanted.min_count} of "
@@ -237,6 +235,12 @@ def array(column: pa.ChunkedArray, state: dict[str, Any]) -> np.ndarray:
         flat = np.fromiter((ids.get(token, UNKNOWN) for token in chain.from_iterable(rows)), DTYPE, int(sizes.sum()))
         items[start : start + len(rows)][np.arange(length) < sizes[:, None]] = flat
     return items
+
+
+def shortened(column: pa.ChunkedArray, state: dict[str, Any]) -> np.ndarray:
+    """(2, N) how many tokens of each cleaned text the network does not read, and how many there are."""
+    sizes = np.array([len(split(text or "", state["tokens"])) for text in column.to_pylist()], np.int64)
+    return np.stack([np.maximum(sizes - state["length"], 0), sizes])
 
 
 def form(state: dict[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from tasks.page.words import bounds, confidence, count, cut, figure, isolated, n
 
 #: Test rows, and test rows of a class, under which a figure may be far off.
 FEW_ROWS, FEW_OF_CLASS = 200, 20
-#: Shares of the rows that are worth a word on the first page: unusable ones, copies.
-MANY_LOST, MANY_COPIES = 0.001, 0.01
+#: Shares of the rows that are worth a word on the first page: unusable ones, copies, texts that the network reads in part.
+MANY_LOST, MANY_COPIES, MANY_SHORTENED = 0.001, 0.01, 0.05
 #: Characters of a label in a sentence.
 LABEL = 40
 Line = dict[str, str]
@@ -193,6 +193,7 @@ def _wrong(page: dict[str, Any]) -> list[Line]:
         lines.append(
             _line(f"{count(alike['conflicts'])} groups of near-duplicates have different labels.", "near-duplicates")
         )
+    lines += [_line(part["sentence"], "quality") for part in page["shortened"] if part["share"] > MANY_SHORTENED]
     lines += _set_aside(page)
     sizes = [row["total"] for row in page["splits"]["rows"] if row["total"]]
     if len(sizes) > 1 and max(sizes) >= 5 * min(sizes):

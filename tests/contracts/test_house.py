@@ -45,7 +45,7 @@ TOLD = {
 RAW = {
     "components": {"flat": ("items", "state")},
     "columns": {"flat": ("items", "state"), "names": ("state",)},
-    "sparse": {"fit_raw": ("items", "state"), "raw": ("items", "fitted", "state")},
+    "sparse": {"fit_raw": ("columns", "state"), "raw": ("column", "fitted", "state")},
 }
 
 

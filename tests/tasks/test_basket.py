@@ -107,9 +107,9 @@ def test_the_vocabulary_is_of_train_baskets_and_unknown_goods_are_ignored() -> N
 
 def test_the_raw_view_is_the_basket_and_its_names_are_by_position() -> None:
     state = settled(["b", "a"], ["c"])
-    items = rows(state, ["c", "a"], [], ["b"])
-    view = basket.raw(items, basket.fit_raw(items, state), state)
-    assert (view.toarray() == items).all()
+    column = pa.chunked_array([basket.repair_columns(raw(["c", "a"], [], ["b"]), SPEC, state)[0]])
+    view = basket.raw(column, basket.fit_raw([], state), state)
+    assert (view.toarray() == rows(state, ["c", "a"], [], ["b"])).all()
     assert view.dtype == np.float32
     assert [[basket.names(state)[i] for i in row.nonzero()[0]] for row in view.toarray()] == [["a", "c"], [], ["b"]]
 

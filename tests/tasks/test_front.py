@@ -17,7 +17,7 @@ def page(**more: Any) -> dict[str, Any]:
     made = {
         "fusion": fusion, "clusters": [], "test_rows": 1000, "classes": [{"label": "a", "rows": 500}], "leaks": [],
         "alike": {"leaked": 0, "test": 1000, "conflicts": 0}, "quarantine": [], "expectations": [],
-        "splits": {"total": 5000, "totals": [3500, 500, 1000], "rows": [{"total": 2500}, {"total": 2500}]},
+        "shortened": [], "splits": {"total": 5000, "totals": [3500, 500, 1000], "rows": [{"total": 2500}, {"total": 2500}]},
     }  # fmt: skip
     return made | more
 
@@ -122,3 +122,9 @@ def test_without_labels_clusters_and_rules_are_what_one_can_be_sure_of() -> None
     assert "on the raw view" in told[2]
     assert told[3] == "Test rows, in which no rule was looked for, bear out 1 of 3 rules."
     assert texts("sure", page(fusion=nothing, test_rows=0)) == "No verdict could be judged: there are no test rows."
+
+
+def test_texts_that_the_network_reads_in_part_are_told_where_they_are_many() -> None:
+    told = {"sentence": "The network reads the first 9 words.", "share": 0.2}
+    assert "The network reads the first 9 words." in texts("wrong", page(shortened=[told]))
+    assert "The network reads" not in texts("wrong", page(shortened=[told | {"share": 0.01}]))

@@ -217,50 +217,90 @@ def test_word_dropout_makes_known_words_unknown() -> None:
     assert text.tensor(items, {}).dtype == torch.int64
 
 
-@pytest.mark.parametrize(("tokens", "ngrams"), [("word", (1, 2)), ("character", (2, 4)), ("byte", (2, 4))])
-def test_tf_idf_is_that_of_scikit_learn(tokens: str, ngrams: tuple[int, int]) -> None:
-    train, others = sentences(300), (*sentences(100, seed=1), "", "unheard of")
-    state = settled(train, tokens=tokens, length=1000)
-    fitted = text.fit_raw(ids(state, *train), state)
-    found = text.raw(ids(state, *others), fitted, state)
-    word = {"analyzer": "word", "token_pattern": r"\S+"} if tokens == "word" else {"analyzer": "char"}
-    wanted = TfidfVectorizer(ngram_range=ngrams, sublinear_tf=True, **word).fit(train)
-    # spaces at the end are not there in the clean text
-    expected = wanted.transform([" ".join(line.split()) for line in others])
-    assert found.shape[1] == len(wanted.vocabulary_) == len(fitted["idf"])
+def cleaned(state: dict[str, Any], *texts: str | None) -> pa.Array:
+    return text.repair_columns(raw(*texts), SPEC, state)[0]
+
+
+def fitted(state: dict[str, Any], *train: str) -> dict[str, np.ndarray]:
+    return text.fit_raw([cleaned(state, *train)], state)
+
+
+#: What the raw view is, by scikit-learn.
+VECTORIZERS: dict[str, dict[str, Any]] = {
+    "words": {"ngram_range": (1, 2), "tokenizer": lambda text: tokens.split(text, "word"), "token_pattern": None},
+    "characters": {"ngram_range": (2, 5), "analyzer": "char_wb"},
+}
+
+
+@pytest.mark.parametrize("read", ["word", "character", "byte"])
+def test_the_raw_view_is_tf_idf_as_scikit_learn_has_it(read: str) -> None:
+    """Of words and of characters, half the length each, whatever the network reads."""
+    signs = ("déjà vu! it's 5 o'clock, 中文 here", "déjà vu! it's 6 o'clock, 中文 there", "a ab abc abcd abcde abcdef")
+    train, others = (*sentences(300), *signs), (*sentences(100, seed=1), *signs, "", "unheard")
+    state = settled(train, tokens=read, length=3)
+    made = fitted(state, *train)
+    found = text.raw(cleaned(state, *others), made, state)
     assert found.dtype == np.float32
-    assert np.allclose(np.sort(fitted["idf"]), np.sort(wanted.idf_), atol=1e-5)
-    # the columns stand in another order: the products of all rows tell whether they hold the same
-    if tokens == "word":
-        assert abs((found @ found.T) - (expected @ expected.T)).max() < 1e-5
-        assert found[[-1]].nnz == found[[-2]].nnz == 0
-    assert np.allclose(found[:100].power(2).sum(1)[found[:100].sum(1) > 0], 1, atol=1e-5)
+    start = 0
+    for kind, own in VECTORIZERS.items():
+        wanted = TfidfVectorizer(sublinear_tf=True, min_df=2, **own).fit(cleaned(state, *train).to_pylist())
+        expected = wanted.transform(cleaned(state, *others).to_pylist())
+        width = len(made[f"{kind}.codes"])
+        part = found[:, start : start + width] * 2**0.5
+        start += width
+        assert width == len(wanted.vocabulary_)
+        assert np.allclose(np.sort(made[f"{kind}.idf"]), np.sort(wanted.idf_), atol=1e-5)
+        # the columns stand in another order: the products of all rows tell whether they hold the same
+        assert abs((part @ part.T) - (expected @ expected.T)).max() < 1e-5
+    assert found.shape[1] == start
+    lengths = found[:100].power(2).sum(1)
+    assert np.isin(np.round(lengths, 5), [0, 0.5, 1]).all()
+    assert np.isclose(lengths, 1).mean() > 0.9
+    assert found[[-2]].nnz == 0
 
 
-def test_tf_idf_keeps_the_features_of_most_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_raw_view_reads_whole_texts() -> None:
+    """Where the network stops: what tells two classes apart stands behind it."""
+    filler = "the same few words stand at the head of every text " * 30
+    train = [f"{filler} {'good' if i % 2 else 'bad'} end" for i in range(40)]
+    state = settled(tuple(train), length=20)
+    assert len({tuple(row) for row in ids(state, *train).tolist()}) == 1
+    seen = text.raw(cleaned(state, *train), fitted(state, *train), state)
+    gap = abs(seen[[0]] - seen[[1]]).max()
+    assert gap > 0.01
+    assert abs(seen[[0]] - seen[[2]]).max() == 0
+    lost, sizes = text.shortened(pa.chunked_array([["a b c", None, "one , two three" * 10]]), state | {"length": 3})
+    assert lost.tolist() == [0, 0, sizes[2] - 3]
+    assert sizes.tolist() == [3, 0, 31]
+
+
+def test_tf_idf_keeps_the_runs_of_most_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     train = sentences(200)
     state = settled(train)
-    items = ids(state, *train)
-    every = text.fit_raw(items, state)
+    every = fitted(state, *train)
     monkeypatch.setattr(tfidf, "MAX_FEATURES", 40)
-    some = text.fit_raw(items, state)
-    assert len(some["codes"]) == 40
-    assert some["idf"].max() <= np.sort(every["idf"])[40]
-    assert np.array_equal(some["codes"], np.sort(some["codes"]))
-    whole = text.raw(items, some, state)
-    monkeypatch.setattr(tfidf, "BLOCK", 7)  # in other blocks: the same
-    assert abs(whole - text.raw(items, text.fit_raw(items, state), state)).max() == 0
-    assert text.raw(items[:0], some, state).shape == (0, 40)
-    with pytest.raises(DeepmineError, match="raw view"):
-        text.fit_raw(np.ones((3, 5), np.int32), state)
+    some = fitted(state, *train)
+    for kind in tfidf.RUNS:
+        assert len(some[f"{kind}.codes"]) == 40
+        assert some[f"{kind}.idf"].max() <= np.sort(every[f"{kind}.idf"])[40]
+        assert np.array_equal(some[f"{kind}.codes"], np.sort(some[f"{kind}.codes"]))
+    whole = text.raw(cleaned(state, *train), some, state)
+    monkeypatch.setattr(tfidf, "BLOCK", 70)  # in other blocks: the same
+    monkeypatch.setattr(tfidf, "PENDING", 100)
+    column = cleaned(state, *train)
+    again = text.fit_raw([column.slice(0, 11), column.slice(11)], state)
+    assert all(np.array_equal(some[name], again[name]) for name in some)
+    assert abs(whole - text.raw(column, again, state)).max() == 0
+    assert text.raw(column.slice(0, 0), some, state).shape == (0, 80)
+    assert text.raw(pa.nulls(2, pa.string()), some, state).nnz == 0
 
 
-def test_the_vocabulary_is_blind_to_other_rows_than_train() -> None:
+def test_a_run_that_one_train_row_holds_is_left_out_unless_all_are_such() -> None:
     state = settled(("a b", "b c"))
-    before = text.fit_raw(ids(state, "a b", "b c"), state)
-    ids(state, "zz zz", "b zz")
-    assert "zz" not in state["vocabulary"]
-    assert len(before["codes"]) == 5  # a, b, c, "a b", "b c"
+    assert len(fitted(state, "a b", "b c")["words.codes"]) == 1  # b
+    assert len(fitted(state, "a b")["words.codes"]) == 3  # a, b, "a b"
+    with pytest.raises(DeepmineError, match="raw view"):
+        text.fit_raw([pa.nulls(0, pa.string())], state)
 
 
 def test_the_commonest_words_are_told_of_each_text(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -306,8 +346,7 @@ def test_spam_is_found_as_well_as_by_scikit_learns_own_tf_idf() -> None:
     texts = [row["text"] for row in rows]
     train = np.random.default_rng(0).permutation(len(rows)) < len(rows) * 0.8
     state = settled(tuple(t for t, chosen in zip(texts, train, strict=True) if chosen), min_count=2)
-    items = ids(state, *texts)
-    found = text.raw(items, text.fit_raw(items[train], state), state)
+    found = text.raw(cleaned(state, *texts), fitted(state, *np.array(texts)[train]), state)
     ours = f1_score(spam[~train], LinearSVC().fit(found[train], spam[train]).predict(found[~train]))
     theirs = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
     X = theirs.fit(np.array(texts)[train]).transform(texts)
