@@ -39,8 +39,8 @@ def extract(
 ) -> dict[str, Any]:
     """Write three views below ``features``, each a store with one vector column named like the view.
 
-    `deep`: the encoder's features; `raw`: what each input gives without a network (principal components of pixels,
-    TF-IDF, columns as they were cleaned), a baseline that needs no training; `network`: what the network itself says
+    `deep`: the encoder's features; `raw`: what each input gives without a network (`RAW_WORDS` of its
+    modality), the best practice that needs no training; `network`: what the network itself says
     (`Network`). Every schema carries the view's fingerprint. Where the past of a forecast is in the row, `naive` is
     the value of one season before. Finished shards are kept in ``scratch`` and not made again: of added rows alone
     the shards are encoded, and where train rows are among them, `raw` is fitted and projected anew.

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 FIT_VALUES = 1 << 27
 #: Characters of train texts that the runs of TF-IDF are chosen from, at most: 12 CPU seconds.
 FIT_CHARACTERS = 1 << 25
+#: Ways of making the raw view whose features have names, and scales of their own.
+NAMED = ("columns", "statistics")
 #: The rank of a row that is never chosen.
 NEVER = np.iinfo(np.uint64).max
 
@@ -42,7 +44,7 @@ class RawView:
         self.sparse = any(made.RAW == "sparse" for made in self.made.values())
         #: One for each input.
         self.parts = [
-            Part(self._one(name, self._nothing(name)).shape[1], made.RAW == "sparse", made.RAW == "columns")
+            Part(self._one(name, self._nothing(name)).shape[1], made.RAW == "sparse", made.RAW in NAMED)
             for name, made in self.made.items()
         ]
         self.width = sum(part.width for part in self.parts)
@@ -53,11 +55,11 @@ class RawView:
 
         Where there are several inputs the name says which, and of others than columns, which feature of it.
         """
-        if all(made.RAW != "columns" for made in self.made.values()):
+        if all(made.RAW not in NAMED for made in self.made.values()):
             return []
         found: list[str] = []
         for (name, made), part in zip(self.made.items(), self.parts, strict=True):
-            own = made.names(self.states[name]) if made.RAW == "columns" else [str(i) for i in range(part.width)]
+            own = made.names(self.states[name]) if made.RAW in NAMED else [str(i) for i in range(part.width)]
             found += own if len(self.made) == 1 else [f"{name} {one}" for one in own]
         return found
 
@@ -85,7 +87,12 @@ class RawView:
         made, state = self.made[name], self.states[name]
         if made.RAW == "components":
             return self.projections[name](items)
-        return made.raw(items, self.fitted[name], state) if made.RAW == "sparse" else made.flat(items, state)
+        if made.RAW == "sparse":
+            return made.raw(items, self.fitted[name], state)
+        rows = made.flat(items, state)
+        if made.RAW == "statistics":
+            rows = (rows - self.fitted[name]["mean"]) / self.fitted[name]["std"]
+        return np.asarray(rows, np.float32)
 
 
 class Projection:
@@ -118,6 +125,10 @@ def fit_raw(states: dict[str, State], clean: Path, params: "Extract") -> Fitted:
             items = train_rows(clean, name, state, params.fit_rows)
             components, mean = fit_components(made.flat(items, state), params)
             fitted[name] = {"components": components, "mean": mean}
+        elif made.RAW == "statistics":
+            rows = made.flat(train_rows(clean, name, state, params.fit_rows), state).astype(np.float64)
+            spread = np.where((std := rows.std(0)) > 1e-6 * np.abs(rows).max(0), std, 1.0)
+            fitted[name] = {"mean": rows.mean(0).astype(np.float32), "std": spread.astype(np.float32)}
         elif made.RAW == "sparse":
             fitted[name] = made.fit_raw(train_texts(clean, name), state)
         else:

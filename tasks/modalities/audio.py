@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.errors import DeepmineError
-from tasks.modalities import Shown
-from tasks.modalities.mel import FLOOR, MIN_FRAMES, analysis, frames, log_mel, log_mels
+from tasks.modalities import Shown, mfcc
+from tasks.modalities.mel import MIN_FRAMES, analysis, frames, log_mel, log_mels
 from tasks.modalities.pictures import spectrogram
 from tasks.modalities.sound import FULL_SCALE, RATES, decode
 
@@ -41,8 +41,13 @@ FACTS = {
     "rate": pa.int64(), "channels": pa.int64(), "seconds": pa.float64(), "samples": pa.int64(),
     "clipped": pa.float64(), "level": pa.float64(),
 }  # fmt: skip
-#: The raw view is made of principal components of `flat`.
-RAW = "components"
+#: The raw view is `flat`, each column standardised on train rows.
+RAW = "statistics"
+#: What it is, in words (README).
+RAW_WORDS = (
+    f"{mfcc.COEFFICIENTS} mel-frequency cepstral coefficients: their means in {mfcc.PARTS} parts, how far they spread "
+    "and change; standardised"
+)
 DTYPE = np.int16
 #: What a sample may take, in bytes, while it is decoded, mixed and resampled: a few copies in float32 and float64.
 BYTES_PER_SAMPLE = 40
@@ -279,11 +284,15 @@ def augment(
 
 
 def flat(items: np.ndarray, state: dict[str, Any]) -> np.ndarray:
-    """The raw view before PCA: (N, L) int16 to (N, bands * frames) float32, levels in tens of decibels over silence."""
-    found = np.empty((len(items), state["bands"] * frames(state)), np.float32)
-    for row, item in zip(found, items, strict=True):
-        row[:] = (log_mel(item, state).reshape(-1) - FLOOR) / 10
-    return found
+    """The raw view before it is standardised: (N, L) int16 to (N, F) float32 of `mfcc.statistics`."""
+    return (
+        np.stack([mfcc.statistics(item, state) for item in items]) if len(items) else np.empty((0, len(names(state))))
+    )
+
+
+def names(state: dict[str, Any]) -> list[str]:
+    """What each feature of the raw view is."""
+    return mfcc.names(state)
 
 
 def measured_by(spec: "Input") -> list[str]:

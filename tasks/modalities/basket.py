@@ -27,6 +27,8 @@ REPEATS = True
 DRAWN_BY = "id"
 #: The raw view is `raw`, sparse.
 RAW = "sparse"
+#: What it is, in words (README).
+RAW_WORDS = "zeros and ones, one for each good"
 DTYPE = np.uint8
 #: What every basket tells of itself: different goods, names that came again, and names that were `mended`.
 FACTS = {"items": pa.int64(), "repeated": pa.int64(), "mended": pa.int64()}

@@ -43,6 +43,8 @@ GUARDED = True
 FACTS = {"width": pa.int64(), "height": pa.int64(), "mode": pa.string(), "sketch": pa.binary(SKETCH * SKETCH)}
 #: The raw view is made of principal components of `flat`.
 RAW = "components"
+#: What it is, in words (README).
+RAW_WORDS = "principal components of the pixels (`extract.components`), all on one scale"
 DTYPE = np.uint8
 #: What a pixel may take, in bytes, while it is decoded, turned and scaled: three copies as 64-bit floats, and some.
 BYTES_PER_PIXEL = 32

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 GUARDED = False
 #: The raw view is made of principal components of `flat`.
 RAW = "components"
+#: What it is, in words (README).
+RAW_WORDS = (
+    "principal components of the values, step by step, all on one scale. Random convolutions (MiniRocket, Hydra) are "
+    "stronger, and are not here yet"
+)
 DTYPE = np.float32
 #: What every series tells of itself: steps, channels, share of missing values, and what the others lie between.
 FACTS = {

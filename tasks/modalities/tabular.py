@@ -25,6 +25,8 @@ GUARDED = False
 REPEATS = True
 #: The raw view is `flat` as it is.
 RAW = "columns"
+#: What it is, in words (README).
+RAW_WORDS = "the columns as cleaning made them: scaled numbers, one column a category. Boosting takes them, too"
 DTYPE = np.float32
 TYPES = {"numeric": pa.float64(), "categorical": pa.string(), "date": DATE}
 WORDS = {"numeric": ("number", "numbers"), "categorical": ("category", "categories"), "date": ("date", "dates")}

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from tasks.errors import DeepmineError
 from tasks.modalities import Admitted, Shown
+from tasks.modalities.tfidf import MAX_FEATURES, RUNS
 from tasks.modalities.tfidf import fit_raw as fit_raw
 from tasks.modalities.tfidf import raw as raw
 from tasks.modalities.tokens import BYTES, PADDING, UNKNOWN, size, split
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 GUARDED = False
 #: The raw view is `raw`, sparse, of the whole texts.
 RAW = "sparse"
+#: What it is, in words (README).
+RAW_WORDS = (
+    f"TF-IDF of the whole text, {MAX_FEATURES:,} of each at most: words and pairs of words; "
+    f"runs of {RUNS['characters'][0]} to {RUNS['characters'][-1]} characters within words"
+)
 DTYPE = np.int32
 #: What every text tells of itself: `nul` NUL characters were removed, and it was `cut` at the largest length.
 FACTS = {"characters": pa.int64(), "words": pa.int64(), "nul": pa.int64(), "cut": pa.bool_()}

@@ -45,6 +45,7 @@ TOLD = {
 RAW = {
     "components": {"flat": ("items", "state")},
     "columns": {"flat": ("items", "state"), "names": ("state",)},
+    "statistics": {"flat": ("items", "state"), "names": ("state",)},
     "sparse": {"fit_raw": ("columns", "state"), "raw": ("column", "fitted", "state")},
 }
 
@@ -65,6 +66,11 @@ def test_every_modality_has_what_the_stages_call(name: str, target: str) -> None
     assert np.dtype(made.DTYPE).kind in "iuf"
     spec = config.Input(modality=name)  # type: ignore[arg-type]
     assert uses_files(config.Source(path="rows.csv"), spec) == made.GUARDED
+
+
+@pytest.mark.parametrize(("name", "target"), MODALITIES.items())
+def test_the_raw_view_of_every_modality_is_written_down(name: str, target: str) -> None:
+    assert f"\n| {name} | {import_module(target).RAW_WORDS} |\n" in (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize(("name", "target"), MODALITIES.items())

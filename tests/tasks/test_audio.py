@@ -1,6 +1,5 @@
 """Sounds: facts, one shape, spectrograms on every device the same, augmentation, and what a person sees and hears."""
 
-import math
 import os
 import tarfile
 import wave
@@ -286,15 +285,29 @@ def test_statistics_add_up_exactly_in_any_order() -> None:
     assert audio.normalisation([silent])["std"] == [1.0] * state["bands"]  # nothing to divide by
 
 
-def test_flat_is_a_row_of_levels_over_silence() -> None:
+def test_the_raw_view_is_named_statistics_of_what_sounds() -> None:
     rows, state = items(3)
     rows[1] = 0
     found = audio.flat(rows, state)
-    assert found.shape == (3, math.prod(audio.form(state)["shape"]))
+    names = audio.names(state)
+    assert found.shape == (3, len(names))
+    assert len(set(names)) == len(names)
     assert found.dtype == np.float32
-    assert (found[1] == 0).all()
-    assert 3 < found[0].max() < 10
+    assert np.isfinite(found).all()
     assert audio.flat(rows[:0], state).shape == (0, found.shape[1])
+    by_name = dict(zip(names, found.T, strict=True))
+    assert by_name["seconds"][1] == by_name["mfcc 0 spread"][1] == 0
+    assert (by_name["mfcc 0 in part 2 of 5"][[0, 2]] > by_name["mfcc 0 in part 2 of 5"][1] + 10).all()
+
+
+def test_silence_after_the_end_of_a_recording_is_no_part_of_it() -> None:
+    rows, state = items(4)
+    rows[:, state["length"] // 2 :] = 0
+    longer = np.pad(rows, ((0, 0), (0, 5 * state["hop"])))
+    found = audio.flat(longer, state | {"length": longer.shape[1]})
+    np.testing.assert_allclose(found, audio.flat(rows, state), rtol=1e-5, atol=1e-4)
+    later = audio.flat(np.roll(longer, 5 * state["hop"], axis=1), state | {"length": longer.shape[1]})
+    assert np.abs(later - found).max() > 1
 
 
 # --- augmentation
@@ -385,9 +398,13 @@ def test_describe() -> None:
 
 
 @pytest.mark.skipif(not (DATA / "fsdd.tar.gz").exists(), reason=f"no {DATA / 'fsdd.tar.gz'}")
-def test_spoken_digits_are_told_apart_by_their_spectrograms() -> None:
-    """Free Spoken Digit Dataset, index 0-4 against 5-14: 900 recordings, one of 10 by chance."""
-    from sklearn.linear_model import RidgeClassifier
+def test_spoken_digits_of_strangers_are_told_apart_by_the_raw_view() -> None:
+    """Free Spoken Digit Dataset, 900 recordings of six speakers, two of them held out; one of 10 by chance.
+
+    Of more of them a kernel machine on principal components of the spectrograms was right on 0.28.
+    """
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC
 
     files: dict[tuple[str, str, int], bytes] = {}
     with tarfile.open(DATA / "fsdd.tar.gz") as tar:
@@ -397,12 +414,13 @@ def test_spoken_digits_are_told_apart_by_their_spectrograms() -> None:
             if file is not None:
                 files[digit, speaker, int(number)] = file.read()
     assert len(files) == 900
-    train = [key for key in files if key[2] >= 5]
+    train = [key for key in files if key[1] not in ("theo", "yweweler")]
     state = settled([files[key] for key in train])
     assert state["rate"] == 8000
     assert 0.7 < state["seconds"] < 1.3
     column = pa.chunked_array([pa.array([audio.repair(data, state) for data in files.values()], pa.binary())])
     rows = audio.flat(audio.array(column, state), state)
-    digits, learnt = np.array([key[0] for key in files]), np.array([key[2] >= 5 for key in files])
-    score = RidgeClassifier(alpha=1e4).fit(rows[learnt], digits[learnt]).score(rows[~learnt], digits[~learnt])
-    assert score > 0.8, score
+    digits, learnt = np.array([key[0] for key in files]), np.array([key in train for key in files])
+    rows = StandardScaler().fit(rows[learnt]).transform(rows)
+    score = SVC(C=10).fit(rows[learnt], digits[learnt]).score(rows[~learnt], digits[~learnt])
+    assert score > 0.75, score
