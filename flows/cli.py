@@ -99,6 +99,16 @@ def server() -> None:
 
 
 @app.command()
+def doctor(
+    mend: Annotated[bool, typer.Option("--mend", help="Remove what is damaged; the next run makes it anew.")] = False,
+) -> None:
+    """Check the installation, DVC's locks and cache, and every file that deepmine wrote against its hash."""
+    from flows import doctor as doctors
+
+    raise typer.Exit(doctors.doctor(mend))
+
+
+@app.command()
 def stop() -> None:
     """End the Prefect server that `deepmine run` started."""
     from flows import server

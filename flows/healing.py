@@ -45,7 +45,7 @@ def heal_rwlock(folder: Path) -> list[str]:
 
     try:
         with make_lock(str(folder / "rwlock.lock"), tmp_dir=str(folder)):
-            table, changed = _without_the_dead(path)
+            table, changed = without_the_dead(path)
             if changed:
                 write_atomically(path, json.dumps(table).encode())
     except LockError:
@@ -53,7 +53,7 @@ def heal_rwlock(folder: Path) -> list[str]:
     return [f"removed the locks of processes that are gone from {path}"] if changed else []
 
 
-def _without_the_dead(path: Path) -> tuple[dict[str, Any], bool]:
+def without_the_dead(path: Path) -> tuple[dict[str, Any], bool]:
     """The table, and whether anything was taken out of it."""
     when = path.stat().st_mtime
     try:

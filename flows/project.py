@@ -76,16 +76,25 @@ def _graph() -> dict[str, Any]:
 
 def paths(stage: str, dataset: str) -> dict[str, Path]:
     """Inputs and outputs of a stage by name: the last part of the path that is not the dataset's own name."""
-    body = _graph()[stage]["do"]
     found = {}
-    for entry in [e for kind in ("deps", "outs", "metrics") for e in body.get(kind, [])]:
-        text = next(iter(entry)) if isinstance(entry, dict) else entry
-        path = Path(text.replace("${key}", dataset))
+    for path in _named(stage, dataset, "deps", "outs", "metrics"):
         suffixes = path.name.split(".")
         # data/raw/NAME, data/plan/NAME.json: `raw`, `plan`; data/plan/NAME.listing.parquet: `listing`
         own = suffixes[1] if len(suffixes) > 2 else path.parent.name
         found[own if suffixes[0] == dataset else suffixes[0]] = path
     return found
+
+
+def outputs(stage: str, dataset: str) -> list[Path]:
+    """What a stage makes."""
+    return _named(stage, dataset, "outs", "metrics")
+
+
+def _named(stage: str, dataset: str, *kinds: str) -> list[Path]:
+    body = _graph()[stage]["do"]
+    entries = [entry for kind in kinds for entry in body.get(kind, [])]
+    texts = [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
+    return [Path(text.replace("${key}", dataset)) for text in texts]
 
 
 def record_folder(dataset: str) -> Path:

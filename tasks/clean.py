@@ -15,14 +15,14 @@ import pyarrow.parquet as pq
 from tasks import steady
 from tasks.describing import write_items
 from tasks.errors import DeepmineError
-from tasks.files import write_atomically, write_json
+from tasks.files import named, write_atomically, write_json
 from tasks.guard import SPARE, Guard, Limits, split
 from tasks.modalities import modality
 from tasks.progress import Progress
 from tasks.quarantine import set_aside
 from tasks.raw import column_name, input_fields
 from tasks.sources.base import Unreadable
-from tasks.store import QUARANTINE, STATE, Scratch, Writer, fingerprint, read, read_manifest, read_shards
+from tasks.store import MANIFEST, QUARANTINE, STATE, Scratch, Writer, fingerprint, read, read_manifest, read_shards
 
 if TYPE_CHECKING:
     from tasks.config import Clean, Input
@@ -102,13 +102,13 @@ def clean(
             sums.append({name: part for name in scaled if (part := _sums(table, name, inputs[name], states[name]))})
     for name in scaled:
         settled[name] |= modality(inputs[name].modality).normalisation([part[name] for part in sums if name in part])
-    named = {name: {"modality": spec.modality, **settled[name]} for name, spec in inputs.items()}
-    write_json(clean / STATE, {"inputs": named})
     out = pa.concat_tables(lost).combine_chunks()
     reasons = set_aside(out, cleaned, fingerprint("cleaned", settled))
     accepted = sum(shard.rows for shard in writer.shards)
     counts = {"rejected by validate": len(gone), **reasons}
     writer.finish({"in": manifest.rows, "accepted": accepted, "quarantined": counts})
+    kept = {name: {"modality": spec.modality, **settled[name]} for name, spec in inputs.items()}
+    write_json(clean / STATE, {"inputs": kept, "files": named(clean, MANIFEST, *_files(settled))})
     progress(done, manifest.rows, "rows", note="telling of each row what is known", always=True)
     write_items(clean, raw, items, inputs, states, chosen, cache, code)
     cache.prune()

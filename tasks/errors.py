@@ -17,7 +17,7 @@ class Damaged(DeepmineError):
 
     def __init__(self, path: Path, why: str = "its bytes are not those that were written") -> None:
         super().__init__(f"{path}: damaged: {why}. Mend it: deepmine doctor --mend, then: deepmine run")
-        self.path = path
+        self.path, self.why = path, why
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ from tasks.clusterings import clusterings
 from tasks.errors import DeepmineError
 from tasks.figures import figures, groups_of, in_groups
 from tasks.figures import numbers as of_figures
-from tasks.files import read_json, write_json
+from tasks.files import named, read_json, write_json
 from tasks.fusion import TITLES, fusion
 from tasks.judges import Classes, Numbers, Said, aligned, of_split
 from tasks.ledger import ledger
@@ -81,7 +81,7 @@ def evaluate(
     result["judged"] = optimism.figures(judged, params)
     result["verdict"] = " ".join(filter(None, [result["fusion"]["sentence"], result["judged"]["sentence"]]))
     write_json(metrics, numbers(result))
-    write_json(evaluation, result)
+    write_json(evaluation, result | {"files": named(evaluation.parent, metrics.name)})
     progress(result["test_rows"], result["test_rows"], "test rows")
     return {"rows": result["test_rows"], "verdict": result["verdict"]}
 

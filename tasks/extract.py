@@ -10,6 +10,7 @@ from tasks import naive
 from tasks.cores import cores
 from tasks.encoders.device import fix_arithmetic, pick_device, pick_dtype
 from tasks.encoders.network import Card, Network, encoder_fingerprint, load_network
+from tasks.errors import DeepmineError
 from tasks.files import write_atomically
 from tasks.forward import Forward, batch_rows
 from tasks.making import Group, State, input_states, write_views
@@ -54,6 +55,7 @@ def extract(
     dtype = pick_dtype(params.precision, device)
     network, card = load_network(encoder)
     batch = batch_rows(params, device, card)
+    _require_same_cleaning(card, states)
     forward = Forward(network, card, batch, device, dtype)
     groups = [
         _deep(network, forward, encoder_fingerprint(encoder, card, dtype), code),
@@ -70,6 +72,17 @@ def extract(
         "device": device.type,
         "precision": str(dtype).removeprefix("torch."),
     }
+
+
+def _require_same_cleaning(card: Card, states: dict[str, State]) -> None:
+    """Refuse an encoder that was trained on rows that were cleaned otherwise: its features would mean something else."""
+    trained = {name: part["state"] for name, part in card.inputs.items()}
+    if trained != states:
+        differing = sorted(n for n in trained.keys() | states.keys() if trained.get(n) != states.get(n))
+        raise DeepmineError(
+            f"extract: the encoder was trained on data that were cleaned otherwise (input {', '.join(differing)}). "
+            "Run all stages of this dataset: deepmine run"
+        )
 
 
 def _deep(network: Network, forward: Forward, mark: str, code: str) -> Group:

@@ -14,6 +14,8 @@ from tasks.errors import Damaged, DeepmineError
 #: How a checked file begins: the sha256 of every byte after this. In a list, as `dvc metrics show` passes over lists.
 HEAD = re.compile(rb'\{\n "sha256": \["([0-9a-f]{64})"\]')
 HASH = "sha256"
+#: Where a JSON file names files beside it, with their hashes.
+FILES = "files"
 
 
 def file_sha256(path: Path) -> str:
@@ -69,11 +71,16 @@ def encode(value: dict[str, Any]) -> bytes:
     return b'{\n "%s": ["%s"]' % (HASH.encode(), hashlib.sha256(body).hexdigest().encode()) + body
 
 
+def named(folder: Path, *names: str) -> dict[str, str]:
+    """name -> sha256 of files in ``folder``: what stands under `files` in a JSON file there binds them to it."""
+    return {name: file_sha256(folder / name) for name in names}
+
+
 def read_json(path: Path) -> dict[str, Any]:
-    """What `write_json` wrote, checked against the hash inside.
+    """What `write_json` wrote, checked against the hash inside; so are the files beside it that it names (`named`).
 
     Raises:
-        Damaged: its bytes are not those that were written.
+        Damaged: its bytes, or those of a file that it names, are not those that were written.
         DeepmineError: it is not there, or cannot be read.
     """
     try:
@@ -82,7 +89,12 @@ def read_json(path: Path) -> dict[str, Any]:
         raise DeepmineError(f"{path}: not there. Run the stage that makes it: deepmine run") from None
     except OSError as error:
         raise DeepmineError(f"{path}: cannot be read: {error.strerror}.") from None
-    return decode(data, path)
+    value = decode(data, path)
+    for name, sha256 in value.get(FILES, {}).items():
+        beside = path.parent / name
+        if not beside.is_file() or file_sha256(beside) != sha256:
+            raise Damaged(beside, f"missing, or not the one that was written with {path.name}")
+    return value
 
 
 def decode(data: bytes, path: Path) -> dict[str, Any]:

@@ -20,11 +20,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.errors import DeepmineError
-from tasks.files import read_json, write_json
+from tasks.files import named, read_json, write_json
 from tasks.folds import Cases, Folds, make_folds, told
 from tasks.objective import resolve
 from tasks.progress import Progress, Share
-from tasks.store import QUARANTINE, SUMMARY, Scratch, Writer, fingerprint, read, read_manifest
+from tasks.store import MANIFEST, QUARANTINE, SUMMARY, Scratch, Writer, fingerprint, read, read_manifest
 from tasks.verdicts import merits, resplit, verdicts
 from tasks.views import parse_numbers
 
@@ -116,7 +116,7 @@ def _write(judged: Path, table: pa.Table, summary: dict[str, Any], mark: str) ->
     writer = Writer(judged, table.schema, mark)
     writer.add(table)
     writer.finish({"in": table.num_rows, "accepted": table.num_rows, "quarantined": {}})
-    write_json(judged / SUMMARY, summary)
+    write_json(judged / SUMMARY, summary | {"files": named(judged, MANIFEST)})
 
 
 def _cases(raw: Path, rejected: Path, chain: "Chain") -> Cases:

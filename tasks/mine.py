@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from tasks.cores import cores
-from tasks.files import write_json
+from tasks.files import named, write_json
 from tasks.items import load_items
 from tasks.miners import LEAST_ROWS, MOST_ROWS, Task, accelerate, clusters, kind, unfit
 from tasks.miners.calibration import Calibrated
@@ -27,7 +27,7 @@ from tasks.miners.stability import stability
 from tasks.miners.verdicts import Said, columns, verdicts
 from tasks.progress import Progress
 from tasks.rulemining import mine_rules
-from tasks.store import PREDICTIONS, RULES, SUMMARY, Writer, fingerprint
+from tasks.store import MANIFEST, PREDICTIONS, RULES, SUMMARY, Writer, fingerprint
 from tasks.views import View, has_view, load_view, parse_numbers, trained_for
 
 if TYPE_CHECKING:
@@ -100,6 +100,10 @@ def mine(*, params: "Mine", items: Path, features: Path, miners: Path, progress:
             job.name: results[job.key].fitted for job in jobs if job.view.name == "deep" and job.kind == "clusterer"
         }
         summary["rules"] = _rules(params, items, features, views.get("deep"), fitted, task, miners / RULES)
+    written = [
+        str(p.relative_to(miners)) for p in sorted(miners.rglob("*")) if p.suffix == ".skops" or p.name == MANIFEST
+    ]
+    summary["files"] = named(miners, *written)
     write_json(miners / SUMMARY, summary)
     chosen = summary["chosen"]
     seconds = {key: results[key].times for key in results}

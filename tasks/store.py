@@ -25,6 +25,7 @@ from tasks.files import file_sha256, read_json, sync, write_json
 #: With an underscore, so that pandas, Spark and DuckDB pass over it when they are given the folder.
 MANIFEST = "_manifest.json"
 FORMAT = 1
+CHANGED = "missing, or its bytes are not those that were written"
 #: The name of a shard.
 SHARD = re.compile(r"[0-9]{5,}\.parquet")
 #: Small files that stages leave beside their data for later ones.
@@ -54,6 +55,7 @@ class Shard:
     rows: int
     sha256: str
     digest: str
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -225,7 +227,8 @@ class Writer:
     def _note(self, name: str, table: pa.Table, sha256: str) -> None:
         digest = row_digests(table)
         self._digest = (self._digest + digest) % 2**256
-        self.shards.append(Shard(name, table.num_rows, sha256, f"{digest:064x}"))
+        size = (self.folder / name).stat().st_size
+        self.shards.append(Shard(name, table.num_rows, sha256, f"{digest:064x}", size))
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -246,6 +249,9 @@ def read_manifest(folder: Path) -> Manifest:
         raise Damaged(path, "no manifest") from None
     if not manifest.shards or any(not SHARD.fullmatch(shard.name) for shard in manifest.shards):
         raise Damaged(path, "it has no shards, or one whose name is none")
+    for shard in manifest.shards:  # of the manifest of another store they have other sizes
+        if not (folder / shard.name).is_file() or (folder / shard.name).stat().st_size != shard.bytes:
+            raise Damaged(folder / shard.name, CHANGED)
     return manifest
 
 
@@ -269,7 +275,7 @@ def read_shard(folder: Path, shard: Shard, columns: list[str] | None = None) -> 
     path = folder / shard.name
     data = path.read_bytes() if path.is_file() else b""
     if hashlib.sha256(data).hexdigest() != shard.sha256:
-        raise Damaged(path, "missing, or its bytes are not those that were written")
+        raise Damaged(path, CHANGED)
     # the bytes that were hashed: no page needs it again; on one core, as stages read several shards at a time
     return pq.read_table(pa.BufferReader(data), columns=columns, use_threads=False)
 

@@ -64,8 +64,8 @@ def train(
         checkpoint=scratch / "checkpoint.safetensors",
         key=fingerprint(code, read_manifest(clean).row_digest, states, objective, repr(params)), progress=progress,
     )  # fmt: skip
-    save_network(encoder, network, card)
     write_json(encoder / HISTORY, {"epochs": [asdict(e) for e in history]})
+    save_network(encoder, network, card, HISTORY)
     return {
         "rows": len(learned), "objective": objective, "epochs": len(history), "rows_per_second": round(rate),
         "mirrored": card.mirror, "device": device.type, "precision": str(dtype).removeprefix("torch."),

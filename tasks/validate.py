@@ -13,12 +13,12 @@ import pyarrow.parquet as pq
 from tasks import duplicates, leakage
 from tasks.errors import DeepmineError
 from tasks.expectations import Check, Outcome, run_suite
-from tasks.files import write_json
+from tasks.files import named, write_json
 from tasks.modalities import modality, repeats
 from tasks.objective import resolve
 from tasks.progress import Progress
 from tasks.quarantine import set_aside
-from tasks.store import QUARANTINE, SUMMARY, fingerprint, read, read_manifest
+from tasks.store import MANIFEST, QUARANTINE, SUMMARY, fingerprint, read, read_manifest
 
 if TYPE_CHECKING:
     from tasks.config import Input, Validate
@@ -73,7 +73,8 @@ def validate(
     write_json(
         rejected / SUMMARY,
         {
-            "in": len(rows), "accepted": len(rows) - len(bad), "quarantined": counts, "labels": labels,
+            "files": named(rejected, MANIFEST), "in": len(rows),
+            "accepted": len(rows) - len(bad), "quarantined": counts, "labels": labels,
             "objective": objective, "classes": classes.to_dict("records"), "near_duplicates": alike, "leaks": leaks,
             "notes": [one for one in found if one["weight"] == leakage.NOTE],
             "expectations": [vars(o) | {"rows": len(o.rows)} for o in row_outcomes + class_outcomes],

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from tasks.encoders import build
 from tasks.encoders.decoder import Decoder
 from tasks.errors import Damaged, DeepmineError
-from tasks.files import file_sha256, read_json, write_atomically, write_json
+from tasks.files import file_sha256, named, read_json, write_atomically, write_json
 from tasks.store import fingerprint
 
 WEIGHTS, CARD = "encoder.safetensors", "encoder.json"
@@ -159,13 +159,13 @@ class Card:
         return scores * std + mean
 
 
-def save_network(folder: Path, network: Network, card: Card) -> None:
-    """Write weights (safetensors) and card into ``folder``."""
+def save_network(folder: Path, network: Network, card: Card, *beside: str) -> None:
+    """Write weights (safetensors) and card into ``folder``; the card holds the hashes of these and of files ``beside``."""
     tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
     write_atomically(folder / WEIGHTS, save(tensors))
     # a list, as the keys of a JSON file are sorted and the order of the inputs is that of the features
     inputs = [{"name": name, **part} for name, part in card.inputs.items()]
-    write_json(folder / CARD, vars(card) | {"inputs": inputs, "weights": file_sha256(folder / WEIGHTS)})
+    write_json(folder / CARD, vars(card) | {"inputs": inputs, "files": named(folder, WEIGHTS, *beside)})
 
 
 def load_network(folder: Path) -> tuple[Network, Card]:
@@ -182,8 +182,8 @@ def load_network(folder: Path) -> tuple[Network, Card]:
             raise DeepmineError(f"{folder}: written by a newer deepmine (format {values['format']}). Update this one.")
         if values["format"] < FORMAT:
             raise DeepmineError(f"{folder}: written by an older deepmine. Train it anew: deepmine run")
-        if values.pop("weights") != file_sha256(folder / WEIGHTS):
-            raise ValueError("its weights are not those that were saved")
+        if WEIGHTS not in values.pop("files"):
+            raise ValueError("its card does not name its weights")
         inputs = {part["name"]: {k: v for k, v in part.items() if k != "name"} for part in values.pop("inputs")}
         card = Card(inputs=inputs, **values)
         network = card.build()

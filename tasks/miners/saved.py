@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import is_classifier, is_outlier_detector
 from sklearn.neighbors._base import KNeighborsMixin
 
-from tasks.errors import DeepmineError
+from tasks.errors import Damaged, DeepmineError
 from tasks.files import write_atomically
 from tasks.miners.bounds import sound
 from tasks.miners.calibration import Response, probabilities, response
@@ -124,7 +124,7 @@ def save_miner(path: Path, fitted: Fitted) -> None:
     Raises:
         DeepmineError: the estimator holds a type that `load_miner` would refuse.
     """
-    write_atomically(path, dumps({"format": FORMAT, **vars(fitted)}, ALLOWED, path.stem))
+    write_atomically(path, dumps({"format": FORMAT, "key": path.stem, **vars(fitted)}, ALLOWED, path.stem))
 
 
 def load_miner(path: Path) -> Fitted:
@@ -135,6 +135,8 @@ def load_miner(path: Path) -> Fitted:
     """
     try:
         values = loads(path.read_bytes(), ALLOWED, str(path), "a miner")
+        if values.pop("key") != path.stem:
+            raise Damaged(path, "it is another miner than its name says")
         found = values.pop("format")
         if found > FORMAT:
             raise DeepmineError(f"{path}: written by a newer deepmine. Update this one.")

@@ -494,7 +494,7 @@ FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "newer": (lambda f: rewrite(f, format=FORMAT + 1), "newer deepmine"),
     "older": (lambda f: rewrite(f, format=FORMAT - 1), "older deepmine"),
     "cut weights": (cut_weights, "damaged"),
-    "flipped bit": (flip_bit, "weights are not those that were saved"),
+    "flipped bit": (flip_bit, "safetensors: damaged: missing, or not the one"),
     "no safetensors": (lambda f: (f / WEIGHTS).write_bytes(b"\x80\x04not weights at all"), "damaged"),
     "empty weights": (lambda f: (f / WEIGHTS).write_bytes(b""), "damaged"),
     "other labels": (lambda f: rewrite(f, labels=["a", "b"]), "damaged"),

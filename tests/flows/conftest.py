@@ -126,7 +126,7 @@ def copy_code(path: Path) -> None:
     """What a clone holds, less what the temporary project does not need."""
     for name in ("flows", "tasks"):
         shutil.copytree(ROOT / name, path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("params.yaml", "dvc.yaml", "prefect.yaml", ".dvcignore", ".gitignore"):
+    for name in ("params.yaml", "dvc.yaml", "prefect.yaml", "pyproject.toml", ".dvcignore", ".gitignore"):
         shutil.copy(ROOT / name, path / name)
     (path / ".dvc").mkdir()
     shutil.copy(ROOT / ".dvc" / "config", path / ".dvc" / "config")
