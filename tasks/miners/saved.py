@@ -8,12 +8,13 @@ import numpy as np
 from sklearn.base import is_classifier, is_outlier_detector
 from sklearn.neighbors._base import KNeighborsMixin
 
-from tasks.errors import Damaged, DeepmineError
-from tasks.files import write_atomically
+from tasks.errors import DeepmineError
+from tasks.files import read_json, write_atomically
 from tasks.miners.bounds import sound
 from tasks.miners.calibration import Response, probabilities, response
 from tasks.miners.forms import steps_of
 from tasks.safe import dumps, loads
+from tasks.store import SUMMARY
 from tasks.views import View
 
 #: 3: one scale a view (`scaling`).
@@ -124,7 +125,7 @@ def save_miner(path: Path, fitted: Fitted) -> None:
     Raises:
         DeepmineError: the estimator holds a type that `load_miner` would refuse.
     """
-    write_atomically(path, dumps({"format": FORMAT, "key": path.stem, **vars(fitted)}, ALLOWED, path.stem))
+    write_atomically(path, dumps({"format": FORMAT, **vars(fitted)}, ALLOWED, path.stem))
 
 
 def load_miner(path: Path) -> Fitted:
@@ -133,10 +134,10 @@ def load_miner(path: Path) -> Fitted:
     Raises:
         DeepmineError: no such file, no skops archive, a type outside the allow-list, another format, or a broken tree.
     """
+    if (path.parent / SUMMARY).is_file():
+        read_json(path.parent / SUMMARY)  # it names every miner with its hash, so that none stands for another
     try:
         values = loads(path.read_bytes(), ALLOWED, str(path), "a miner")
-        if values.pop("key") != path.stem:
-            raise Damaged(path, "it is another miner than its name says")
         found = values.pop("format")
         if found > FORMAT:
             raise DeepmineError(f"{path}: written by a newer deepmine. Update this one.")

@@ -412,9 +412,9 @@ def test_the_rows_of_a_fit_are_the_same_however_sharded(tmp_path: Path) -> None:
         assert sorted(fit_rows(home / "raw", pa.array([], pa.string()), 20).to_pylist()) == sorted(lowest(rows, 20))
     assert states[0] == states[1]
     again(tmp_path / "one", BOTH, config.Clean(fit_rows=N))
-    assert state(tmp_path / "one", "table")["files"] != states[0]["inputs"]["table"]["files"]
+    assert state(tmp_path / "one", "table")["files"] != states[0]["table"]["files"]
     # sums over all train rows have no limit
-    assert state(tmp_path / "one")["mean"] == states[0]["inputs"]["image"]["mean"]
+    assert state(tmp_path / "one")["mean"] == states[0]["image"]["mean"]
 
 
 def test_a_fit_on_fewer_rows_than_there_are_sees_these_alone(tmp_path: Path) -> None:
