@@ -5,11 +5,9 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 import tasks
 from flows.project import PARAMS
-from flows.redact import redact
+from flows.screen import cell, console
 from tasks import sources
 from tasks.config import Source
 from tasks.errors import DeepmineError, nearest
@@ -43,13 +41,13 @@ def add(
         known["root"] = _seen_from_here(known["root"])
     made = propose(Source(path=_seen_from_here(path), **known), known, unlabelled, items)  # type: ignore[arg-type]
     _check_recipe(made, chosen, recipe)
-    console = Console(highlight=False)
+    terminal = console()
     for line in findings(made):
-        console.print(redact(line), soft_wrap=True, markup=False)
+        terminal.print(cell(line), soft_wrap=True)
     about = [f"added by: deepmine add {name}" + (f" --recipe {recipe}" if recipe else "")]
     about += [chosen["about"]] if chosen else []
     _write(name, merge(made.entry(), chosen.get("entry", {})), about, made.remarks)
-    console.print(f"\nwrote datasets.{name} into {PARAMS}; now: deepmine run {name}", markup=False)
+    terminal.print(f"\nwrote datasets.{name} into {PARAMS}; now: deepmine run {name}")
 
 
 def _seen_from_here(path: str) -> str:

@@ -20,8 +20,10 @@ from tasks.files import read_json
 from tasks.fusion import table
 from tasks.page.quality import leaks
 from tasks.store import SUMMARY
+from tasks.visible import visible
 
 LONG = ("train", "extract", "judge")
+MARKDOWN = re.compile(r"[\\`*_{}\[\]<>()#|~!&]")
 LINE = re.compile(r"[\d,]+/[\d,]+ \w+")
 
 
@@ -58,11 +60,12 @@ class Progress:
             self._send(100.0, "done")
 
     def _send(self, percent: float, line: str) -> None:
+        told = in_markdown(f"{self.node.name}: {line}")
         if self._artifact is None:
             key = _key(self.node.stage, self.node.dataset)
-            self._artifact = create_progress_artifact(percent, key=key, description=f"{self.node.name}: {line}")  # type: ignore[assignment]
+            self._artifact = create_progress_artifact(percent, key=key, description=told)  # type: ignore[assignment]
         elif self._artifact is not None:
-            update_progress_artifact(self._artifact, percent, description=f"{self.node.name}: {line}")
+            update_progress_artifact(self._artifact, percent, description=told)
 
 
 def publish(node: Node) -> None:
@@ -70,14 +73,18 @@ def publish(node: Node) -> None:
     files = paths(node.stage, node.dataset)
     if node.stage == "validate":
         summary = read_json(files["rejected"] / SUMMARY)
-        create_table_artifact(quality_rows(summary), key=_key("quality", node.dataset), description=_quality(summary))
+        create_table_artifact(
+            _cells(quality_rows(summary)), key=_key("quality", node.dataset), description=in_markdown(_quality(summary))
+        )
     elif node.stage == "evaluate":
         result = read_json(files["evaluation"])
-        create_table_artifact(table(result), key=_key("metrics", node.dataset), description=result["verdict"])
+        create_table_artifact(
+            _cells(table(result)), key=_key("metrics", node.dataset), description=in_markdown(result["verdict"])
+        )
     elif node.stage == "report":
         page = files["index"].resolve()
         create_link_artifact(page.as_uri(), link_text=f"report of {node.dataset}", key=_key("report", node.dataset),
-                             description=f"Open in a browser on the machine of the run: {page}")  # fmt: skip
+                             description=in_markdown(f"Open in a browser on the machine of the run: {page}"))  # fmt: skip
         create_markdown_artifact(
             _times(node.dataset), key=_key("times", node.dataset), description="Seconds of each stage"
         )
@@ -98,6 +105,15 @@ def _quality(summary: dict[str, Any]) -> str:
     told = [alike["sentence"]] if alike else []
     told += [leak["sentence"] for leak in leaks(summary)]
     return " ".join([f"{summary['in']:,} rows in, {summary['accepted']:,} accepted; {gone}.", *told])
+
+
+def in_markdown(text: str) -> str:
+    """``text`` for a description, which the UI takes for Markdown: as it is, with nothing in it that means anything."""
+    return MARKDOWN.sub(r"\\\g<0>", visible(text))
+
+
+def _cells(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{visible(k): visible(v) if isinstance(v, str) else v for k, v in row.items()} for row in rows]
 
 
 def _times(dataset: str) -> str:

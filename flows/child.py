@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flows.watchdog import RUN
+from tasks.visible import visible
 
 #: What DVC itself says at each stage; the run shows that in its own way.
 NOISE = (
@@ -74,7 +75,7 @@ def repro(name: str, force: bool, on_line: Callable[[str], None], tick: Callable
             cached |= bool(CACHED.match(line))
             busy |= bool(BUSY.match(line))
             if line.strip() and not line.startswith(NOISE) and not CACHED.match(line):
-                on_line(line.rstrip())
+                on_line(visible(line.rstrip()))
             if not tick():
                 end(child)
                 return -1, False

@@ -163,6 +163,8 @@ def main() -> None:
 
 def show_error(error: BaseException) -> int:
     """Say what went wrong in plain words on standard error; the exit code."""
+    from tasks.visible import visible_lines
+
     if isinstance(error, KeyboardInterrupt):
         print("deepmine: stopped", file=sys.stderr)
         return 130
@@ -175,7 +177,7 @@ def show_error(error: BaseException) -> int:
         from flows.crash import crash_line
 
         text = crash_line(error)
-    for line in text.splitlines():
+    for line in visible_lines(text):
         print(f"deepmine: error: {line}", file=sys.stderr)
     return 1
 

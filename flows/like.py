@@ -1,13 +1,13 @@
 """`deepmine like`: the rows of a dataset whose deep features are nearest to those of one of them."""
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from flows import project
+from flows.screen import cell, console
 from tasks.errors import DeepmineError, nearest
 from tasks.views import View, load_view
+from tasks.visible import visible
 
 #: The view that likeness is told in.
 VIEW = "deep"
@@ -21,15 +21,17 @@ def like(name: str, row: str, top: int) -> None:
     """
     project.one(name)
     view = load_view(project.paths("extract", name)["features"], VIEW)
+    if row not in view.ids:  # perhaps as it is shown, with what steers a terminal written out
+        row = next((i for i in view.ids.tolist() if visible(i) == row), row)
     places, distances = nearest_rows(view, row, top)
-    console = Console(highlight=False)
+    terminal = console()
     own = int(np.flatnonzero(view.ids == row)[0])
-    console.print(f"{row}  {_label(view, own)}  {view.split[own]}", markup=False)
+    terminal.print(cell(f"{row}  {_label(view, own)}  {view.split[own]}"), soft_wrap=True)
     table = Table("id", "label", "split", "distance", box=None, pad_edge=False)
     for place, distance in zip(places.tolist(), distances.tolist(), strict=True):
         told = (str(view.ids[place]), _label(view, place), str(view.split[place]))
-        table.add_row(*map(Text, told), f"{distance:.4g}")
-    console.print(table)
+        table.add_row(*map(cell, told), f"{distance:.4g}")
+    terminal.print(table)
 
 
 def nearest_rows(view: View, row: str, top: int) -> tuple[np.ndarray, np.ndarray]:

@@ -5,13 +5,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from flows import healing, lock, project
 from flows.cli import show_error
 from flows.graph import Graph, Node
-from flows.redact import redact
+from flows.screen import cell, console
 from tasks.config import Dataset
 from tasks.errors import Damaged, DeepmineError
 from tasks.files import read_json
@@ -27,7 +26,7 @@ def show_plan(names: list[str]) -> int:
     """A line for each stage: what would run, and why; the exit code, 1 if a dataset's entry is wrong."""
     picked, changed, code = _looked_at(names)
     graph = Graph()
-    console = Console(highlight=False)
+    terminal = console()
     for name in changed:
         table = Table("stage", "", "why", "rows", title=name, title_justify="left", box=None, pad_edge=False)
         running: set[str] = set()
@@ -42,11 +41,11 @@ def show_plan(names: list[str]) -> int:
                 what, why = "-", "up to date"
             if what != "-":
                 running.add(node.name)
-            table.add_row(node.stage, what, redact(why), _rows_to_do(node, what))
-        console.print(table)
+            table.add_row(node.stage, what, cell(why), cell(_rows_to_do(node, what)))
+        terminal.print(table)
         if cost := _cost(name, picked[name].judge.folds):
-            console.print(f"  {cost}")
-        console.print(f"  {_seconds(name, running)}\n")
+            terminal.print(cell(f"  {cost}"), soft_wrap=True)
+        terminal.print(f"  {_seconds(name, running)}\n")
     return code
 
 
@@ -54,7 +53,7 @@ def show_status(names: list[str]) -> int:
     """A line for each stage: current or stale, rows, quarantined, when it last ran; the exit code as of `show_plan`."""
     _, changed, code = _looked_at(names)
     graph = Graph()
-    console = Console(highlight=False)
+    terminal = console()
     for name in changed:
         table = Table("stage", "state", "rows", "quarantined", "last run", "seconds", title=name, title_justify="left",
                       box=None, pad_edge=False)  # fmt: skip
@@ -70,10 +69,10 @@ def show_status(names: list[str]) -> int:
             rows, gone = _counts(node)
             last = record.get("began", "-")[:16].replace("T", " ")
             seconds = f"{record['seconds']:.1f}" if record else "-"
-            table.add_row(node.stage, f"[{STYLES[state]}]{state}[/]", rows, gone, last, seconds)
-        console.print(table)
+            table.add_row(node.stage, cell(state, STYLES[state]), rows, cell(gone), cell(last), seconds)
+        terminal.print(table)
         report = project.paths("report", name)["index"]
-        console.print(f"  report: {report if report.is_file() else 'none yet (deepmine run)'}\n")
+        terminal.print(f"  report: {report if report.is_file() else 'none yet (deepmine run)'}\n")
     return code
 
 

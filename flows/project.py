@@ -11,6 +11,7 @@ from tasks.config import Dataset
 from tasks.errors import DeepmineError, nearest
 from tasks.files import read_json
 from tasks.params import check_name, entries
+from tasks.visible import visible
 
 PARAMS, GRAPH = "params.yaml", "dvc.yaml"
 RECORDS, SCRATCH = Path("data/records"), Path("data/scratch")
@@ -19,7 +20,7 @@ STAGES = ("plan", *tasks.STAGES)
 
 def warn(text: str) -> None:
     """Say something to the person at the terminal, beside what a command gives out."""
-    print(f"deepmine: warning: {redact(text)}", file=sys.stderr, flush=True)
+    print(f"deepmine: warning: {visible(redact(text))}", file=sys.stderr, flush=True)
 
 
 def find_root(start: Path | None = None) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flows import execute, project, server, serving
-from flows.screen import Screen
+from flows.screen import Screen, cell
 
 #: Seconds that Prefect's client waits for one answer, and how often it asks again: a server that went away shall not
 #: hold up the end of a run for minutes, as it would with Prefect's own 60 and 5.
@@ -84,19 +84,19 @@ def _recorded(found: server.Server, names: list[str], force: bool) -> tuple[dict
 def _summary(screen: Screen, names: list[str], good: bool, record: Record, seconds: float) -> None:
     say = screen.console.print
     say()
-    say(f"{'done' if good else '[red]not done[/]'} in {seconds:.1f} s")
+    say(cell("done") if good else cell("not done", "red"), f"in {seconds:.1f} s")
     for name in names:
         report = project.paths("report", name)["index"]
         current = f"{project.STAGES[-1]}@{name}" in screen.current
         verdict = project.read_record(name, "evaluate").get("facts", {}).get("verdict")
         if current and verdict:
-            say(f"[bold]{name}[/]  {verdict}", soft_wrap=True)
+            say(cell(name, "bold"), cell(f" {verdict}"), soft_wrap=True)
         if report.is_file():
-            say(f"  report  {_shown(report)}" + ("" if current else "  (of an earlier run)"), soft_wrap=True)
+            say(cell(f"  report  {_shown(report)}" + ("" if current else "  (of an earlier run)")), soft_wrap=True)
     if record.url:
-        say(f"  run     {record.url}" + ("" if record.complete else "  (incomplete)"), soft_wrap=True)
+        say(cell(f"  run     {record.url}" + ("" if record.complete else "  (incomplete)")), soft_wrap=True)
         if record.complete and record.password:
-            say(f"  login   the line in {_shown(serving.PASSWORD)} (the page asks once)", soft_wrap=True)
+            say(cell(f"  login   the line in {_shown(serving.PASSWORD)} (the page asks once)"), soft_wrap=True)
     elif record.complete:
         say("  run     not recorded: --no-server was given")
 

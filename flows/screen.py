@@ -3,13 +3,26 @@
 import sys
 import time
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from rich.console import Console
-from rich.markup import escape
 from rich.status import Status
+from rich.text import Text
 
-MARKS = {"Completed": "[green]✓[/]", "Cached": "[dim]=[/]", "Failed": "[red]✗[/]", "NotReady": "[yellow]-[/]"}
+from flows.redact import redact
+from tasks.visible import visible, visible_lines
+
+MARKS = {"Completed": ("✓", "green"), "Cached": ("=", "dim"), "Failed": ("✗", "red"), "NotReady": ("-", "yellow")}
+
+
+def console(stderr: bool = False) -> Console:
+    """The terminal. What is printed is text, not markup; names and whatever else others wrote go through `cell`."""
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+def cell(text: Any, style: str = "") -> Text:
+    """``text`` as it is in one line: nothing in it is markup or steers the terminal, and passwords are masked."""
+    return Text(visible(redact(str(text))), style)
 
 
 class Watcher(Protocol):
@@ -29,7 +42,7 @@ class Screen:
     """A `Watcher` for a terminal; on anything else plain lines, so that logs stay readable."""
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False)
+        self.console = console(stderr=True)
         self._status: Status | None = None
         self._last = 0.0
         #: Stages that are up to date, as `train@mnist`.
@@ -48,27 +61,30 @@ class Screen:
         self._clear()
         self._last = 0.0
         if self.console.is_terminal:
-            self._status = self.console.status(f"{name:<20} …")
+            self._status = self.console.status(cell(f"{name:<20} …"))
             self._status.start()
 
     def line(self, name: str, text: str) -> None:
         """Progress replaces the running line; warnings stay."""
         if "warning:" in text:
-            self.console.print(f"  [yellow]{escape(text)}[/]", soft_wrap=True)
+            self.console.print(cell(f"  {text}", "yellow"), soft_wrap=True)
         elif self._status is not None:
-            self._status.update(f"{name:<20} {escape(text)}")
+            self._status.update(cell(f"{name:<20} {text}"))
         elif time.monotonic() - self._last > 5 and not text.startswith("deepmine: error"):
             self._last = time.monotonic()
-            self.console.print(f"  {name:<20} {escape(text)}", soft_wrap=True)
+            self.console.print(cell(f"  {name:<20} {text}"), soft_wrap=True)
 
     def ended(self, name: str, state: str, seconds: float, text: str) -> None:
         """The stage's line, which stays."""
         self._clear()
         if state in ("Completed", "Cached"):
             self.current.add(name)
-        mark = MARKS.get(state, "[red]✗[/]")
+        mark = MARKS.get(state, MARKS["Failed"])
         took = f"{seconds:6.1f} s" if state in ("Completed", "Failed") else f"{state:>8}"
-        self.console.print(f"{mark} {name:<20} {took}  {escape(text)}", soft_wrap=True)
+        first, *more = visible_lines(text)
+        self.console.print(cell(*mark), cell(f"{name:<20} {took}  {first}"), soft_wrap=True)
+        for line in more:
+            self.console.print(cell(line), soft_wrap=True)
         sys.stderr.flush()
 
     def _clear(self) -> None:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from tasks import steady
 from tasks.describing import write_items
 from tasks.errors import DeepmineError
-from tasks.files import named, write_atomically, write_json
+from tasks.files import inside, named, write_atomically, write_json
 from tasks.guard import SPARE, Guard, Limits, split
 from tasks.modalities import modality
 from tasks.progress import Progress
@@ -179,7 +179,7 @@ def save_files(folder: Path, name: str, state: State) -> State:
         f"_{name}.{file}": (data, hashlib.sha256(data).hexdigest()) for file, data in state.get("files", {}).items()
     }
     for file, (data, _) in files.items():
-        write_atomically(folder / file, data)
+        write_atomically(inside(folder, file), data)
     rest = {key: value for key, value in state.items() if key != "files"}
     return rest | ({"files": {file: sha for file, (_, sha) in files.items()}} if files else {})
 

@@ -4,13 +4,17 @@ Plain dataclasses, so that a machine with torch but without pydantic can build t
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import field
 from typing import Annotated, Any, Literal
 
 from tasks.arguments import wrong_arguments
 from tasks.typed import Between, ByName, frozen
 
-NAME = re.compile(r"[a-z][a-z0-9_-]*")
+#: Names of datasets, inputs, miners and recipes: they become parts of paths, keys, commands and pages.
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+#: The same in words.
+NAMED = "starts with a lower-case letter and holds only lower-case letters, digits, '-' and '_', 64 characters at most"
 #: Columns of every store, which no input may be called.
 RESERVED = {"id", "content", "split", "label", "group", "source", "bytes", "time", "reason", "detail"}
 
@@ -21,6 +25,17 @@ NotNegative = Annotated[float, Between(0)]
 Seed = Annotated[int, Between(0, 2**32 - 1)]
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["auto", "float32", "bfloat16"]
+
+
+def check_names(key: str, names: Iterable[str], what: str) -> None:
+    """Refuse names that do not match `NAME`.
+
+    Raises:
+        ValueError: of the first, in words.
+    """
+    for name in names:
+        if not NAME.fullmatch(name):
+            raise ValueError(f"{key}: {name!r} cannot name {what}: a name {NAMED}")
 
 
 @frozen
@@ -438,6 +453,12 @@ class Miner:
     max_rows: Annotated[int, Between(2)] | None = None
     params: dict[str, bool | int | float | str | None] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        for view in self.views:
+            check_names("views", view.split("+"), "a view")
+        if "memory" in self.params:  # a folder of pickles, wherever it is
+            raise ValueError("params.memory: a cache on disk is not kept; leave it out")
+
 
 @frozen
 class Rules:
@@ -460,6 +481,9 @@ class Mine:
     rules: Rules = field(default_factory=Rules)
     seed: Seed = 0
     accelerate: bool = False
+
+    def __post_init__(self) -> None:
+        check_names("miners", self.miners, "a miner")
 
 
 @frozen
@@ -597,9 +621,10 @@ class Dataset:
     report: Report = field(default_factory=Report)
 
     def __post_init__(self) -> None:
+        check_names("inputs", self.inputs, "an input")
         for name in self.inputs:
-            if not NAME.fullmatch(name) or name in RESERVED:
-                raise ValueError(f"inputs: '{name}' cannot name an input")
+            if name in RESERVED:
+                raise ValueError(f"inputs: '{name}' cannot name an input: every row has a column of this name")
         plain = self.clean.text.tokens == "byte" and not self.train.augment.text.word_dropout
         if isinstance(self.train.encoders.text, SentenceTransformer) and not plain:
             raise ValueError(

@@ -15,7 +15,7 @@ import pandas as pd
 
 from tasks.content_policy import policy_tag
 from tasks.errors import DeepmineError, nearest
-from tasks.files import write_atomically
+from tasks.files import inside, write_atomically
 from tasks.timelimit import time_limit
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def run_suite(name: str, frame: pd.DataFrame, checks: list[Check], docs: Path) -
             by_id = {r.expectation_config.id: r for r in result.results if r.expectation_config is not None}
             for (i, check), made in zip(own.items(), suite.expectations, strict=True):
                 found[i] = _outcome(name, check, by_id[made.id], places)
-            write_atomically(docs / title / "index.html", _page(gx, result).encode())
+            write_atomically(inside(docs, title) / "index.html", _page(gx, result).encode())
     return [found[i] for i in range(len(checks))]
 
 

@@ -11,7 +11,7 @@ from tasks.cores import cores
 from tasks.encoders.device import fix_arithmetic, pick_device, pick_dtype
 from tasks.encoders.network import Card, Network, encoder_fingerprint, load_network
 from tasks.errors import DeepmineError
-from tasks.files import write_atomically
+from tasks.files import inside, write_atomically
 from tasks.forward import Forward, batch_rows
 from tasks.making import Group, State, input_states, write_views
 from tasks.progress import Progress
@@ -100,7 +100,7 @@ def _raw(states: dict[str, State], clean: Path, features: Path, params: "Extract
     """The raw view, its parts fitted here and left below ``features``."""
     fitted = fit_raw(states, clean, params)
     for name, made in fitted.items():
-        write_atomically(features / f"_{name}.{FITTED}", save(made))
+        write_atomically(inside(features, f"_{name}.{FITTED}"), save(made))
     prints = {name: fingerprint([array.tobytes().hex() for array in made.values()]) for name, made in fitted.items()}
     mark = fingerprint("raw", states, prints)
     view = RawView(states, fitted, batch)

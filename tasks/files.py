@@ -24,6 +24,18 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def inside(folder: Path, name: str) -> Path:
+    """``folder / name``, which lies below ``folder`` whatever the name: the door for every path that a name is part of.
+
+    Raises:
+        DeepmineError: it would lie elsewhere, also by way of a symbolic link.
+    """
+    path = folder / name
+    if "\0" in name or folder.resolve() not in path.resolve().parents:
+        raise DeepmineError(f"{name!r} leads out of {folder}; nothing was read or written there.")
+    return path
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write ``path`` whole or not at all, also when the machine dies half-way."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from tasks.files import read_json
+from tasks.files import inside, read_json
 from tasks.modalities import modality
 from tasks.progress import Progress
 from tasks.store import STATE, Scratch, Shard, Writer, fingerprint, read_manifest, read_shard
@@ -78,7 +78,7 @@ def write_views(
     """
     manifest, states, cache = read_manifest(clean), input_states(clean), Scratch(scratch)
     writers = [
-        [Writer(features / view, schema, schema.metadata[b"fingerprint"].decode())
+        [Writer(inside(features, view), schema, schema.metadata[b"fingerprint"].decode())
          for view, schema in group.schemas.items()]
         for group in groups
     ]  # fmt: skip

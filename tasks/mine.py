@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from tasks.cores import cores
-from tasks.files import named, write_json
+from tasks.files import inside, named, write_json
 from tasks.items import load_items
 from tasks.miners import LEAST_ROWS, MOST_ROWS, Task, accelerate, clusters, kind, unfit
 from tasks.miners.calibration import Calibrated
@@ -82,7 +82,7 @@ def mine(*, params: "Mine", items: Path, features: Path, miners: Path, progress:
     # one thread a fit: sums over threads come in any order, and their low bits with them
     with threadpool_limits(1):
         for done, result in enumerate(_run(jobs, params.accelerate), 1):
-            save_miner(miners / f"{result.key}.skops", result.fitted)
+            save_miner(inside(miners, f"{result.key}.skops"), result.fitted)
             results[result.key] = result
             progress(done, len(jobs), "fits", note=_note(result), always=True)
     if skipped:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks import STAGES
-from tasks.config import NAME, Dataset
+from tasks.config import NAME, NAMED, Dataset
 from tasks.errors import DeepmineError, nearest
 from tasks.typed import parse
 
@@ -59,10 +59,7 @@ def entries(path: Path) -> tuple[dict[str, Dataset], dict[str, str]]:
 def check_name(name: Any, where: Path | str) -> str:
     """``name`` if it may name a dataset; it becomes part of paths, commands and stage names."""
     if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise DeepmineError(
-            f"{where}: '{name}' cannot name a dataset. A name starts with a lower-case letter and holds only "
-            "lower-case letters, digits, '-' and '_' (for example: my-images)."
-        )
+        raise DeepmineError(f"{where}: '{name}' cannot name a dataset. A name {NAMED} (for example: my-images).")
     return name
 
 

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 from tasks.files import write_json
+from tasks.visible import visible
 
 
 class Progress:
@@ -34,7 +35,7 @@ class Progress:
         left = f", {_clock((total - done) / rate)} left" if rate > 0 and done < total else ""
         line = f"{done:,}/{total:,} {unit} ({rate:,.0f} a second{left})" + (f"  {note}" if note else "")
         if not self.quiet:
-            print(line, file=sys.stderr, flush=True)
+            print(visible(line), file=sys.stderr, flush=True)
         if self.file is not None:
             write_json(self.file, {"done": done, "total": total, "unit": unit, "line": line})
 

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from tasks.digests import row_digests
 from tasks.errors import Damaged, DeepmineError
-from tasks.files import file_sha256, read_json, sync, write_json
+from tasks.files import file_sha256, inside, read_json, sync, write_json
 
 #: With an underscore, so that pandas, Spark and DuckDB pass over it when they are given the folder.
 MANIFEST = "_manifest.json"
@@ -272,7 +272,7 @@ def read_shard(folder: Path, shard: Shard, columns: list[str] | None = None) -> 
     Raises:
         DeepmineError: as `read_shards`.
     """
-    path = folder / shard.name
+    path = inside(folder, shard.name)
     data = path.read_bytes() if path.is_file() else b""
     if hashlib.sha256(data).hexdigest() != shard.sha256:
         raise Damaged(path, CHANGED)

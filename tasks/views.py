@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.errors import DeepmineError
+from tasks.files import inside
 from tasks.store import MANIFEST, Manifest, fingerprint, read, read_manifest, vector_column, vectors
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def load_view(features: Path, name: str) -> View:
     Raises:
         DeepmineError: a view is missing or damaged, or two of them are over different rows.
     """
-    views = [load_store(features / part, part) for part in name.split("+")]
+    views = [load_store(inside(features, part), part) for part in name.split("+")]
     first = views[0]
     for view in views[1:]:
         if not np.array_equal(view.ids, first.ids):

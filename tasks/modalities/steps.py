@@ -81,6 +81,15 @@ SHORT: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
 }
 #: Words that no transformer stands for.
 WORDS: dict[str, dict[str, Any]] = {"drop_missing": {}, "rare": {"min_frequency": 10, "max_categories": 250}}
+#: Transformers that open files whose names are in the data, run what they are given, or are made of others.
+NO_STEPS = (
+    "ColumnTransformer",
+    "CountVectorizer",
+    "DictVectorizer",
+    "FeatureUnion",
+    "HashingVectorizer",
+    "TfidfVectorizer",
+)
 FOLDS_RARE = ("OneHotEncoder", "OrdinalEncoder")
 #: Types that a saved step may hold beyond those that skops trusts by itself.
 ALLOWED = (
@@ -164,6 +173,8 @@ def pipeline(steps: "Sequence[Step]", kind: str, where: str, seed: int) -> "Pipe
 def _transformer(name: str, params: dict[str, Any], kind: str, where: str, seed: int) -> Any:
     from sklearn.utils import get_tags
 
+    if "memory" in params:  # a folder of pickles, wherever it is
+        raise DeepmineError(f"{where}: {name}: 'memory' keeps a cache on disk, which is not allowed. Leave it out.")
     known = classes()
     short = name.rpartition(".")[2] if name.startswith("sklearn.") else name
     if short not in known:
@@ -193,7 +204,7 @@ def classes() -> dict[str, Any]:
         from sklearn.experimental import enable_iterative_imputer  # noqa: F401
         from sklearn.utils import all_estimators
 
-        return dict(all_estimators(type_filter="transformer"))
+        return {name: made for name, made in all_estimators(type_filter="transformer") if name not in NO_STEPS}
 
 
 def fit(made: "Pipeline", X: "pd.DataFrame", where: str) -> Any:

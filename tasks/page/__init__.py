@@ -1,14 +1,19 @@
 """The report as one HTML file that asks nothing of the network. Everything a person wrote is escaped by Jinja2."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from tasks.content_policy import policy_tag
 from tasks.page import captions, words
 
 HERE = Path(__file__).parent
+MARK = re.compile("<!(policy|css|js|plotly)>")
+#: Values of style attributes: nothing that could end a rule or fetch anything.
+STYLE = re.compile(r' style="([^"{}<>@\\]*)"')
 
 
 def render(**sections: Any) -> str:
@@ -27,11 +32,30 @@ def render(**sections: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= words.FILTERS | captions.FILTERS
+    # places for what is our own; no data can hold one, as it is escaped
+    marks = {name: Markup(f"<!{name}>") for name in ("policy", "css", "js", "plotly")}  # noqa: S704
+    page, rules = _without_styles(environment.get_template("report.html").render(**marks, **sections))
     # a script block ends at the first "</script", wherever that stands
     own = {
-        "css": (HERE / "report.css").read_text(encoding="utf-8"),
+        "css": f"{(HERE / 'report.css').read_text(encoding='utf-8')}\n{rules}",
         "js": (HERE / "report.js").read_text(encoding="utf-8"),
         "plotly": get_plotlyjs().replace("</script", "<\\/script"),
     }
-    inlined = {name: Markup(text) for name, text in own.items()}  # noqa: S704 - our own files, not data
-    return environment.get_template("report.html").render(**inlined, **sections)
+    # Plotly empties styles before it fills them by script, which the policy allows; a style sheet for maps it does not
+    own["policy"] = policy_tag([own["plotly"], own["js"]], [own["css"], ""])
+    return MARK.sub(lambda found: own[found[1]], page)
+
+
+def _without_styles(page: str) -> tuple[str, str]:
+    """``page`` with the style attributes of the templates as rules of a style sheet, which a policy can name by its hash.
+
+    What a person wrote has no quotes as the templates have them, so it is none of these.
+    """
+    numbers: dict[str, int] = {}
+
+    def moved(found: "re.Match[str]") -> str:
+        return f' data-style="{numbers.setdefault(found[1], len(numbers))}"'
+
+    page = STYLE.sub(moved, page)
+    # three times, so that it goes before the classes' own rules as an attribute would
+    return page, "\n".join(f'{f"""[data-style="{n}"]""" * 3}{{{css}}}' for css, n in numbers.items())

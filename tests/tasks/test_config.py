@@ -130,6 +130,29 @@ def test_an_impossible_value(tmp_path: Path, section: str, says: str) -> None:
     assert says in said
 
 
+@pytest.mark.parametrize(
+    "name", ["../../../../escaped/evil", "/abs", "a@b", "x.score", "<b>", "A", "a b", "a\\n", "", "a" * 65, "a\\e[31m"]
+)
+@pytest.mark.parametrize(
+    "section",
+    [
+        'mine: {{miners: {{"{}": {{miner: kmeans, views: [deep]}}}}}}',
+        'mine: {{miners: {{a: {{miner: kmeans, views: [deep, "raw+{}"]}}}}}}',
+        'inputs: {{"{}": {{}}}}',
+    ],
+)
+def test_a_name_that_would_be_part_of_a_path(tmp_path: Path, section: str, name: str) -> None:
+    said = refused(tmp_path, f"{ONE}    {section.format(name)}\n")
+    assert said.startswith("datasets.d")
+    assert "cannot name" in said
+    assert "\x1b" not in said
+
+
+def test_no_cache_of_pickles(tmp_path: Path) -> None:
+    miner = "mine: {miners: {a: {miner: agglomerative, views: [deep], params: {memory: ../../evil}}}}"
+    assert "memory: a cache on disk" in refused(tmp_path, f"{ONE}    {miner}\n")
+
+
 def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
     said = refused(tmp_path, f"{ONE}    train: {{epochs: 0, bach: 3}}\n    ingest: {{val: x}}\n")
     assert len(said.splitlines()) == 3

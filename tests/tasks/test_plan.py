@@ -185,7 +185,6 @@ def miner(**changes: Any) -> config.Mine:
         ({"miner": "linear_svn"}, "mine.miner: unknown miner 'linear_svn'. Did you mean 'linear_svm'?"),
         ({"views": ("deep", "row")}, "mine.views: unknown view 'row'. Did you mean 'raw'?"),
         ({"views": ("raw+dep",)}, "mine.views: unknown view 'dep'. Did you mean 'deep'?"),
-        ({"views": ("raw+",)}, "mine.views: unknown view ''."),
         ({"params": {"c": 1.0}}, "mine.params: unknown parameter 'c'. Did you mean 'C'?"),
         ({"params": {"C": -1.0}}, "mine.params: The 'C' parameter of LinearSVC must be a float"),
         ({"params": {"C": "big"}}, "mine.params: The 'C' parameter of LinearSVC must be a float"),

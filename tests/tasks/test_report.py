@@ -1,6 +1,7 @@
 """The page of a run: escaped, complete and alone, whatever its rows are and whatever the network was to learn."""
 
 import base64
+import hashlib
 import json
 import re
 import shutil
@@ -23,6 +24,7 @@ from tasks.progress import Progress
 from tasks.report import report
 from tasks.store import SUMMARY, read_manifest
 from tests.images import encode
+from tests.opened import look, needs_browser, with_probe
 from tests.runs import STORES, finish, stage
 
 OVERRIDE = "\u202e"
@@ -252,12 +254,46 @@ def test_the_page_is_alone_and_what_people_wrote_stays_text(made: Made, name: st
     assert [u for u in reader.links if not re.match(r"data:|#|quality/[a-z]+/index\.html$", u)] == []
     assert not {"iframe", "object", "embed", "base", "form"} & set(reader.tags)
     assert "default-src 'none'" in page
+    assert "unsafe-inline" not in page.partition("</style>")[0]
+    assert named_by_hash(page) == {"script-src": 2, "style-src": 2}  # Plotly and our own; the style sheet, and none
+    assert " style=" not in re.sub("(?s)<script.*?</script>", "", page)
     assert re.findall(r"url\((?!data:|\$)[^)]*\)", page.partition("</style>")[0]) == []
     assert reader.handlers == []
     assert reader.tags.count("script") == 5  # curves, sounds, map, plotly, our own
     assert reader.bare == []
     assert not re.search("[<>&]", reader.data["map-data"] + reader.data["curves-data"])
     assert len(page) < 15e6
+
+
+def named_by_hash(page: str) -> dict[str, int]:
+    """How many of its inline scripts and styles (and "") the page's policy names by their hash, and no more of them."""
+    parts = {
+        "script-src": re.findall("(?s)<script>(.*?)</script>", page),
+        "style-src": [*re.findall("(?s)<style>(.*?)</style>", page), ""],
+    }
+    found = {}
+    for directive, texts in parts.items():
+        listed = re.findall("'sha256-([^']+)'", part(page, directive, ";"))
+        hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in texts]
+        assert listed == hashes
+        found[directive] = len(listed)
+    return found
+
+
+PROBE = """document.getElementById("atlas").emit("plotly_click", {points: [{customdata: 0}]});
+document.querySelectorAll(".switch input")[1].click();
+document.title = [document.getElementById("told").hidden, document.querySelectorAll("#told dd").length > 1,
+  document.querySelectorAll(".way:not([hidden])").length, document.querySelectorAll(".js-plotly-plot").length > 1,
+  getComputedStyle(document.querySelector(".range .dot")).left !== "0px"].join(" ")"""
+
+
+@pytest.mark.slow
+@needs_browser
+def test_the_page_works_under_its_own_policy_in_a_browser(made: Made) -> None:
+    made.page("image")
+    seen = look(with_probe(made.home("image") / "index.html", PROBE))
+    assert seen.title == "false true 1 true true"
+    assert [line for line in seen.console if "maplibregl" not in line and "inline style" not in line] == []
 
 
 def test_rules_are_told_and_counted(made: Made) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tasks import store
 from tasks.errors import DeepmineError
-from tasks.files import file_sha256, read_json, write_json
+from tasks.files import file_sha256, inside, read_json, write_json
 
 SCHEMA = pa.schema(
     [("id", pa.string()), ("label", pa.string()), ("n", pa.int64()), ("data", pa.binary()),
@@ -301,3 +301,30 @@ def test_atomic_writes_leave_nothing_beside(tmp_path: Path) -> None:
     write_json(tmp_path / "deep" / "a.json", {"ü": 2})
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["a.json"]
     assert read_json(tmp_path / "deep" / "a.json") == {"ü": 2}
+
+
+@pytest.mark.parametrize("name", ["../x", "/etc/x", "a/../../x", "", ".", "..", "a\0b", "link/x", "link"])
+def test_no_name_leads_out_of_its_folder(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (tmp_path / "out").mkdir()
+    (folder / "link").symlink_to(tmp_path / "out")
+    with pytest.raises(DeepmineError, match="leads out of"):
+        inside(folder, name)
+
+
+def test_names_below_a_folder_that_is_a_link_itself(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "data").symlink_to(tmp_path / "disk")
+    for name in ("svm@raw+deep.skops", "a/b", "..a"):
+        assert inside(tmp_path / "data", name) == tmp_path / "data" / name
+
+
+def test_a_shard_whose_name_leads_elsewhere_is_not_read(tmp_path: Path) -> None:
+    write(tmp_path / "a", table())
+    write(tmp_path / "b", table(9))
+    manifest = read_json(tmp_path / "a" / store.MANIFEST)
+    manifest["shards"][0]["name"] = "../b/00000.parquet"
+    write_json(tmp_path / "a" / store.MANIFEST, manifest)
+    with pytest.raises(DeepmineError, match="whose name is none"):
+        store.read(tmp_path / "a")
