@@ -89,7 +89,7 @@ def running(path: Path = LOCK) -> dict[str, Any] | None:
             return None
         at = f", now at {who['stage']}" if who.get("stage") else ""
         return {**who, "words": f"process {who['pid']} ({who['what']}, since {who['since']}{at})"}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
