@@ -5,9 +5,13 @@ of text are read as dictionaries, and a block ends where its texts, written out,
 zeros. So a column is refused whose pages unpack to more than a table of real values would.
 """
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +27,20 @@ ROWS = 1 << 16
 UNPACKED, RATIO = 256 << 20, 100
 #: Bytes of a number as it is decoded (of texts the length counts).
 WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 12}
+#: Prints what a file says of each column of each row group (`Chunk`).
+FOOTER = """
+import json, resource, sys
+from pyarrow.parquet import read_metadata
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+found, rows = read_metadata(sys.argv[1]), []
+for group in range(found.num_row_groups):
+    part = found.row_group(group)
+    for i in range(found.num_columns):
+        c = part.column(i)
+        rows.append((group, part.num_rows, c.path_in_schema, c.physical_type, c.total_uncompressed_size,
+                     c.total_compressed_size, c.num_values))
+print(json.dumps(rows))
+"""
 #: What a damaged file makes Arrow raise.
 BROKEN = (ValueError, OSError, pa.ArrowException)  # ArrowInvalid is a ValueError
 
@@ -61,12 +79,11 @@ def _blocks(path: Path, columns: Sequence[str]) -> Iterator[Block]:
     import pyarrow.parquet as pq
 
     done, size = 0, path.stat().st_size
-    with pq.ParquetFile(path) as file:
-        total, chunks = max(1, file.metadata.num_rows), _chunks(path, file.metadata, columns)
-    texts = sorted({chunk.path_in_schema for _, chunk in chunks if chunk.physical_type == "BYTE_ARRAY"})
-    rows = _rows_at_once(path, chunks, total)
+    chunks = _chunks(path, columns)
+    texts = sorted({chunk.name for chunk in chunks if chunk.kind == "BYTE_ARRAY"})
     with pq.ParquetFile(path, page_checksum_verification=True, read_dictionary=texts) as file:
-        for batch in file.iter_batches(rows, columns=list(columns)):
+        total = max(1, file.metadata.num_rows)
+        for batch in file.iter_batches(_rows_at_once(chunks, total), columns=list(columns)):
             whole = pa.Table.from_batches([batch]).select(columns)
             lengths = np.zeros(whole.num_rows, np.int64)
             for name in columns:
@@ -76,34 +93,59 @@ def _blocks(path: Path, columns: Sequence[str]) -> Iterator[Block]:
             done += whole.num_rows
 
 
-def _chunks(path: Path, metadata: Any, columns: Sequence[str]) -> list[tuple[int, Any]]:
-    """The row group and column chunk of each leaf of ``columns``.
+class Chunk(NamedTuple):
+    """What a file says of one column of a row group."""
+
+    group: int
+    rows: int
+    name: str
+    kind: str
+    unpacked: int
+    packed: int
+    values: int
+
+
+def _chunks(path: Path, columns: Sequence[str]) -> list[Chunk]:
+    """Each leaf of ``columns`` in each row group.
 
     Raises:
-        DeepmineError: one unpacks to more than a table of real values would.
+        DeepmineError: one unpacks to more than a table of real values would, or the file is damaged.
     """
+    status = path.stat()
     found = []
-    for group in range(metadata.num_row_groups):
-        for i in range(metadata.num_columns):
-            chunk = metadata.row_group(group).column(i)
-            if not any(chunk.path_in_schema == name or chunk.path_in_schema.startswith(f"{name}.") for name in columns):
-                continue
-            plain = max(chunk.total_uncompressed_size, chunk.num_values * WIDTHS.get(chunk.physical_type, 0))
-            limit = max(UNPACKED, RATIO * chunk.total_compressed_size)
-            nested = chunk.num_values > metadata.row_group(group).num_rows
-            if (plain if nested else chunk.total_uncompressed_size) > limit:
-                raise DeepmineError(
-                    f"{path}: row group {group + 1}, column '{chunk.path_in_schema}': {plain / 1e6:,.0f} MB of values "
-                    f"packed in {chunk.total_compressed_size:,} bytes. That is more than deepmine unpacks at a time. "
-                    "If they are real, write the file with smaller row groups."
-                )
-            found.append((group, chunk))
+    for chunk in _footer(path, status.st_size, status.st_mtime_ns):
+        if not any(chunk.name == name or chunk.name.startswith(f"{name}.") for name in columns):
+            continue
+        plain = max(chunk.unpacked, chunk.values * WIDTHS.get(chunk.kind, 0))
+        nested = chunk.values > chunk.rows
+        if (plain if nested else chunk.unpacked) > max(UNPACKED, RATIO * chunk.packed):
+            raise DeepmineError(
+                f"{path}: row group {chunk.group + 1}, column '{chunk.name}': {plain / 1e6:,.0f} MB of values packed in "
+                f"{chunk.packed:,} bytes. That is more than deepmine unpacks at a time. If they are real, write the "
+                "file with smaller row groups."
+            )
+        found.append(chunk)
     return found
 
 
-def _rows_at_once(path: Path, chunks: list[tuple[int, Any]], total: int) -> int:
+@lru_cache(8)
+def _footer(path: Path, size: int, changed: int) -> list[Chunk]:
+    """What the file says of its columns, asked in a process of its own: Arrow ends the one that asks a damaged file.
+
+    Raises:
+        DeepmineError: it did.
+    """
+    asked = [sys.executable, "-I", "-c", FOOTER, str(path)]
+    done = subprocess.run(asked, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode:
+        words = (done.stderr.strip().splitlines() or ["it says nothing that can be read"])[-1]
+        raise _cannot(path, ValueError(f"what it says of its columns is damaged ({words.strip()})"))
+    return [Chunk(*row) for row in json.loads(done.stdout)]
+
+
+def _rows_at_once(chunks: list[Chunk], total: int) -> int:
     """Rows of a batch whose numbers, as the file says of itself, fill a few blocks at most."""
-    numbers = sum(chunk.num_values * WIDTHS.get(chunk.physical_type, 0) for _, chunk in chunks)
+    numbers = sum(chunk.values * WIDTHS.get(chunk.kind, 0) for chunk in chunks)
     return max(1, min(ROWS, 4 * BLOCK * total // max(1, numbers)))
 
 
