@@ -94,9 +94,9 @@ def in_order(made: Layout, times: np.ndarray, codes: np.ndarray, keep: np.ndarra
         return np.argsort(codes, kind="stable")
     known = np.where(np.isnan(times), -np.inf, times)
     as_read = np.argsort(codes, kind="stable")
-    backward = (np.diff(codes[as_read]) == 0) & (np.diff(known[as_read]) < 0)
+    backward = (np.diff(codes[as_read]) == 0) & (known[as_read][1:] < known[as_read][:-1])
     order = np.lexsort((known, codes))
-    again = (np.diff(codes[order]) == 0) & (np.diff(known[order]) == 0)
+    again = (np.diff(codes[order]) == 0) & (known[order][1:] == known[order][:-1])
     repeats = np.concatenate([[False], again]) & np.isfinite(times[order]) & ~keep[order]
     for count, what in ((backward.sum(), "stand below a later one: sorted by time"),
                         (repeats.sum(), "repeat a time of their series: the first of each is kept")):  # fmt: skip
