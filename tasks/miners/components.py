@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from tasks.items import Items, load_items
 from tasks.miners.fitting import lowest
+from tasks.miners.scaling import comparable
 from tasks.store import MANIFEST
 from tasks.views import View, rows_of
 
@@ -29,8 +30,9 @@ LABELS, MOST_LABELS = 2, 50
 def components(views: dict[str, View], items: Path, seed: int) -> dict[str, dict[str, Any]]:
     """What PCA (Pearson 1901) of the train rows says of each of ``views``; a view of equal rows says nothing.
 
-    The features are centred and not scaled. `ratio` holds the share of the variance of each component, `ninety` how
-    many hold 90 % together (None if more than were computed), `directions` what the first ones are made of.
+    The features are centred and not scaled, but of several inputs each weighs the same. `ratio` holds the share of
+    the variance of each component, `ninety` how many hold 90 % together (None if more than were computed),
+    `directions` what the first ones are made of.
     """
     known = load_items(items) if (items / MANIFEST).is_file() else None
     found = {}
@@ -45,7 +47,7 @@ def components(views: dict[str, View], items: Path, seed: int) -> dict[str, dict
 
 def _of_view(view: View, items: Items | None, seed: int) -> dict[str, Any] | None:
     rows = lowest(view, np.flatnonzero(view.rows("train")), ROWS)
-    X = view.X[rows]
+    X = comparable(view, rows)
     most, some = min(X.shape), view.sparse or X.shape[1] > WIDE
     count = min(FEW, most - 1) if some else most
     if count < 1 or len(rows) < 3:
