@@ -13,8 +13,9 @@ from tasks.config import Source
 from tasks.errors import DeepmineError, nearest
 from tasks.files import write_atomically
 from tasks.findings import findings
-from tasks.params import check_name, entries, merge, read_yaml
+from tasks.params import check_name, entries, load_defaults, merge, read_yaml
 from tasks.propose import Proposal, propose
+from tasks.typed import plain
 
 RECIPES = Path(tasks.__file__).with_name("recipes.yaml")
 
@@ -42,7 +43,8 @@ def add(
     made = propose(Source(path=_seen_from_here(path), **known), known, unlabelled, items)  # type: ignore[arg-type]
     _check_recipe(made, chosen, recipe)
     terminal = console()
-    for line in findings(made):
+    own = {**plain(load_defaults(Path(PARAMS)).ingest), **chosen.get("entry", {}).get("ingest", {})}
+    for line in findings(made, (own["val"], own["test"])):
         terminal.print(cell(line), soft_wrap=True)
     about = [f"added by: deepmine add {name}" + (f" --recipe {recipe}" if recipe else "")]
     about += [chosen["about"]] if chosen else []

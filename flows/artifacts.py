@@ -86,7 +86,9 @@ def publish(node: Node) -> None:
         create_link_artifact(page.as_uri(), link_text=f"report of {node.dataset}", key=_key("report", node.dataset),
                              description=in_markdown(f"Open in a browser on the machine of the run: {page}"))  # fmt: skip
         create_markdown_artifact(
-            _times(node.dataset), key=_key("times", node.dataset), description="Seconds of each stage"
+            _times(node.dataset),
+            key=_key("times", node.dataset),
+            description="Seconds of each stage's own work when it last ran",
         )
 
 

@@ -12,7 +12,7 @@ from flows.cli import show_error
 from flows.graph import Graph, Node
 from flows.screen import cell, console
 from tasks.config import Dataset
-from tasks.errors import Damaged, DeepmineError
+from tasks.errors import Damaged, DeepmineError, many
 from tasks.files import read_json
 from tasks.plan import CHAIN, read_plan
 from tasks.plan import plan as make_plan
@@ -169,7 +169,11 @@ def _seconds(name: str, running: set[str]) -> str:
         return "nothing to do"
     last = [project.read_record(name, node.partition("@")[0]).get("seconds") for node in running]
     known = [s for s in last if s is not None]
-    return f"{len(running)} stages" + (f"; they took {sum(known):.0f} s last time" if known else "")
+    stages = many(len(running), "stage", "stages")
+    if not known:
+        return stages
+    which = "" if len(known) == len(running) else f" {len(known)} of them"
+    return f"{stages};{which or ' they'} took {sum(known):.0f} s when {'it' if len(known) == 1 else 'they'} last ran"
 
 
 def _cost(name: str, folds: int) -> str:

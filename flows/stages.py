@@ -85,6 +85,8 @@ def _offer(stage: str, name: str, progress: Progress) -> dict[str, Any]:
     }  # fmt: skip
     if "inputs" in part:
         offered["inputs"] = {k: parse(config.Input, v, f"{plan['plan']}: inputs") for k, v in part["inputs"].items()}
+    if "confidence" in part:
+        offered["confidence"] = part["confidence"]
     if "objective" in part:
         offered["objective"] = part["objective"]
     offered["chain"] = parse(config.Chain, part["chain"], f"{plan['plan']}: chain") if "chain" in part else None

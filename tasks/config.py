@@ -516,9 +516,13 @@ class Slices:
     q: Annotated[float, Between(0.0001, 0.5)] = 0.05
 
 
+#: Of every interval that is shown, unless a person says otherwise.
+CONFIDENCE = 0.95
+
+
 @frozen
 class Evaluate:
-    confidence: Annotated[float, Between(0.5, 0.999)] = 0.95
+    confidence: Annotated[float, Between(0.5, 0.999)] = CONFIDENCE
     resamples: Annotated[int, Between(100, 100_000)] = 2000
     silhouette_rows: Annotated[int, Between(10)] = 2000
     positive: str | None = None

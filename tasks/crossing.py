@@ -69,6 +69,7 @@ def copies(rows: pd.DataFrame, inputs: "dict[str, Input]") -> Iterator[Finding]:
     }
     known = (seen["train"] + seen["val"] > 0)[code]
     copied = np.flatnonzero((split == "test") & known)
+    yield from _repeated(rows, inputs, split, not len(copied))
     if not len(copied):
         return
     chance = _by_chance(rows, inputs, code, split)
@@ -83,6 +84,19 @@ def copies(rows: pd.DataFrame, inputs: "dict[str, Input]") -> Iterator[Finding]:
     else:
         sentence = f"{told} a row of train or val in every value, as is usual where columns have few values."
         yield finding("copies", NOTE, sentence, rows=len(copied), expected=round(chance, 2), examples=examples)
+
+
+def _repeated(rows: pd.DataFrame, inputs: "dict[str, Input]", split: np.ndarray, apart: bool) -> Iterator[Finding]:
+    """How many rows are copies of another, in whatever split; where columns of few values make as many, nothing."""
+    again = (rows.duplicated("content") & rows["content"].notna()).to_numpy()
+    count, chance = int(again.sum()), _chance_of_two(rows, inputs)
+    if not count or chance is None or count <= BY_CHANCE * len(rows) * min(1.0, chance * len(rows) / 2):
+        return
+    where = {name: int((again & (split == name)).sum()) for name in ("train", "val", "test")}
+    told = ", ".join(f"{n:,} in {name}" for name, n in where.items() if n)
+    sentence = f"{count:,} of {len(rows):,} rows are copies of another in every value ({told}), and count as rows of their own."
+    sentence += " Equal rows stand in one split, so that no test row is known from train or val." if apart else ""
+    yield finding("repeated rows", NOTE, sentence, rows=count, splits=where)
 
 
 def near(alike: dict[str, Any] | None) -> Iterator[Finding]:
@@ -185,12 +199,19 @@ def _by_chance(rows: pd.DataFrame, inputs: "dict[str, Input]", code: np.ndarray,
     train, tests = split == "train", int((split == "test").sum())
     if not repeats(spec.modality for spec in inputs.values()):
         return 0.0
-    columns = [f"{name}.{c}" for name, spec in inputs.items() for c in spec.columns]
-    if not all(column in rows for column in columns):
+    equal = _chance_of_two(rows[train], inputs)
+    if equal is None:
         times = np.bincount(code[train], minlength=code.max(initial=0) + 1)
         return float((times[code[train]] > 1).mean() * tests) if train.any() else 0.0
-    equal = 1.0  # the chance that two rows are
-    for column in columns:
-        share = rows.loc[train, column].value_counts(normalize=True, dropna=False).to_numpy()
-        equal *= float(np.square(share).sum())
     return tests * min(1.0, equal * int(train.sum()))
+
+
+def _chance_of_two(rows: pd.DataFrame, inputs: "dict[str, Input]") -> float | None:
+    """The chance that two rows are equal, were their columns independent; of files and texts 0, None of baskets."""
+    if not repeats(spec.modality for spec in inputs.values()):
+        return 0.0
+    columns = [f"{name}.{c}" for name, spec in inputs.items() for c in spec.columns]
+    if not all(column in rows for column in columns):
+        return None
+    shares = (rows[column].value_counts(normalize=True, dropna=False).to_numpy() for column in columns)
+    return float(np.prod([np.square(share).sum() for share in shares]))

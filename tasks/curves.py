@@ -8,7 +8,8 @@ from scipy.stats import norm
 from sklearn import metrics as sk
 
 from tasks import grouped
-from tasks.intervals import has_auc, influence
+from tasks.grouped import Interval
+from tasks.intervals import DELONG, has_auc, influence
 
 #: Points of a curve at most, and places at which curves of several classes are averaged.
 MOST, PLACES = 200, 101
@@ -71,15 +72,16 @@ def several(
     }  # fmt: skip
 
 
-def _interval(area: float, own: np.ndarray, confidence: float, groups: np.ndarray | None) -> list[float] | None:
+def _interval(area: float, own: np.ndarray, confidence: float, groups: np.ndarray | None) -> Interval | None:
     """On the logit scale, which keeps it between 0 and 1; None at the ends, where no row disagrees."""
     if not 0 < area < 1:
         return None
     middle, own = float(logit(area)), own / (area * (1 - area))
     if groups is not None:
-        return [float(end) for end in expit(grouped.around(middle, own, groups, confidence))]
+        ends = grouped.around(middle, own, groups, confidence)
+        return Interval(expit(ends), ends.method)
     half = float(norm.ppf((1 + confidence) / 2) * np.sqrt((own**2).sum())) / len(own)
-    return [float(end) for end in expit([middle - half, middle + half])]
+    return Interval(expit([middle - half, middle + half]), DELONG)
 
 
 def _points(x: np.ndarray, y: np.ndarray) -> list[list[float]]:

@@ -96,7 +96,14 @@ def _neighbours(predictions: pa.Table, features: Path, aim: str) -> dict[str, An
 
 def _nothing(words: str, confidence: float) -> dict[str, Any]:
     """What stands in the evaluation where no verdict can be judged."""
-    empty = {"ways": {}, "pairs": {}, "sentence": words, "confidence": confidence, "measure": None}
+    empty = {
+        "ways": {},
+        "pairs": {},
+        "sentence": words,
+        "confidence": confidence,
+        "methods": {"ways": {}, "pairs": {}},
+        "measure": None,
+    }
     nothing: dict[str, Any] = {"groups": None, "figures": {}, "calibrated": {}}
     return {"labels": [], "positive": None, "scores": {}, "fusion": empty, "best": None, "confusion": {}} | nothing
 

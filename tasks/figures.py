@@ -13,6 +13,7 @@ from tasks.calibration import calibration
 from tasks.comparisons import comparisons
 from tasks.costs import Prices, costs
 from tasks.errors import DeepmineError, nearest
+from tasks.grouped import methods
 from tasks.intervals import has_auc
 from tasks.items import load_items
 from tasks.judges import Classes, Numbers, Said
@@ -67,6 +68,7 @@ def figures(
     found: dict[str, Any] = {"comparisons": comparisons(names, chosen[best], higher, **sampling, planned=planned)}
     if isinstance(judge, Classes):
         found |= _curves(judge, chosen, best, params.confidence)
+        found["methods"] = methods(found["curves"].values())
         found["calibration"] = {
             way: calibration(
                 test.truth, test.probabilities[name], judge.classes, judge.positive, params.bins, **sampling

@@ -20,8 +20,11 @@ SAMPLE = 500
 COUNTED = 200_000
 
 
-def findings(made: Proposal) -> list[str]:
+def findings(made: Proposal, held_out: tuple[float, float] = (Ingest().val, Ingest().test)) -> list[str]:
     """Read some of it as the pipeline will, and say what it is and what is wrong with it.
+
+    Args:
+        held_out: shares of val and test rows where the source brings no splits.
 
     Raises:
         DeepmineError: there is one class.
@@ -35,7 +38,7 @@ def findings(made: Proposal) -> list[str]:
     else:
         head, labels, splits, found, problems = _read(made)
     known = Counter({k: n for k, n in labels.items() if k is not None})
-    lines = [*_label_lines(made, known), _split_line(made, splits), *found]
+    lines = [*_label_lines(made, known), _split_line(made, splits, held_out), *found]
     if made.objective in ("auto", "classification"):
         if len(known) < 2:
             raise DeepmineError(
@@ -73,14 +76,15 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _split_line(made: Proposal, splits: Counter[Any]) -> str:
+def _split_line(made: Proposal, splits: Counter[Any], held_out: tuple[float, float]) -> str:
     if any(splits) and made.objective != "forecasting":
         return "splits   " + ", ".join(f"{k or 'none given'} {n:,}" for k, n in sorted(splits.items(), key=str))
+    val, test = (f"{share * 100:.4g} %" for share in held_out)
     if made.source.window or made.source.split_by == "time":
-        return "splits   by time: the last 20 % test, 10 % before them val"
+        return f"splits   by time: the last {test} test, {val} before them val"
     own = drawn_by_id(spec.modality for spec in made.inputs.values())
     by = f"group ({made.source.group or 'from the pattern'})" if _grouped(made.source) else "id" if own else "content"
-    return f"splits   none given: by hash of the {by}, 20 % test, 10 % val"
+    return f"splits   none given: by hash of the {by}, {test} test, {val} val"
 
 
 def _grouped(source: Source) -> bool:

@@ -6,6 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tasks.conclusions import ROLES, Table, conclude, in_words
+from tasks.grouped import methods
 
 if TYPE_CHECKING:
     # this brings scikit-learn, which whoever shows a `table` need not wait for
@@ -69,6 +70,7 @@ def fusion(judge: "Classes | Numbers", val: "Said", kinds: dict[str, Any], score
     learned = [way for way in chosen if way not in BASELINES]
     found: dict[str, Any] = {
         "ways": ways, "pairs": {}, "sentence": "", "confidence": judge.params.confidence, "measure": judge.measure,
+        "methods": {"ways": methods(ways.values()), "pairs": {}},
         "best": "", "raw": None, "chosen": chosen, "titles": told, "conclusion": None,
     }  # fmt: skip
     if not learned:
@@ -83,6 +85,7 @@ def fusion(judge: "Classes | Numbers", val: "Said", kinds: dict[str, Any], score
     concluded = conclude(table, picked)
     shown = [*PAIRS, *((picked.get(a), picked.get(b)) for a, b in ROLES), (best, picked["plain"]), (best, "naive")]
     pairs = {f"{a} - {b}": compared(a, b) for a, b in dict.fromkeys(shown) if a in chosen and b in chosen and a != b}
+    found["methods"]["pairs"] = methods(pairs.values())
     return found | {
         "pairs": pairs, "sentence": in_words(concluded, table), "best": best, "raw": concluded.plain,
         "conclusion": asdict(concluded) | {"paid": concluded.paid},

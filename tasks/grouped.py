@@ -1,5 +1,6 @@
 """Intervals where rows come in groups (the recordings of one speaker): rows of one group do not count as independent."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,30 @@ from scipy.stats import t as student
 
 #: With fewer groups than this a page says that intervals rest on few.
 FEW = 20
+
+
+#: What the methods here are called.
+T, T_OVER_GROUPS, WILSON_OVER_GROUPS = "t", "t over groups of rows", "Wilson's, of as many rows as the groups are worth"
+
+
+class Interval(list[float]):
+    """[low, high], which knows the name of the ``method`` that made it, so that no page names another."""
+
+    def __init__(self, ends: Iterable[float], method: str = "") -> None:
+        super().__init__(float(end) for end in ends)
+        self.method = method
+
+
+def methods(entries: Iterable[dict[str, Any]]) -> dict[str, str]:
+    """What the intervals of ``entries`` were made by, by their keys; one inside `auc` is called `auc_interval`."""
+    made: dict[str, dict[str, None]] = {}
+    for entry in entries:
+        for key, value in entry.items():
+            inner = value.items() if isinstance(value, dict) else ()
+            for name, one in [(key, value), *((f"{key}_{k}" if k == "interval" else k, v) for k, v in inner)]:
+                if isinstance(one, Interval):
+                    made.setdefault(name, {})[one.method] = None
+    return {name: " or ".join(told) for name, told in made.items()}
 
 
 def codes(groups: np.ndarray) -> np.ndarray:
@@ -31,33 +56,34 @@ def error(values: np.ndarray, groups: np.ndarray) -> float:
     return float(np.sqrt(count / (count - 1) * (spread**2).sum())) / len(values)
 
 
-def mean(values: np.ndarray, groups: np.ndarray, confidence: float) -> tuple[list[float], float]:
+def mean(values: np.ndarray, groups: np.ndarray, confidence: float) -> tuple[Interval, float]:
     """[low, high] of the mean of (N,) ``values``, and the p-value that it is zero; G - 1 degrees of freedom.
 
     Few groups are few facts: the t distribution is what Cameron and Miller (2015) advise there. A bootstrap of the
     groups gives too short intervals with less than about 30.
     """
     middle, spread, free = float(values.mean()), error(values, groups), len(np.unique(groups)) - 1
+    method = T if free + 1 == len(values) else T_OVER_GROUPS
     if spread <= 1e-12 * max(abs(middle), 1e-300):
-        return [middle, middle], 1.0 if middle == 0 else 0.0
+        return Interval((middle, middle), method), 1.0 if middle == 0 else 0.0
     half = float(student.ppf((1 + confidence) / 2, free)) * spread
-    return [middle - half, middle + half], float(2 * student.sf(abs(middle) / spread, free))
+    return Interval((middle - half, middle + half), method), float(2 * student.sf(abs(middle) / spread, free))
 
 
 def around(
     value: float, influence: np.ndarray, groups: np.ndarray, confidence: float,
     limits: tuple[float, float] = (-np.inf, np.inf),
-) -> list[float]:  # fmt: skip
+) -> Interval:  # fmt: skip
     """[low, high] of what is no mean (F1, an area, a root), within ``limits``.
 
     Args:
         influence: (N,) of each row on ``value``, which changes like their mean (linearisation, Deville 1999).
     """
     half = float(student.ppf((1 + confidence) / 2, int(groups.max()))) * error(influence, groups)
-    return [max(value - half, limits[0]), min(value + half, limits[1])]
+    return Interval((max(value - half, limits[0]), min(value + half, limits[1])), T_OVER_GROUPS)
 
 
-def share(hits: np.ndarray, groups: np.ndarray, confidence: float) -> list[float]:
+def share(hits: np.ndarray, groups: np.ndarray, confidence: float) -> Interval:
     """[low, high] of a share of (N,) hits: Wilson's interval at the effective number of rows.
 
     That number is how many independent rows would leave as much doubt, made smaller by what few groups add (Korn and
@@ -73,11 +99,11 @@ def share(hits: np.ndarray, groups: np.ndarray, confidence: float) -> list[float
     return _wilson(p, min(rows, len(hits)), float(norm.ppf(sure)))
 
 
-def _wilson(p: float, n: float, z: float) -> list[float]:
+def _wilson(p: float, n: float, z: float) -> Interval:
     """Wilson's interval of a share of ``n`` rows, which need not be whole."""
     middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * float(np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)))
-    return [max(middle - half, 0.0), min(middle + half, 1.0)]
+    return Interval((max(middle - half, 0.0), min(middle + half, 1.0)), WILSON_OVER_GROUPS)
 
 
 def difference(a: np.ndarray, b: np.ndarray, groups: np.ndarray, confidence: float) -> dict[str, Any]:

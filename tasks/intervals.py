@@ -7,18 +7,28 @@ from scipy.special import expit, logit
 from scipy.stats import binomtest, norm, rankdata
 
 from tasks import grouped
+from tasks.grouped import Interval
+
+#: What the methods here are called.
+WILSON, BOOTSTRAP, NEWCOMBE, DELONG, CLOPPER = (
+    "Wilson's",
+    "bootstrap",
+    "Newcombe's",
+    "DeLong's",
+    "Clopper and Pearson's",
+)
 
 
-def wilson(hits: int, n: int, confidence: float) -> list[float]:
+def wilson(hits: int, n: int, confidence: float) -> Interval:
     """Wilson's score interval of a share (Wilson 1927), [low, high]."""
     interval = binomtest(hits, n).proportion_ci(confidence, method="wilson")
-    return [float(interval.low), float(interval.high)]
+    return Interval((interval.low, interval.high), WILSON)
 
 
-def percentiles(draws: np.ndarray, confidence: float) -> list[float]:
+def percentiles(draws: np.ndarray, confidence: float) -> Interval:
     """[low, high] of (R,) bootstrap draws."""
     low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return [float(low), float(high)]
+    return Interval((low, high), BOOTSTRAP)
 
 
 def paired_difference(
@@ -56,7 +66,7 @@ def share_difference(hits: int, n: int, others: int, m: int, confidence: float) 
     (low, high), (under, over) = wilson(hits, n, confidence), wilson(others, m, confidence)
     down = float(np.hypot(p - low, over - q))
     up = float(np.hypot(high - p, q - under))
-    return {"difference": p - q, "interval": [max(p - q - down, -1.0), min(p - q + up, 1.0)]}
+    return {"difference": p - q, "interval": Interval((max(p - q - down, -1.0), min(p - q + up, 1.0)), NEWCOMBE)}
 
 
 def mean_difference(a: np.ndarray, b: np.ndarray, confidence: float, resamples: int, seed: int) -> dict[str, Any]:
@@ -77,7 +87,7 @@ def bootstrap(values: np.ndarray, resamples: int, seed: int) -> np.ndarray:
 
 def auc(
     positive: np.ndarray, scores: np.ndarray, confidence: float, groups: np.ndarray | None = None
-) -> tuple[float, list[float]]:
+) -> tuple[float, Interval]:
     """Area under the ROC curve of (N,) scores, and its interval by DeLong et al. (1988) on the logit scale.
 
     Where all of one class stand before all of the other the variance is zero: then the bound that so many rows of the
@@ -89,14 +99,14 @@ def auc(
     if area in (0.0, 1.0):
         counts = [len(np.unique(groups[side])) if groups is not None else side.sum() for side in (positive, ~positive)]
         far = ((1 - confidence) / 2) ** (1 / min(counts))
-        return area, [far, 1.0] if area else [0.0, 1 - far]
+        return area, Interval((far, 1.0), CLOPPER) if area else Interval((0.0, 1 - far), CLOPPER)
     slope = area * (1 - area)
     if groups is not None:
         ends = grouped.around(float(logit(area)), influence(positive, scores)[1] / slope, groups, confidence)
     else:
         half = float(norm.ppf((1 + confidence) / 2)) * _deviation(over, under) / slope
-        ends = [float(logit(area)) - half, float(logit(area)) + half]
-    return area, [float(end) for end in expit(ends)]
+        ends = Interval((float(logit(area)) - half, float(logit(area)) + half), DELONG)
+    return area, Interval(expit(ends), ends.method)
 
 
 def auc_difference(
@@ -110,7 +120,10 @@ def auc_difference(
     over, under = (x - y for x, y in zip(_placements(positive, a), _placements(positive, b), strict=True))
     difference = float(over.mean())
     half = float(norm.ppf((1 + confidence) / 2)) * _deviation(over, under)
-    return {"difference": difference, "interval": [max(difference - half, -1.0), min(difference + half, 1.0)]}
+    return {
+        "difference": difference,
+        "interval": Interval((max(difference - half, -1.0), min(difference + half, 1.0)), DELONG),
+    }
 
 
 def has_auc(positive: np.ndarray) -> bool:
@@ -153,7 +166,7 @@ def f1_interval(
     resamples: int,
     seed: int,
     groups: np.ndarray | None = None,
-) -> list[float]:
+) -> Interval:
     """Percentile bootstrap interval of F1: a resample is a draw of how many hits, misses and false alarms there are.
 
     With ``groups`` (N,) that of a ratio of means over groups.
@@ -184,7 +197,7 @@ def ari_difference(
     return {"difference": difference, "interval": percentiles(found, confidence)}
 
 
-def ari_interval(truth: np.ndarray, a: np.ndarray, confidence: float, resamples: int, seed: int) -> list[float]:
+def ari_interval(truth: np.ndarray, a: np.ndarray, confidence: float, resamples: int, seed: int) -> Interval:
     """Bootstrap interval of the adjusted Rand index of two labellings (N,) of the same rows, [low, high].
 
     A resample holds rows twice, which agree with themselves: with many clusters that alone lifts the index, so the

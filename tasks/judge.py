@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from tasks.config import CONFIDENCE
 from tasks.errors import DeepmineError
 from tasks.files import named, read_json, write_json
 from tasks.folds import Cases, Folds, make_folds, told
@@ -276,7 +277,7 @@ class Work:
         known: dict[str, Any] = {
             **{store: home / store for store in STORES}, "params": params, "code": self.code,
             "inputs": self.chain.inputs, "objective": self.chain.objective, "scratch": home / "scratch" / verb,
-            "progress": progress,
+            "progress": progress, "confidence": CONFIDENCE,  # of rules alone, which no fold looks for
         }  # fmt: skip
         try:
             function(**{key: known[key] for key in inspect.signature(function).parameters})

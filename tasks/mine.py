@@ -13,6 +13,7 @@ from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
+from tasks.config import CONFIDENCE
 from tasks.cores import cores
 from tasks.files import inside, named, write_json
 from tasks.items import load_items
@@ -57,7 +58,9 @@ class Result:
     stable: dict[str, Any] | None = None
 
 
-def mine(*, params: "Mine", items: Path, features: Path, miners: Path, progress: Progress) -> dict[str, Any]:
+def mine(
+    *, params: "Mine", items: Path, features: Path, miners: Path, progress: Progress, confidence: float = CONFIDENCE
+) -> dict[str, Any]:
     """Fit each miner on each of its views; write `NAME@VIEW.skops` files and a store of predictions to ``miners``.
 
     The predictions hold `id`, `split`, `label` of val and test rows and a column `NAME@VIEW` for each: a class, a
@@ -67,7 +70,8 @@ def mine(*, params: "Mine", items: Path, features: Path, miners: Path, progress:
     nothing to do (no labels, sparse features) is skipped, and the summary says why. It holds, too, how probabilities
     were calibrated, what a kernel map was held against, trees as text, the components of each view, what each number
     of clusters is worth where train rows chose it, how far each clustering comes out again from other rows, and what
-    became of the search for association rules, which stand in a store of their own, `rules`.
+    became of the search for association rules, which stand in a store of their own, `rules`; the intervals of their
+    lifts have a ``confidence`` as those of `evaluate`.
     """
     if params.accelerate:
         accelerate.require()
@@ -99,7 +103,7 @@ def mine(*, params: "Mine", items: Path, features: Path, miners: Path, progress:
         fitted = {
             job.name: results[job.key].fitted for job in jobs if job.view.name == "deep" and job.kind == "clusterer"
         }
-        summary["rules"] = _rules(params, items, features, views.get("deep"), fitted, task, miners / RULES)
+        summary["rules"] = _rules(params, items, features, views.get("deep"), fitted, task, miners / RULES, confidence)
     written = [
         str(p.relative_to(miners)) for p in sorted(miners.rglob("*")) if p.suffix == ".skops" or p.name == MANIFEST
     ]
@@ -157,15 +161,20 @@ def _jobs(params: "Mine", views: dict[str, View], task: Task) -> tuple[list[Job]
 
 
 def _rules(
-    params: "Mine", items: Path, features: Path, deep: View | None, clusterers: dict[str, Fitted], task: Task, folder: Path
+    params: "Mine", items: Path, features: Path, deep: View | None, clusterers: dict[str, Fitted], task: Task, folder: Path,
+    confidence: float,
 ) -> dict[str, Any]:  # fmt: skip
     """Association rules, to a store of their own; what is told of them."""
     if deep is None and has_view(features, "deep"):
         deep = load_view(features, "deep")
     known = load_items(items)
-    mark = fingerprint("rules", repr(params.rules), params.seed, known.view.fingerprint, deep and deep.fingerprint)
+    mark = fingerprint(
+        "rules", repr(params.rules), params.seed, confidence, known.view.fingerprint, deep and deep.fingerprint
+    )
     with threadpool_limits(1):
-        return mine_rules(params.rules, known, deep, clusterers, task.aim, seed=params.seed, folder=folder, mark=mark)
+        return mine_rules(
+            params.rules, known, deep, clusterers, task.aim, confidence, seed=params.seed, folder=folder, mark=mark
+        )
 
 
 def aim(objective: str, view: View, seed: int) -> Task:

@@ -15,6 +15,7 @@ from sklearn import metrics as sk
 from tasks import grouped
 from tasks.files import read_json
 from tasks.fusion import TITLES, WAYS, candidates
+from tasks.grouped import Interval, methods
 from tasks.intervals import auc, has_auc, wilson
 from tasks.judges import Classes, Numbers
 from tasks.sentences import crossed_ways
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from tasks.config import Evaluate
 
 NESTED, NAIVE = "nested", "naive"
+#: What the intervals over folds are called.
+CORRECTED = "corrected resampled t"
 
 
 @dataclass
@@ -76,7 +79,7 @@ def figures(judged: Path, params: "Evaluate") -> dict[str, Any]:
     summary = read_json(judged / SUMMARY)
     known = ("folds", "asked", "why", "scheme", "rows", "set_aside", "grouped", "sizes")
     result: dict[str, Any] = {key: summary[key] for key in known if key in summary}
-    result |= {"confidence": params.confidence, "ways": {}, "pairs": {}, "clusters": {}, "sentence": ""}
+    result |= {"confidence": params.confidence, "methods": {}, "ways": {}, "pairs": {}, "clusters": {}, "sentence": ""}
     if not summary["folds"]:
         return result
     table = read(judged).combine_chunks()
@@ -100,6 +103,7 @@ def figures(judged: Path, params: "Evaluate") -> dict[str, Any]:
             for own in (chosen, single) for a, b in combinations(own, 2)
         },
     }  # fmt: skip
+    result["methods"] = {kind: methods(result[kind].values()) for kind in ("ways", "pairs")}
     return result | {"sentence": crossed_ways(result)}
 
 
@@ -257,7 +261,7 @@ def corrected(values: np.ndarray, ratio: float, confidence: float) -> dict[str, 
     deviation = float(values.std(ddof=1)) * (1 / k + ratio) ** 0.5
     half = float(student.ppf((1 + confidence) / 2, k - 1)) * deviation
     p = 2 * float(student.sf(abs(mean) / deviation, k - 1)) if deviation > 0 else float(mean == 0)
-    return {"mean": mean, "interval": [mean - half, mean + half], "p": p}
+    return {"mean": mean, "interval": Interval((mean - half, mean + half), CORRECTED), "p": p}
 
 
 def _agreement(table: pa.Table, way: str, summary: dict[str, Any], confidence: float) -> dict[str, Any]:

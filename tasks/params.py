@@ -44,8 +44,7 @@ def entries(path: Path) -> tuple[dict[str, Dataset], dict[str, str]]:
     for key in defaults:
         if key not in STAGES:
             raise DeepmineError(f"{path}: defaults.{key}: unknown section.{nearest(str(key), STAGES)}")
-    # by themselves first: a mistake here is named where it stands, also where every dataset overrides it
-    parse(Dataset, {"source": {"path": "."}, **defaults}, f"{path}: defaults")
+    _defaults(path, defaults)  # a mistake here is named where it stands, also where every dataset overrides it
     good: dict[str, Dataset] = {}
     wrong: dict[str, str] = {}
     for name, entry in datasets.items():
@@ -54,6 +53,19 @@ def entries(path: Path) -> tuple[dict[str, Dataset], dict[str, str]]:
         except DeepmineError as error:
             wrong[str(name)] = str(error)
     return good, wrong
+
+
+def load_defaults(path: Path) -> Dataset:
+    """What holds for a dataset whose entry says nothing but its source (here ".").
+
+    Raises:
+        DeepmineError: as `entries`.
+    """
+    return _defaults(path, read_yaml(path).get("defaults") or {})
+
+
+def _defaults(path: Path, defaults: dict[str, Any]) -> Dataset:
+    return parse(Dataset, {"source": {"path": "."}, **defaults}, f"{path}: defaults")
 
 
 def check_name(name: Any, where: Path | str) -> str:

@@ -66,6 +66,8 @@ def stage_slice(dataset: "Dataset", stage: str, listing: dict[str, Any]) -> dict
         part["inputs"] = values["inputs"]
     if stage in WITH_OBJECTIVE:
         part["objective"] = values["objective"]
+    if stage == "mine":  # of the intervals that say whether a rule held up
+        part["confidence"] = values["evaluate"]["confidence"]
     if stage == "ingest":
         part["listing"] = listing
         part["source"] = {key: value for key, value in values["source"].items() if key not in ("path", "root")}

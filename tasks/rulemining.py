@@ -54,8 +54,8 @@ class Found:
 
 
 def mine_rules(
-    params: "Params", items: Items, deep: View | None, clusterers: Mapping[str, Clusterer], aim: str, *, seed: int,
-    folder: Path, mark: str,
+    params: "Params", items: Items, deep: View | None, clusterers: Mapping[str, Clusterer], aim: str, confidence: float, *,
+    seed: int, folder: Path, mark: str,
 ) -> dict[str, Any]:  # fmt: skip
     """Rules in each of ``params.views``: found and tested on train rows, measured again on test rows.
 
@@ -65,6 +65,7 @@ def mine_rules(
     Args:
         deep: the deep view, None where there is none; ``clusterers`` were fitted on it.
         aim: classification, regression or clusters.
+        confidence: of the intervals of lifts on test rows.
 
     Returns:
         for each view its bounds and counts, a sentence, and the best rules; or why there are none.
@@ -76,7 +77,7 @@ def mine_rules(
     summary: dict[str, Any] = {}
     for over in params.views:
         try:
-            found = _find(params, rule_table(over, params, items, deep, clusterers, aim, seed), over)
+            found = _find(params, rule_table(over, params, items, deep, clusterers, aim, seed), over, confidence)
         except TooMany as error:
             raise TooMany(f"mine.rules.support, over {over}: {error} Or write auto.") from None
         except DeepmineError as error:
@@ -84,12 +85,12 @@ def mine_rules(
             continue
         table = _told(found, deep, over)
         tables.append(table)
-        summary[over] = _summary(found, table)
+        summary[over] = _summary(found, table, confidence)
     _write(folder, tables, mark)
     return summary
 
 
-def _find(params: "Params", table: Table, over: str) -> Found:
+def _find(params: "Params", table: Table, over: str, confidence: float) -> Found:
     """Rules that stand: within the bounds, not trivial, not told before, and not by chance."""
     train, val = table.of("train"), table.of("val")
     support = None if params.support == "auto" else params.support
@@ -106,7 +107,12 @@ def _find(params: "Params", table: Table, over: str) -> Found:
     test = table.of("test")
     about_label = _leads_to_label(rules, table), _tried_for_label(searched, table)
     judged = judge(
-        rules, searched.itemsets, test if len(test) else None, (fresh, val) if fresh.any() else None, about_label
+        rules,
+        searched.itemsets,
+        test if len(test) else None,
+        (fresh, val) if fresh.any() else None,
+        about_label,
+        confidence,
     )
     stands = judged.improvement_q_values <= params.q
     rules, judged, fresh = rules.take(stands), judged.take(stands), fresh[stands]
@@ -205,20 +211,20 @@ def _nearest(good: np.ndarray, bad: np.ndarray, deep: View | None) -> tuple[list
     return nearest(good), nearest(bad)
 
 
-def _summary(found: Found, table: pa.Table) -> dict[str, Any]:
+def _summary(found: Found, table: pa.Table, confidence: float) -> dict[str, Any]:
     """What is told of the rules over one view."""
     rows = table.to_pylist()
     held = [row["held_up"] for row in rows if row["held_up"] is not None]
-    told = ("antecedent", "consequent", "about", "words", "support", "confidence", "lift", "held_out_lift",
-            "held_out_lift_low", "held_out_lift_high", "held_up")  # fmt: skip
+    told = ("antecedent", "consequent", "about", "words", "held_out_words", "support", "confidence", "lift",
+            "held_out_confidence", "held_out_lift", "held_out_lift_low", "held_out_lift_high", "held_up")  # fmt: skip
     train, test = found.table.of("train"), found.table.of("test")
     return {
         "support": found.searched.support, "max_length": found.searched.max_length,
         "items": len(found.table.all.names), "rows": len(train), "test_rows": len(test),
         "tried": found.rules.tried, "found": len(found.searched.rules), "stood": found.stood, "kept": len(rows),
-        "judged": len(held), "held_up": sum(held),
+        "judged": len(held), "held_up": sum(held), "confidence": confidence,
         "about_label": found.about.count("label"), "tested_on_val": int(found.fresh.sum()),
-        "left_out": list(found.table.left_out), "meaning": _meaning(found), "sentence": _sentence(found, held),
+        "left_out": list(found.table.left_out), "meaning": _meaning(found), "sentence": _sentence(found, held, confidence),
         "top": [{n: None if row[n] != row[n] else row[n] for n in told} for row in rows[:TOP]],
     }  # fmt: skip
 
@@ -230,7 +236,7 @@ def _meaning(found: Found) -> dict[str, str]:
     return {name: text for name, text in found.table.meaning.items() if name in used}
 
 
-def _sentence(found: Found, held: list[bool]) -> str:
+def _sentence(found: Found, held: list[bool], confidence: float) -> str:
     rules, reached = found.rules, len(found.searched.rules)
     pairs = f"the {rules.tried:,} pairs that were tried in {rules.counts.rows:,} train rows"
     if not reached:
@@ -246,7 +252,10 @@ def _sentence(found: Found, held: list[bool]) -> str:
         if len(found.table.of("test")):
             return f"{text} No test row has the first part of any."
         return f"{text} There are no test rows to measure them on again."
-    return f"{text} On test rows {sum(held):,} of {len(held):,} held up: there, too, the whole 95 % interval of the lift is above 1."
+    return (
+        f"{text} On test rows {sum(held):,} of {len(held):,} held up: there, too, the whole {confidence * 100:.4g} % interval "
+        "of the lift is above 1."
+    )
 
 
 def _write(folder: Path, tables: list[pa.Table], mark: str) -> None:

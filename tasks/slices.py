@@ -8,8 +8,11 @@ from scipy.sparse import csr_array, hstack
 from scipy.stats import false_discovery_control, hypergeom, norm, rankdata
 from scipy.stats import t as student
 
+from tasks.grouped import T_OVER_GROUPS, Interval, methods
 from tasks.intervals import share_difference
 
+#: What the intervals of differences of errors are called.
+WELCH = "Welch's"
 #: Items whose pairs are tried at most (the most frequent): there are half their square of pairs.
 MOST_PAIRED = 200
 #: Slices of each end that are kept beside those which stand.
@@ -58,7 +61,7 @@ def slices(
     if not len(picked):
         nothing: list[dict[str, Any]] = []
         return {"tried": 0, "pairs_tried": 0, "slices": nothing, "worst": None, "min_rows": min_rows, "q": q,
-                "stand": 0, "rows": len(values)}  # fmt: skip
+                "stand": 0, "rows": len(values), "methods": {}}  # fmt: skip
     single = _compare(score, held, values.dtype == bool)
     if groups is not None:
         rows = np.array([facts.attributes[i] != GROUP for i in picked], bool)
@@ -79,7 +82,7 @@ def slices(
         half = slice_.pop("half", np.nan)
         slice_["interval"] = (
             _bounds(slice_, values.dtype == bool, confidence) if np.isnan(half)
-            else np.clip([slice_["difference"] - half, slice_["difference"] + half], *limits).tolist()
+            else Interval(np.clip([slice_["difference"] - half, slice_["difference"] + half], *limits), T_OVER_GROUPS)
         )  # fmt: skip
         crosses = slice_["interval"][0] <= 0 <= slice_["interval"][1]
         slice_["stands"] = bool(slice_["q"] <= q and not crosses)
@@ -90,7 +93,7 @@ def slices(
     worst = min(plain, key=lambda s: (s["value"] if values.dtype == bool else -s["value"], s["items"]), default=None)
     return {
         "tried": len(found), "pairs_tried": tried, "slices": kept, "worst": worst, "min_rows": min_rows, "q": q,
-        "stand": sum(s["stands"] for s in kept), "rows": len(values),
+        "stand": sum(s["stands"] for s in kept), "rows": len(values), "methods": methods(kept),
     }  # fmt: skip
 
 
@@ -227,11 +230,11 @@ def _welch(found: dict[str, np.ndarray]) -> np.ndarray:
     return np.asarray(2 * student.sf(np.abs(found["difference"]) / error, free))
 
 
-def _bounds(one: dict[str, Any], hits: bool, confidence: float) -> list[float]:
+def _bounds(one: dict[str, Any], hits: bool, confidence: float) -> Interval:
     """[low, high] of the difference of a slice and the rows outside."""
     n, m, difference = one["rows"], one["rows_outside"], one["difference"]
     if hits:
         found = share_difference(round(one["value"] * n), n, round(one["outside"] * m), m, confidence)
-        return [float(end) for end in found["interval"]]
+        return Interval(found["interval"], found["interval"].method)
     half = float(student.ppf((1 + confidence) / 2, min(n, m) - 1)) * (one["spread"] + one["spread_outside"]) ** 0.5
-    return [difference - half, difference + half]
+    return Interval((difference - half, difference + half), WELCH)

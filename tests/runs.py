@@ -64,6 +64,7 @@ def stage(name: str, dataset: config.Dataset, at: dict[str, Path], home: Path) -
     known = {
         **at, "inputs": dataset.inputs, "objective": dataset.objective, "code": "code", "warn": lambda text: None,
         "params": getattr(dataset, name), "scratch": home / "scratch" / name, "progress": Progress(quiet=True), "chain": dataset.chain,
+        "confidence": dataset.evaluate.confidence,
     }  # fmt: skip
     return verb(**{key: known[key] for key in inspect.signature(verb).parameters})
 

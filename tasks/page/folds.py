@@ -52,7 +52,8 @@ def crossed(verdict: dict[str, Any]) -> dict[str, Any]:
         for name, pair in found["pairs"].items()
     ]  # fmt: skip
     return {
-        **{name: found[name] for name in ("folds", "why", "sentence", "confidence", "measure", "set_aside", "lacking", "grouped")},
+        **{name: found[name] for name in ("folds", "why", "sentence", "confidence", "measure", "set_aside", "lacking")},
+        "grouped": found["grouped"], "methods": found["methods"],
         "rows": found["judged_rows"], "scheme": SCHEMES[found["scheme"]], "ways": rows, "ends": ends, "optimism": optimism,
         "edges": edges, "single": single, "pairs": pairs, "columns": [COLUMNS[name] for name in columns],
         "sizes": found["sizes"], "clusters": _clusters(found["clusters"]),

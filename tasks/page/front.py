@@ -70,7 +70,7 @@ def _rule(part: dict[str, Any]) -> str:
     rules = [rule for table in part["tables"] for rule in table["rules"] if rule["held_up"]]
     if not rules:
         return ""
-    first = rules[0]["words"]
+    first = rules[0]["held_out_words"]
     title = f"{part['title'][:1].lower()}{part['title'][1:]}"
     if len(rules) == 1:
         return f"One rule {title} held up on test rows: {first}."

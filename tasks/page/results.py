@@ -38,6 +38,7 @@ def fusion(verdict: dict[str, Any], titles: dict[str, str], records: dict[str, A
     return {
         "ways": ways, "ends": ends, "differences": differences, "edges": edges, "columns": [title for title, _ in columns],
         "sentence": verdict["fusion"]["sentence"], "confidence": verdict["fusion"]["confidence"],
+        "methods": verdict["fusion"].get("methods", {"ways": {}, "pairs": {}}),
         "gain": pairs.get("deep_svm - network", {}).get("difference"), "measure": measure,
         "best": next((way for way in ways if way["best"]), None), "positive": verdict["positive"],
         "aim": verdict["aim"], "objective": verdict["objective"], "curves": any(d["auc"] for d in differences),

@@ -91,7 +91,7 @@ def _rule(row: dict[str, Any]) -> dict[str, Any]:
         "antecedent": [short(item, ITEM) for item in row["antecedent"]],
         "consequent": [short(item, ITEM) for item in row["consequent"]],
         "interval": interval, "held": held, "lift_text": significant(row["lift"], 3),
-        "held_text": significant(row["held_out_lift"], 3),
+        "held_text": significant(row["held_out_lift"], 3), "seen": interval is not None,
     }  # fmt: skip
 
 

@@ -112,11 +112,15 @@ def curves(found: dict[str, Any], verdict: dict[str, Any], base: dict[str, Any])
              "interval": own["auc_interval"], "average_precision": own["average_precision"]}
         )  # fmt: skip
     several = verdict["positive"] is None
+    named = (
+        (verdict.get("figures") or {}).get("methods") if several else verdict["fusion"].get("methods", {}).get("ways")
+    )
+    method = (named or {}).get("auc_interval", "")
     return {
         "roc": chart(WHOLE, WHOLE, "false alarms, of all others", "found, of the class", lines=lines["roc"],
                      guide=((0, 0), (1, 1)), shares="xy"),
         "pr": chart(WHOLE, WHOLE, "recall: found, of the class", "precision", lines=lines["pr"], shares="xy"),
-        "rows": rows, "several": several,
+        "rows": rows, "several": several, "method": method,
     }  # fmt: skip
 
 

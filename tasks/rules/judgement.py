@@ -42,6 +42,7 @@ class Judgement:
 def judge(
     rules: Rules, itemsets: Itemsets, held_out: Transactions | None = None,
     fresh: tuple[np.ndarray, Transactions] | None = None, apart: tuple[np.ndarray, int] | None = None,
+    confidence: float = 0.95,
 ) -> Judgement:  # fmt: skip
     """Test ``rules`` on the baskets that they and ``itemsets`` were found in, and count them in ``held_out``.
 
@@ -61,7 +62,7 @@ def judge(
         mask, others = fresh
         p_values[mask], improvement[mask] = tested(*elsewhere(rules.take(mask), others))
     held = None if held_out is None else recount(rules, held_out)
-    interval = np.full((len(rules), 2), np.nan) if held is None else lift_interval(held)
+    interval = np.full((len(rules), 2), np.nan) if held is None else lift_interval(held, confidence)
     own, tried = apart or (np.zeros(len(rules), bool), 0)
     q_values, improved = np.ones(len(rules)), np.ones(len(rules))
     for mask, count_of in ((own, tried), (~own, rules.tried - tried)):
@@ -89,7 +90,7 @@ def elsewhere(rules: Rules, transactions: Transactions) -> tuple[Rules, Itemsets
     return replace(rules, counts=recount(rules, transactions)), Itemsets(found, len(transactions))
 
 
-def lift_interval(counts: Counts, level: float = 0.95) -> np.ndarray:
+def lift_interval(counts: Counts, confidence: float) -> np.ndarray:
     """(R, 2) confidence intervals of the lift, given how many baskets hold the antecedent; NaN where none does.
 
     P(C) is a mean of P(C | A) and P(C | not A), so the lift grows with their ratio and with nothing else. That has the
@@ -102,7 +103,7 @@ def lift_interval(counts: Counts, level: float = 0.95) -> np.ndarray:
     hits, others = counts.both + 0.5, counts.consequent - counts.both + 0.5
     ratio = np.log(hits / (inside + 0.5)) - np.log(others / (outside + 0.5))
     spread = np.sqrt(1 / hits - 1 / (inside + 0.5) + 1 / others - 1 / (outside + 0.5))
-    ends = np.exp(ratio[:, None] + norm.ppf((1 + level) / 2) * spread[:, None] * np.array([-1.0, 1.0]))  # (R, 2)
+    ends = np.exp(ratio[:, None] + norm.ppf((1 + confidence) / 2) * spread[:, None] * np.array([-1.0, 1.0]))  # (R, 2)
     share = inside[:, None] / max(counts.rows, 1)
     return np.where(inside[:, None] > 0, 1 / (share + (1 - share) / ends), np.nan)
 

@@ -1,6 +1,7 @@
 """Rules as a sentence each and as a table."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -17,8 +18,8 @@ SENTENCES = {
 }
 
 
-def as_words(rules: Rules, i: int) -> str:
-    """The rule at ``i`` as a sentence without its full stop.
+def as_words(rules: Rules, i: int, where: str = "") -> str:
+    """The rule at ``i`` as a sentence without its full stop; ``where`` its counts are of, say "test ".
 
     Say "who buys whole milk and yogurt also buys root vegetables: 1.5 % of the baskets, 26.0 % of those with whole milk
     and yogurt (2.4 times as often as in all)".
@@ -30,7 +31,7 @@ def as_words(rules: Rules, i: int) -> str:
     if not antecedent:
         return alone.format(consequent, percent(share))
     return (
-        f"{whole.format(antecedent, consequent)}: {percent(share)} of the {rules.kind}, {percent(certain)} of those "
+        f"{whole.format(antecedent, consequent)}: {percent(share)} of the {where}{rules.kind}, {percent(certain)} of those "
         f"({times(lift)} as often as in all)"
     )
 
@@ -65,6 +66,9 @@ def as_table(rules: Rules, judgement: Judgement) -> pa.Table:
         columns[f"held_out_lift_{end}"] = pa.array(values, pa.float64(), mask=unknown)
     columns["held_up"] = pa.array(judgement.held_up, pa.bool_(), mask=unknown)
     columns["words"] = pa.array([as_words(rules, i) for i in range(len(rules))], pa.string())
+    there = None if held is None else replace(rules, counts=held)
+    told = [None if there is None or gone else as_words(there, i, "test ") for i, gone in enumerate(unknown)]
+    columns["held_out_words"] = pa.array(told, pa.string())
     return pa.table(columns)
 
 

@@ -147,6 +147,7 @@ def test_every_name_that_a_verb_asks_for_is_offered(stage: str, monkeypatch: pyt
             "listing",
             "chain",
         }
+        offered |= {"confidence"} if stage == "mine" else set()
         offered |= {"quality"} if stage == "report" else set()
         offered |= {"inputs"} if stage in ABOVE_THE_WAIST else set()
         offered |= {"objective"} if stage in WITH_OBJECTIVE else set()

@@ -95,7 +95,11 @@ def test_without_labels_it_says_that_nothing_could_be_judged() -> None:
 
 
 def test_rules_that_held_up_and_what_to_trust_are_told() -> None:
-    rule = {"words": "who buys a also buys b", "held_up": True}
+    rule = {
+        "words": "a and b: 99.6 % in train",
+        "held_out_words": "who buys a also buys b: 92.6 % in test",
+        "held_up": True,
+    }
     tables = [{"rules": [{"words": "chance", "held_up": False}, rule]}, {"rules": [rule]}]
     trust = {
         "groups": "",
@@ -103,7 +107,9 @@ def test_rules_that_held_up_and_what_to_trust_are_told() -> None:
         "slices": {"lines": ["Worst: x.", "y.", "z."]},
     }
     sections = page(rules=[{"title": "Among items", "tables": tables}], trust=trust)
-    assert "2 rules among items held up on test rows, the first: who buys a also buys b." in texts("found", sections)
+    assert "2 rules among items held up on test rows, the first: who buys a also buys b: 92.6 % in test." in texts(
+        "found", sections
+    )
     assert texts("sure", sections).endswith("Too sure of itself.\nWorst: x.\ny.")
     assert "rules" not in texts("found", page(rules=[{"title": "t", "tables": []}], trust=None))
 
@@ -114,7 +120,10 @@ def test_without_labels_clusters_and_rules_are_what_one_can_be_sure_of() -> None
     clusters = [{"name": "kmeans", "view": v, "stability": s, "ari": None, "silhouette": 0.1, "clusters": 3}
                 for v, s in (("raw", 0.5), ("deep", 0.9), ("raw+deep", None))]  # fmt: skip
     rules = [
-        {"tables": [{"rules": [{"held_up": h, "words": "a comes b"} for h in (True, False, None)]}], "title": "Among x"}
+        {
+            "tables": [{"rules": [{"held_up": h, "held_out_words": "a comes b"} for h in (True, False, None)]}],
+            "title": "Among x",
+        }
     ]
     told = texts("sure", page(fusion=nothing, clusters=clusters, rules=rules)).splitlines()
     assert told[0] == "No verdict could be judged: no test row has a label."

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
-from tasks import grouped, metrics
+from tasks import curves, grouped, intervals, metrics
 from tasks.calibration import calibration
 from tasks.intervals import wilson
+from tasks.slices import Facts, slices
 
 
 def speakers(seed: int, groups: int = 12, each: int = 30) -> tuple[np.ndarray, np.ndarray]:
@@ -103,3 +105,45 @@ def test_groups_that_are_all_alike_add_no_doubt() -> None:
         hits = np.array(pattern * 10, bool)
         found = grouped.share(hits, np.repeat(np.arange(10), len(pattern)), 0.95)
         assert found == pytest.approx(wilson(int(hits.sum()), len(hits), 0.95))
+
+
+def test_an_interval_knows_what_made_it() -> None:
+    """So that no page calls a t interval a bootstrap."""
+    rng = np.random.default_rng(0)
+    hits, groups = rng.random(60) < 0.8, np.arange(60) // 5
+    other = rng.random(60) < 0.5
+    scores, numbers = rng.random(60) + 0.3 * hits, rng.normal(size=60)
+    sampling = {"confidence": 0.9, "resamples": 100, "seed": 0}
+    over = "t over groups of rows"
+    for own, names in ((None, ("bootstrap", "bootstrap", "DeLong's", "DeLong's", "bootstrap")), (groups, (over,) * 5)):
+        found = [
+            intervals.paired_difference(hits, other, **sampling, groups=own)["interval"],
+            intervals.paired_means(numbers, scores, **sampling, groups=own)["interval"],
+            intervals.auc(hits, scores, 0.9, own)[1],
+            intervals.auc_difference(hits, scores, numbers, 0.9, own)["interval"],
+            intervals.f1_interval(hits, other, **sampling, groups=own),
+        ]
+        assert [one.method for one in found] == list(names)
+        told = metrics.regression(numbers[:, None], scores[:, None], **sampling, groups=own)
+        assert grouped.methods([told])["rmse_interval"] == names[0]
+        curve = curves.several(np.array(["b", "a"])[hits * 1], np.stack([scores, 2 - scores], 1), ["a", "b"], 0.9, own)
+        assert grouped.methods([curve]) == {"auc_interval": names[2]}
+    assert wilson(3, 9, 0.9).method == "Wilson's"
+    assert grouped.share(hits, groups, 0.9).method.startswith("Wilson's, of as many rows as the groups")
+    assert grouped.mean(numbers, np.arange(60), 0.9)[0].method == "t"
+    assert intervals.share_difference(3, 9, 4, 9, 0.9)["interval"].method == "Newcombe's"
+    assert intervals.auc(hits, hits * 1.0, 0.9)[1].method == "Clopper and Pearson's"
+    assert intervals.mean_difference(numbers, scores, **sampling)["interval"].method == "bootstrap"
+
+
+@pytest.mark.parametrize("errors", [False, True])
+def test_intervals_of_slices_say_what_they_are(errors: bool) -> None:
+    rng = np.random.default_rng(1)
+    held = csr_array((rng.random((300, 2)) < 0.5).astype(float))
+    facts = Facts(held, ("a", "b"), ("a", "b"), ("item", "item"))
+    values = rng.normal(size=300) if errors else rng.random(300) < 0.7
+    limits = {"min_rows": 20, "q": 0.05, "confidence": 0.9}
+    assert slices(values, facts, **limits)["methods"] == {"interval": "Welch's" if errors else "Newcombe's"}
+    assert slices(values, facts, **limits, groups=np.arange(300) // 6)["methods"] == {
+        "interval": "t over groups of rows"
+    }

@@ -402,3 +402,16 @@ def test_the_order_of_two_columns_gives_a_class_away(tmp_path: Path) -> None:
     [leak] = checked(tmp_path, spec, found, warn=lambda text: None)
     assert (leak["kind"], leak["columns"], leak["label"], leak["auc"]) == ("order", ["done", "since"], "a", 1.0)
     assert "Whether 'done' is larger than 'since' tells whether the label is 'a' (AUC 1.000" in leak["sentence"]
+
+
+def test_copies_that_split_together_are_a_note(tmp_path: Path) -> None:
+    found = rows("tabular")
+    train, tests = ([row for row in found if row["split"] == s] for s in ("train", "test"))
+    for part, count in ((train, 30), (tests, 7)):
+        for row in part[1 : count + 1]:
+            row["tabular"], row["label"] = part[0]["tabular"], part[0]["label"]
+    assert checked(tmp_path, only("tabular"), found, warn=pytest.fail) == []
+    [note] = test_validate.summary(tmp_path)["notes"]
+    assert (note["kind"], note["rows"], note["splits"]) == ("repeated rows", 37, {"train": 30, "val": 0, "test": 7})
+    assert "37 of 400 rows are copies of another in every value (30 in train, 7 in test)" in note["sentence"]
+    assert note["sentence"].endswith("Equal rows stand in one split, so that no test row is known from train or val.")

@@ -106,9 +106,12 @@ def test_rows_of_a_group_are_drawn_together(tmp_path: Path) -> None:
     hit = [t if int(u[1:]) % 2 else "b" if t == "a" else "a" for t, u in zip(LABEL, unit, strict=True)]
     width = []
     for name, units in (("rows", None), ("groups", unit)):
-        write(tmp_path / name, {"nested.one@deep": hit}, LABEL, units)
-        low, high = figures(tmp_path / name, PARAMS)["ways"]["deep_svm"]["interval"]
+        write(tmp_path / name, {"nested.one@deep": hit, "nested.network": LABEL}, LABEL, units)
+        found = figures(tmp_path / name, PARAMS)
+        low, high = found["ways"]["deep_svm"]["interval"]
         width.append(high - low)
+        over = "t over groups of rows" if units else "t"
+        assert found["methods"]["pairs"] == {"interval": over, "over_folds_interval": "corrected resampled t"}
     assert width[1] > 3 * width[0], "twenty groups tell less than four hundred rows"
 
 
@@ -204,6 +207,9 @@ def test_the_page_draws_every_fold_and_hides_what_is_not_there(tmp_path: Path) -
     assert text.count('class="fold"') == 3 * K, "of two ways, and of the optimism of one"
     assert "+20.0" in text
     assert "<b>@" not in text
+    told = " ".join(text.split())
+    assert "Over rows: t, of paired rows; it takes the machines as they are." in told
+    assert "bootstrap" not in told, "none is made"
     off = page.render(crossed=folds.crossed({"judged": {"folds": 0, "asked": 0, "why": "x", "ways": {}}}))
     assert "judge: {folds: 5}" in off
     assert "<table" not in off

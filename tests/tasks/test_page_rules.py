@@ -1,11 +1,13 @@
 """Rules on the page: what a person reads of them, test rows for and against, and nothing where there is none."""
 
+import re
 from typing import Any
 
 import numpy as np
 import pytest
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from tasks.page import rules
+from tasks.page import HERE, captions, rules, words
 from tasks.page.judged import Judged
 
 
@@ -13,7 +15,8 @@ def row(over: str, about: str, antecedent: list[str], consequent: list[str], **m
     """A row of the store of rules, as far as the page reads it."""
     return {
         "over": over, "about": about, "antecedent": antecedent, "consequent": consequent, "words": "with a comes b",
-        "support": 0.1, "confidence": 0.5, "lift": 2.0, "held_out_confidence": 0.4, "held_out_lift": 1.9, "held_out_lift_low": 1.2,
+        "support": 0.1, "confidence": 0.5, "lift": 2.0, "held_out_support": 0.09,
+        "held_out_confidence": 0.4, "held_out_lift": 1.9, "held_out_lift_low": 1.2,
         "held_out_lift_high": 2.9, "held_up": True, "exemplars": [], "counterexamples": [], **more,
     }  # fmt: skip
 
@@ -86,3 +89,26 @@ def test_the_chart_places_rules_by_their_figures() -> None:
 
 def test_where_no_rules_were_looked_for_there_is_no_section() -> None:
     assert rules.sections({}, [], judged(), 8) == []
+
+
+def page_of(template: str) -> Any:
+    environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
+    environment.filters |= words.FILTERS | captions.FILTERS
+    return environment.get_template(template)
+
+
+def test_what_held_up_is_shown_with_the_figures_of_test_rows_and_those_of_train_rows_are_called_so() -> None:
+    stored = [
+        row("items", "other", ["a"], ["b"], confidence=0.996, held_out_confidence=0.926, lift=5.0, held_out_lift=4.5)
+    ]
+    stored.append(row("items", "other", ["c"], ["d"], confidence=0.71, lift=3.3, held_up=None, held_out_lift_low=None))
+    parts = rules.sections(
+        {"items": told(confidence=0.9, max_length=3, support=0.01, rows=9, items=4)}, stored, judged(), 8
+    )
+    page = page_of("rules.html").render(rules=parts, rows={}, room=1)
+    cells = [
+        " ".join(re.sub("<[^>]*>", " ", cell).split()) for cell in re.findall(r'<td class="n">(.*?)</td>', page, re.S)
+    ]
+    assert cells[:3] == ["9.0 % train 10.0 %", "92.6 % train 99.6 %", "4.5 1.2 to 2.9; train 5"]
+    assert cells[3:6] == ["train 10.0 %", "train 71.0 %", "train 3.3"]
+    assert "the whole 90 % interval of the lift" in " ".join(page.split())

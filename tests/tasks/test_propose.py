@@ -281,3 +281,15 @@ def test_the_median_of_a_label_counts_rows(tmp_path: Path) -> None:
     made = proposed(csv(tmp_path, text), label="y")
     assert made.objective == "regression"
     assert any("0.5 to 99, median 0.5" in line for line in findings(made))
+
+
+def test_shares_of_held_out_rows_are_those_of_the_defaults_that_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from flows import add
+
+    (tmp_path / "rows.csv").write_text("a,label\n" + "".join(f"{i},{'xy'[i % 2]}\n" for i in range(40)))
+    (tmp_path / "params.yaml").write_text("defaults: {ingest: {val: 0.15, test: 0.25}}\ndatasets:\n  d: {source: x}\n")
+    monkeypatch.chdir(tmp_path)
+    add.add("rows", "rows.csv", {"label": "label"})
+    assert "25 % test, 15 % val" in capsys.readouterr().out

@@ -488,7 +488,7 @@ def test_missing_and_damaged_records_are_shown_as_unknown(made: Made, tmp_path: 
     (home / "records" / "train.json").write_text("{")
     assert "1.5" in write(home, "image")
     shutil.rmtree(home / "records")
-    assert "all stages together</dt><dd>–" in write(home, "image")
+    assert "stages, each as it last ran</dt><dd>–" in write(home, "image")
 
 
 def test_no_clusterers_no_val_rows_and_no_docs(made: Made, tmp_path: Path) -> None:

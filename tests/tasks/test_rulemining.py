@@ -14,6 +14,7 @@ from tasks.files import read_json
 from tasks.mine import mine
 from tasks.progress import Progress
 from tasks.rules.transactions import from_baskets
+from tasks.shares import percent
 from tasks.store import RULES, SUMMARY, read
 from tests.itemstore import write_items
 from tests.tasks.test_views import write_view
@@ -46,12 +47,17 @@ def write(
 
 
 def run(
-    home: Path, *views: str, miners: dict[str, config.Miner] | None = None, to: str = "miners", **given: Any
+    home: Path,
+    *views: str,
+    miners: dict[str, config.Miner] | None = None,
+    to: str = "miners",
+    sure: float = 0.95,
+    **given: Any,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """What `mine` says of its rules, and the rules."""
     rules = config.Rules(views=views, **given)  # type: ignore[arg-type]
     at = {"items": home / "items", "features": home / "features", "miners": home / to}
-    mine(params=config.Mine(miners=miners or {}, rules=rules), progress=Progress(quiet=True), **at)
+    mine(params=config.Mine(miners=miners or {}, rules=rules), progress=Progress(quiet=True), confidence=sure, **at)
     summary = read_json(home / to / SUMMARY)["rules"]
     return summary, read(home / to / RULES).to_pylist()
 
@@ -255,6 +261,31 @@ def test_figures_are_counts_and_found_is_what_fp_growth_finds(tmp_path: Path) ->
         assert r["held_up"] == (r["held_out_lift_low"] > 1)
     assert summary["items"]["held_up"] == sum(r["held_up"] for r in rules)
     assert [r["lift"] for r in rules] == sorted((r["lift"] for r in rules), reverse=True)
+
+
+def test_the_confidence_of_evaluate_reaches_the_intervals_of_lifts_and_words_tell_of_test_rows(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    held = noise(4, 400, 8, 0.3)
+    held[:, 1] |= held[:, 0] & (rng.random(400) < 0.4)
+    write(tmp_path, held, [f"good{i}" for i in range(8)])
+    found = {}
+    for confidence in (0.8, 0.999):
+        summary, rules = run(tmp_path, "items", support=0.05, q=1.0, to=f"m{confidence}", sure=confidence)
+        found[confidence] = {(*r["antecedent"], *r["consequent"]): r for r in rules}
+        assert summary["items"]["confidence"] == confidence
+        assert f"the whole {confidence * 100:.4g} % interval of the lift" in summary["items"]["sentence"]
+    assert len(found[0.8]) > 3
+    for key, rule in found[0.8].items():
+        other = found[0.999][key]
+        assert (
+            other["held_out_lift_low"]
+            < rule["held_out_lift_low"]
+            < rule["held_out_lift_high"]
+            < other["held_out_lift_high"]
+        )
+        assert f"{percent(rule['held_out_confidence'])} of those" in rule["held_out_words"]
+        assert "of the test " in rule["held_out_words"]
+    assert sum(r["held_up"] for r in found[0.8].values()) > sum(r["held_up"] for r in found[0.999].values())
 
 
 def test_two_runs_give_the_same_bytes_and_test_rows_change_no_rule(tmp_path: Path) -> None:

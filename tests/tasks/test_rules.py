@@ -375,7 +375,7 @@ def test_intervals_of_the_lift_cover_it(rows: int, antecedent: float, with_it: f
     before = rng.binomial(rows, antecedent, 4000)
     both = rng.binomial(before, with_it)
     counts = Counts(rows, both, before, both + rng.binomial(rows - before, without))
-    ends = lift_interval(counts)
+    ends = lift_interval(counts, 0.95)
     share = before / rows  # given how many baskets hold the antecedent
     truth = with_it / (share * with_it + (1 - share) * without)
     covered = ((ends[:, 0] <= truth) & (truth <= ends[:, 1]))[before > 0].mean()
@@ -388,7 +388,7 @@ def test_intervals_of_the_lift_cover_it(rows: int, antecedent: float, with_it: f
 
 def test_an_interval_stays_an_interval_at_the_edges() -> None:
     counts = Counts(100, np.array([0, 10, 50, 0]), np.array([10, 10, 100, 0]), np.array([20, 10, 50, 5]))
-    ends = lift_interval(counts)
+    ends = lift_interval(counts, 0.95)
     assert ends[0, 0] < 0.5
     assert ends[0, 1] < 5
     assert ends[1, 0] > 1 and ends[1, 1] < 10.1  # noqa: PT018
