@@ -104,8 +104,9 @@ def record_folder(dataset: str) -> Path:
 
 
 def read_record(dataset: str, stage: str) -> dict[str, Any]:
-    """The record of a stage's last execution, empty if there is none, or a damaged one."""
+    """The record of a stage's last execution, empty if there is none, or a damaged one, or that of another dataset."""
     try:
-        return read_json(record_folder(dataset) / f"{stage}.json")
+        record = read_json(record_folder(dataset) / f"{stage}.json")
     except DeepmineError:
         return {}
+    return record if record["dataset"] == dataset else {}

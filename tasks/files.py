@@ -11,7 +11,7 @@ from typing import Any
 
 from tasks.errors import Damaged, DeepmineError
 
-#: How a checked file begins: the sha256 of every byte after this. In a list, as `dvc metrics show` passes over lists.
+#: How a checked file begins: the sha256 of its name and of every byte after this. In a list, as `dvc metrics show` passes over lists.
 HEAD = re.compile(rb'\{\n "sha256": \["([0-9a-f]{64})"\]')
 HASH = "sha256"
 #: Where a JSON file names files beside it, with their hashes.
@@ -64,11 +64,11 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
     Raises:
         ValueError: there is a top-level key `sha256` already.
     """
-    write_atomically(path, encode(value))
+    write_atomically(path, encode(value, path.name))
 
 
-def encode(value: dict[str, Any]) -> bytes:
-    """The bytes of a checked JSON file that holds ``value``.
+def encode(value: dict[str, Any], name: str) -> bytes:
+    """The bytes of a checked JSON file called ``name`` that holds ``value``.
 
     Raises:
         ValueError: as `write_json`.
@@ -80,7 +80,7 @@ def encode(value: dict[str, Any]) -> bytes:
     except ValueError:  # JSON has no NaN
         text = json.dumps(_finite(value), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
     body = (("," if value else "\n") + text[1:] + "\n").encode()
-    return b'{\n "%s": ["%s"]' % (HASH.encode(), hashlib.sha256(body).hexdigest().encode()) + body
+    return b'{\n "%s": ["%s"]' % (HASH.encode(), _hash(name, body).encode()) + body
 
 
 def named(folder: Path, *names: str) -> dict[str, str]:
@@ -118,14 +118,19 @@ def decode(data: bytes, path: Path) -> dict[str, Any]:
     head = HEAD.match(data)
     if head is None:
         raise Damaged(path, "it does not begin with its hash")
-    if hashlib.sha256(data[head.end() :]).hexdigest() != head[1].decode():
-        raise Damaged(path)
+    if _hash(path.name, data[head.end() :]) != head[1].decode():
+        raise Damaged(path, "its bytes are not those that were written under this name")
     try:
         value: dict[str, Any] = json.loads(data, object_pairs_hook=_unique, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:  # the hash is right: this was made up by somebody
         raise Damaged(path, f"no JSON of deepmine ({error})") from None
     del value[HASH]
     return value
+
+
+def _hash(name: str, body: bytes) -> str:
+    """With the name, so that a sound file that stands in the place of another one is refused, too."""
+    return hashlib.sha256(name.encode() + b"\n" + body).hexdigest()
 
 
 def _finite(value: Any) -> Any:

@@ -67,6 +67,8 @@ def reader_of(path: Path) -> tuple[str, Reader] | None:
     if part == "scratch":
         return ("scratch shard", lambda: scratch_of(path)) if path.suffix == ".parquet" else None
     if part == "records":
+        if path.name.endswith(".progress.json") or len(path.parts) < 4:
+            return None
         return "run record", lambda: project.read_record(path.parent.name, path.stem) or ANEW
     if path.name.endswith(".listing.parquet"):
         return "listing", lambda: repr(read_listing(path).to_pydict())
@@ -84,6 +86,8 @@ def reader_of(path: Path) -> tuple[str, Reader] | None:
         return ("weights" if path.suffix == ".safetensors" else path.name), lambda: (
             network_of(path.parent), repr(read_json(path.parent / "history.json")),
         )  # fmt: skip
+    if path.name == "metrics.json":  # which the evaluation names
+        return path.name, lambda: repr((read_json(path.parent / "evaluation.json"), read_json(path)))
     return (path.name, lambda: repr(read_json(path))) if path.suffix == ".json" else None
 
 
@@ -189,9 +193,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Project:
     made = new_project(home / "project", sources["small"])
 
     def both(data: dict) -> None:
-        miners = {"rbf_svm": None, "outliers": None, "neighbours": None}
-        own = {**SMALL, "ingest": {"shard_rows": 24}, "mine": {"miners": miners}}
-        own["train"] = {**SMALL["train"], "epochs": 2}
+        own = {**SMALL, "ingest": {"shard_rows": 24}, "train": {**SMALL["train"], "epochs": 2}}
         data["datasets"] = {name: {"source": str(source), **own} for name, source in sources.items()}
 
     made.edit(both)

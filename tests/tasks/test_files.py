@@ -21,7 +21,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
         assert read_json(path) == value
         known = json.loads(path.read_bytes())  # plain JSON for anybody else
         assert {k: v for k, v in known.items() if k != "sha256"} == value
-    assert encode({"x": 1, "y": 2}) == encode({"y": 2, "x": 1})
+    assert encode({"x": 1, "y": 2}, "a") == encode({"y": 2, "x": 1}, "a")
     write_json(path, {"gap": float("nan"), "more": [float("inf"), (1.0, float("-inf"))]})
     assert read_json(path) == {"gap": None, "more": [None, [1.0, None]]}
     with pytest.raises(ValueError, match="taken"):
@@ -30,13 +30,14 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
 
 def test_every_flipped_bit_and_every_cut_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
-    sound = encode(VALUE)
+    sound = encode(VALUE, "a.json")
     damaged = [sound[:n] for n in range(len(sound))]
     for place in range(len(sound)):
         broken = bytearray(sound)
         broken[place] ^= 1 << (place * 5 % 8)
         damaged.append(bytes(broken))
     damaged += [b"\0" * len(sound), sound + b" ", sound + sound, b" " + sound, sound.replace(b"\n", b"\r\n")]
+    damaged += [encode(VALUE, "b.json")]  # a sound file in the place of another
     for data in damaged:
         path.write_bytes(data)
         with pytest.raises(Damaged, match=r"a\.json: damaged: .*deepmine doctor --mend"):
@@ -47,7 +48,7 @@ def test_every_flipped_bit_and_every_cut_is_named(tmp_path: Path) -> None:
 
 def forged(body: bytes) -> bytes:
     """A file whose hash is right, made up by somebody."""
-    return b'{\n "sha256": ["%s"]' % hashlib.sha256(body).hexdigest().encode() + body
+    return b'{\n "sha256": ["%s"]' % hashlib.sha256(b"a.json\n" + body).hexdigest().encode() + body
 
 
 @pytest.mark.parametrize(
