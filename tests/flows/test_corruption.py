@@ -18,6 +18,7 @@ from tasks.errors import DeepmineError
 from tasks.files import read_json
 from tasks.miners.saved import load_miner
 from tasks.plan import read_plan
+from tasks.sources import snapshot
 from tasks.sources.listing_file import read_listing
 from tasks.store import MANIFEST, SUMMARY, Scratch, read, read_manifest
 from tests.damage import CHANGES, overwrite, swap
@@ -72,6 +73,8 @@ def reader_of(path: Path) -> tuple[str, Reader] | None:
         return "run record", lambda: project.read_record(path.parent.name, path.stem) or ANEW
     if path.name.endswith(".listing.parquet"):
         return "listing", lambda: repr(read_listing(path).to_pydict())
+    if path.name.endswith(".listing.files.parquet"):
+        return "snapshot of the source", lambda: repr(t.to_pydict()) if (t := snapshot.load(path)).num_rows else ANEW
     if part == "plan":
         return "plan", lambda: read_plan(path) or ANEW
     if "quality" in path.parts:
