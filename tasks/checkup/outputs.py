@@ -33,7 +33,10 @@ def _file(path: Path, hashes: Hashes) -> Iterator[tuple[Path, str]]:
         if path.name != MANIFEST:
             yield from _compared(path.parent, value.get(FILES, {}), hashes)
             return
-        shards = {shard["name"]: shard["sha256"] for shard in value["shards"]}
+        try:
+            shards = {shard["name"]: shard["sha256"] for shard in value["shards"]}
+        except (KeyError, TypeError):
+            raise Damaged(path, "no manifest") from None
         yield from _compared(path.parent, shards, hashes)
         for other in sorted(p for p in path.parent.glob("*.parquet") if p.name not in shards):
             yield other, "it is no shard of its store"

@@ -42,6 +42,9 @@ def test_every_file_of_an_output_is_looked_at(tmp_path: Path) -> None:
         (folder / name).unlink()
         found = {path.name for path, _ in faults(folder, Hashes())}
         assert found if name != SUMMARY else not found  # which nothing else names
+    folder = store(tmp_path / "none")
+    write_json(folder / MANIFEST, {"x": 1})
+    assert (folder / MANIFEST, "no manifest") in set(faults(folder, Hashes()))
     folder = store(tmp_path / "more")
     shutil.copy(folder / "00000.parquet", folder / "00002.parquet")
     assert [why for _, why in faults(folder, Hashes())] == ["it is no shard of its store"]
