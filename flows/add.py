@@ -56,7 +56,10 @@ def _seen_from_here(path: str) -> str:
     """``path`` relative to the project when it lies inside, else absolute: the entry must hold from anywhere."""
     if path.startswith(sources.EMBEDDED):
         return path
-    full = Path(os.environ.get("DEEPMINE_FROM", "."), os.path.expanduser(path)).resolve()
+    typed = Path(os.environ.get("DEEPMINE_FROM", os.getcwd()), os.path.expanduser(path))
+    # a symbolic link stays what it is called, as it may lead elsewhere tomorrow; `..` goes up from where it leads today
+    up = max((i + 1 for i, part in enumerate(typed.parts) if part == ".."), default=0)
+    full = Path(*typed.parts[:up]).resolve() / Path(*typed.parts[up:]) if up else typed.absolute()
     here = Path.cwd().resolve()
     return str(full.relative_to(here)) if full.is_relative_to(here) and full != here else str(full)
 

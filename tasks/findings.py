@@ -1,6 +1,8 @@
 """What some of the rows of a proposed data set hold, in sentences for the person who adds it."""
 
 from collections import Counter
+from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -10,12 +12,15 @@ import pyarrow as pa
 from tasks import sources
 from tasks.config import Ingest, Input, Source
 from tasks.errors import DeepmineError
+from tasks.guard import CHUNK_BYTES, SPARE, Guard, Limits, split
 from tasks.guesses import ROWS
 from tasks.modalities import drawn_by_id, modality
 from tasks.propose import Proposal, some
 
 #: Items that are opened to learn their sizes; a sample, as opening 60,000 files takes a while.
 SAMPLE = 500
+#: Of these so many go to a child at a time, as nobody knows how large they are.
+TOGETHER = 16
 #: Rows of a table that its labels are counted of.
 COUNTED = 200_000
 
@@ -113,14 +118,39 @@ def _opened(made: Proposal, listed: pa.Table) -> tuple[list[str], list[str]]:
 
 
 def _facts(source: Source, spec: Input, paths: list[str]) -> tuple[list[dict[str, Any]], Counter[str]]:
-    made, params = modality(spec.modality), Ingest()
-    facts, wrong = [], Counter[str]()
-    for path in some(paths, SAMPLE):
+    """What the modality says of some of the files, and how many of them are wrong for which reason.
+
+    They are decoded in child processes, as `ingest` does: one that crashes or swells the decoder costs itself alone.
+    """
+    params = Ingest()
+    fields = {name: kind for name, kind in modality(spec.modality).raw_fields(spec).items() if name}
+    schema = pa.schema({"reason": pa.string(), "content": pa.string(), **fields})
+    work = partial(admitted, source=source, name=spec.modality, params=params, schema=schema)
+
+    def fault(row: pa.Table, reason: str, detail: str) -> pa.Table:
+        return pa.Table.from_pylist([{"reason": reason}], schema)
+
+    picked = pa.table({"path": pa.array(some(paths, SAMPLE), pa.string())})
+    limits = Limits(modality(spec.modality).item_memory(params) + SPARE, params.max_seconds)
+    with Guard(work, fault, limits) as guard:
+        chunks = split(picked, [CHUNK_BYTES // TOGETHER] * picked.num_rows)
+        parts = [part for _, found in guard.map([(None, chunks)]) for part in found]
+    rows = pa.concat_tables(parts).to_pylist() if parts else []
+    wrong = Counter(row["reason"] for row in rows if row["reason"])
+    return [row for row in rows if not row["reason"]], wrong
+
+
+def admitted(
+    rows: Iterator[dict[str, Any]], *, source: Source, name: str, params: Ingest, schema: pa.Schema
+) -> pa.Table:
+    """Facts of the file of each row's `path`, or the `reason` why there are none; runs in a child."""
+    found: list[dict[str, Any]] = []
+    for row in rows:
         try:
-            facts.append(made.admit(sources.read_bytes(source, path), params)[0])
+            found.append(modality(name).admit(sources.read_bytes(source, row["path"]), params)[0])
         except sources.Unreadable as error:
-            wrong[error.reason] += 1
-    return facts, wrong
+            found.append({"reason": error.reason})
+    return pa.table({name: [row.get(name) for row in found] for name in schema.names}, schema)
 
 
 def _read(made: Proposal) -> tuple[list[str], Counter[Any], Counter[Any], list[str], list[str]]:

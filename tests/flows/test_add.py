@@ -98,3 +98,34 @@ def test_paths_from_where_a_person_stands(clone: Path, tmp_path_factory: pytest.
     source = load(clone / "params.yaml")["pics"].source
     assert (source.path, source.root) == ("t.csv", str(other.resolve()))
     assert list(load(clone / "params.yaml")["pics"].inputs) == ["image"]
+
+
+def test_a_source_is_called_as_the_person_called_it(clone: Path, tmp_path: Path) -> None:
+    outside = tmp_path.parent / f"{tmp_path.name}-share"
+    class_folders(outside / "deep" / "v1")
+    (clone / "latest").symlink_to(outside / "deep" / "v1")
+    (clone / "share").symlink_to(outside)
+    for typed, written in [
+        ("latest", "latest"), ("./latest/", "latest"), ("share/deep/v1", "share/deep/v1"),
+        (str(clone / "latest"), "latest"), ("latest/../v1", str(outside / "deep" / "v1")),
+    ]:  # fmt: skip
+        assert adding._seen_from_here(typed) == written
+    adding.add("now", "latest", {})
+    assert load(clone / "params.yaml")["now"].source.path == "latest"
+
+
+def test_links_out_of_the_source_are_no_rows_and_hard_links_are(
+    clone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outside = tmp_path.parent / f"{tmp_path.name}-outside"
+    class_folders(outside)
+    class_folders(clone / "pictures")
+    homes = sorted(p for p in (clone / "pictures").iterdir() if p.is_dir())
+    theirs = sorted(p for p in outside.rglob("*") if p.is_file())
+    (homes[0] / "soft.png").symlink_to(theirs[0])
+    (homes[0] / "hard.png").hardlink_to(theirs[1])
+    (homes[0] / "within.png").symlink_to(sorted(homes[1].iterdir())[0])
+    adding.add("pictures", "pictures", {})
+    told = capsys.readouterr().out
+    assert "1 of " in told.partition("opened: outside the source folder")[0].splitlines()[-1]
+    assert told.count("outside the source folder") == 1

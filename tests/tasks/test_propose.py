@@ -1,6 +1,8 @@
 """What `deepmine add` takes a source for: modality of each column, label, objective, group, split, layout."""
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import soundfile
 
 from tasks.config import Dataset, Input, Source
 from tasks.errors import DeepmineError
-from tasks.findings import findings
+from tasks.findings import admitted, findings
 from tasks.propose import Proposal, propose
 from tasks.typed import parse
 from tests.images import class_folders
@@ -293,3 +295,28 @@ def test_shares_of_held_out_rows_are_those_of_the_defaults_that_hold(
     monkeypatch.chdir(tmp_path)
     add.add("rows", "rows.csv", {"label": "label"})
     assert "25 % test, 15 % val" in capsys.readouterr().out
+
+
+def faulty(rows: Iterator[dict[str, Any]], schema: pa.Schema, **given: Any) -> pa.Table:
+    """`admitted`, but some files crash, stall or swell the decoder."""
+    found = []
+    for row in rows:
+        if "crash" in row["path"]:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if "swell" in row["path"]:
+            bytearray(1 << 40)
+        found.append(admitted(iter([row]), schema=schema, **given))
+    return pa.concat_tables(found)
+
+
+def test_a_file_that_crashes_or_swells_the_decoder_costs_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class_folders(tmp_path, each=4)
+    home = next(p for p in sorted(tmp_path.iterdir()) if p.is_dir())
+    for name in ("crash.png", "swell.png"):
+        (home / name).write_bytes(next(home.iterdir()).read_bytes())
+    monkeypatch.setattr("tasks.findings.admitted", faulty)
+    told = findings(propose(Source(path=str(tmp_path)), []))
+    assert any("opened: decoder crashed" in line and line.startswith("problem  1 of") for line in told), told
+    assert any("opened: out of memory" in line and line.startswith("problem  1 of") for line in told), told
