@@ -189,7 +189,11 @@ def _transformer(name: str, params: dict[str, Any], kind: str, where: str, seed:
         unknown = [key for key in params if key not in accepted]
         hint = f" It has no parameter '{unknown[0]}'.{nearest(unknown[0], accepted)}" if unknown else f" {error}."
         raise DeepmineError(f"{where}: {short} cannot be made with these parameters.{hint}") from None
-    if get_tags(made).target_tags.required:
+    try:
+        labelled = get_tags(made).target_tags.required
+    except (AttributeError, TypeError, ValueError) as error:  # of one that is made of others, which text is not
+        raise DeepmineError(f"{where}: {short} cannot be made with these parameters. {error}.") from None
+    if labelled:
         raise DeepmineError(f"{where}: {short} needs labels, which cleaning does not see. Choose another.")
     if "random_state" in made.get_params() and "random_state" not in params:
         made.set_params(random_state=seed)
