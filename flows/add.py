@@ -1,6 +1,7 @@
 """`deepmine add`: look at a source, say what it holds, and write its entry."""
 
 import os
+import re
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from tasks.params import check_name, entries, load_defaults, merge, read_yaml
 from tasks.propose import Proposal, propose
 from tasks.typed import plain
 
+#: Text that every reader of YAML takes for the same without quotes: DVC's (libyaml) is stricter than ours.
+PLAIN = re.compile(r"[\w./()-][\w ./()-]*(?<! )")
 RECIPES = Path(tasks.__file__).with_name("recipes.yaml")
 
 
@@ -89,7 +92,7 @@ def _write(name: str, entry: dict[str, Any], about: list[str], remarks: dict[str
     yaml.width = 100
     buffer = StringIO()
     yaml.dump({name: _commented(entry, remarks)}, buffer)
-    lines = [f"  {line}" for line in buffer.getvalue().splitlines()]
+    lines = [f"  {line}" for line in buffer.getvalue().rstrip("\n").split("\n")]
     path = Path(PARAMS)
     text = path.read_text(encoding="utf-8")
     if "\ndatasets:" not in f"\n{text}" or not _datasets_last(text):
@@ -112,9 +115,12 @@ def _write(name: str, entry: dict[str, Any], about: list[str], remarks: dict[str
 def _commented(value: Any, remarks: dict[str, str], prefix: str = "") -> Any:
     """``value`` as YAML that a person would write: lists in one line, remarks behind their keys."""
     from ruamel.yaml.comments import CommentedMap, CommentedSeq
+    from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
+    if isinstance(value, str) and not PLAIN.fullmatch(value):
+        return DoubleQuotedScalarString(value)
     if isinstance(value, list | tuple):
-        row = CommentedSeq(value)
+        row = CommentedSeq([_commented(inner, {}) for inner in value])
         row.fa.set_flow_style()
         return row
     if not isinstance(value, dict):

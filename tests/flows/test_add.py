@@ -129,3 +129,30 @@ def test_links_out_of_the_source_are_no_rows_and_hard_links_are(
     told = capsys.readouterr().out
     assert "1 of " in told.partition("opened: outside the source folder")[0].splitlines()[-1]
     assert told.count("outside the source folder") == 1
+
+
+def test_what_is_written_every_reader_of_yaml_takes_for_the_same(clone: Path) -> None:
+    from dvc.utils.serialize import load_yaml
+
+    names = [
+        "<a> 0: x",
+        "'\" b='",
+        "{{c}} [d] #e",
+        "; f # g",
+        "| h",
+        "&& i",
+        "* j",
+        "!k",
+        "%l",
+        "@m",
+        "`n",
+        "\x1b[2J\u202eo",
+        "p: q",
+    ]
+    header = ",".join('"' + name.replace('"', '""') + '"' for name in names)
+    rows = "".join(f"no{i % 2}," + ",".join(str(i * (k + 1) % 17) for k in range(len(names))) + "\n" for i in range(60))
+    (clone / "odd.csv").write_text(f"label,{header}\n{rows}", encoding="utf-8")
+    adding.add("odd", "odd.csv", {})
+    ours = load(clone / "params.yaml")["odd"].inputs["table"].columns
+    assert set(ours) == set(names)
+    assert tuple(load_yaml(str(clone / "params.yaml"))["datasets"]["odd"]["inputs"]["table"]["columns"]) == ours
