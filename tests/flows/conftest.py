@@ -106,6 +106,7 @@ class Project:
     def edit(self, change: Callable[[dict], None]) -> None:
         """Change params.yaml as data."""
         yaml = YAML()
+        yaml.preserve_quotes = True  # DVC's reader of YAML needs some that this one does not
         data = yaml.load(self.path / "params.yaml")
         change(data)
         yaml.dump(data, self.path / "params.yaml")
