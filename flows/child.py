@@ -17,7 +17,7 @@ from tasks.visible import visible
 NOISE = (
     "Running stage ", "> deepmine ", "Updating lock file", "Generating lock file", "To track the changes", "\tgit add ",
     "To enable auto staging", "\tdvc config core.autostage", "Use `dvc push`", "Data and pipelines are up to date",
-    "Building workspace index", "Comparing indexes", "Applying changes", "ERROR: failed to reproduce", "Verifying outputs",
+    "Building workspace index", "Comparing indexes", "Applying changes", "Verifying outputs",
 )  # fmt: skip
 
 
@@ -74,7 +74,7 @@ def repro(name: str, force: bool, on_line: Callable[[str], None], tick: Callable
                 break
             cached |= bool(CACHED.match(line))
             busy |= bool(BUSY.match(line))
-            if line.strip() and not line.startswith(NOISE) and not CACHED.match(line):
+            if line.strip() and not is_noise(line):
                 on_line(visible(line.rstrip()))
             if not tick():
                 end(child)
@@ -86,6 +86,12 @@ def repro(name: str, force: bool, on_line: Callable[[str], None], tick: Callable
     if code and busy:
         raise Busy(name)
     return code, cached
+
+
+def is_noise(line: str) -> bool:
+    """Whether a line is DVC's own chatter, or says only that the stage failed, which has told why itself."""
+    failed = line.startswith("ERROR: failed to reproduce") and line.rstrip().endswith("exited with 1")
+    return failed or line.startswith(NOISE) or bool(CACHED.match(line))
 
 
 def end(child: "subprocess.Popen[str]", grace: float = 5.0) -> None:

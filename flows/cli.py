@@ -153,7 +153,10 @@ def main() -> None:
 
             os.environ["DEEPMINE_FROM"] = os.getcwd()
             os.chdir(find_root())
-        app()
+        from tasks.core.faults import machine_faults
+
+        with machine_faults("deepmine"):
+            app()
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -17,6 +17,7 @@ from flows.project import SCRATCH, paths, pick, read_record
 from flows.redact import redact
 from flows.screen import Watcher
 from tasks.config import Dataset
+from tasks.core.faults import fault_in, machine_faults
 from tasks.errors import DeepmineError
 
 #: Who watches the run in this process, besides Prefect; set by the command line.
@@ -113,7 +114,8 @@ def _attempt(
 
     began = time.monotonic()
     try:
-        return run_node(graph, node, force, listen, tick)
+        with machine_faults(node.name):
+            return run_node(graph, node, force, listen, tick)
     except DeepmineError as error:
         return Outcome("Failed", redact(str(error)), time.monotonic() - began)
     except Exception as error:  # noqa: BLE001 (of whatever kind: the other datasets go on)
@@ -139,7 +141,8 @@ def run_node(
 
     def listen(line: str) -> None:
         said.append(line)
-        on_line(line)
+        if not line.startswith("ERROR: "):  # DVC's last word becomes the outcome's
+            on_line(line)
 
     while True:
         try:
@@ -154,7 +157,7 @@ def run_node(
     if code == -1:
         return Outcome("Cancelled", "stopped on request", seconds)
     if code:
-        return Outcome("Failed", redact(_error(said)), seconds)
+        return Outcome("Failed", redact(_error(node.name, said)), seconds)
     if restored:
         return Outcome("Cached", "same inputs as an earlier run; its results were restored", seconds)
     if always and not force and _outputs(node) == before:
@@ -187,10 +190,10 @@ def _outputs(node: Node) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _error(said: list[str]) -> str:
+def _error(name: str, said: list[str]) -> str:
     mark = "deepmine: error: "
     own = [line.removeprefix(mark) for line in said if line.startswith(mark)]
-    return "\n".join(own or said[-12:]) or "ended without a word"
+    return "\n".join(own) or fault_in(said, name) or "\n".join(said[-12:]) or "ended without a word"
 
 
 def _words(node: Node) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 
+from flows.lock import CLOCK
 from tasks.errors import many
 from tasks.files import write_atomically
 
@@ -78,7 +79,7 @@ def at_work(who: dict[str, Any], written: float) -> bool:
         process = psutil.Process(who["pid"])
         if process.pid == os.getpid():
             return True
-        if process.create_time() > written + 1 or process.status() == psutil.STATUS_ZOMBIE:
+        if process.create_time() > written + CLOCK or process.status() == psutil.STATUS_ZOMBIE:
             return False  # younger than the entry: the number was given again
         return uses_dvc(process)
     except psutil.AccessDenied:
@@ -166,7 +167,7 @@ def wrote(pid: int, path: Path) -> bool:
     """Whether the process ``pid`` is alive and may be writing ``path``: one that began later is another."""
     try:
         process = psutil.Process(pid)
-        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= path.stat().st_mtime + 1
+        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= path.stat().st_mtime + CLOCK
     except (psutil.NoSuchProcess, ValueError, OverflowError):
         return False
     except (psutil.Error, OSError):

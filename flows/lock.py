@@ -12,11 +12,13 @@ from typing import IO, Any
 import psutil
 
 from flows.project import RECORDS
+from tasks.core.faults import assert_writable
 from tasks.errors import DeepmineError
 
 LOCK = RECORDS / "run.lock"
-#: A process whose start time differs by more than this from the recorded one has only got the same number, seconds.
-CLOCK = 1.0
+#: A process whose start time differs by more than this from the recorded one has only got the same number, seconds
+#: (start times come from the boot time, which the kernel gives in whole seconds).
+CLOCK = 2.5
 #: What this process holds: the open lock file and what stands in it.
 _held: dict[str, Any] = {}
 
@@ -26,8 +28,9 @@ def project_lock(what: str, path: Path = LOCK) -> Iterator[None]:
     """Hold the project for one run; the kernel lets go of it however the process ends.
 
     Raises:
-        DeepmineError: another run holds it; says which, since when, and what to do.
+        DeepmineError: another run holds it; says which, since when, and what to do. Or nothing can be written here.
     """
+    assert_writable([path.parent, Path(".dvc/tmp"), Path(".dvc/cache"), Path(".")], what)
     path.parent.mkdir(parents=True, exist_ok=True)
     # not "a+": every write would go to the end, whatever the position
     with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+") as file:

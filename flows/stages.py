@@ -6,13 +6,16 @@ import platform
 import time
 from datetime import UTC, datetime
 from importlib import import_module, metadata
+from pathlib import Path
 from typing import Any, get_type_hints
 
 from flows import project
 from flows.watchdog import die_with_parent
 from tasks import config
+from tasks.core.faults import assert_addresses, assert_writable, machine_faults
+from tasks.core.space import Roomy, assert_room, folder_bytes, stored_bytes
 from tasks.cores import cores
-from tasks.errors import Damaged, DeepmineError
+from tasks.errors import Damaged, DeepmineError, many
 from tasks.files import read_json, write_json
 from tasks.progress import Progress
 from tasks.sources.listing_file import read_listing
@@ -41,8 +44,17 @@ def run_stage(stage: str, name: str) -> None:
         DeepmineError: anything a person can mend.
     """
     die_with_parent()
+    with machine_faults(f"{stage}@{name}"):
+        _run(stage, name)
+
+
+def _run(stage: str, name: str) -> None:
     began, clock = datetime.now(UTC), time.perf_counter()
-    progress = Progress(project.record_folder(name) / f"{stage}.progress.json")
+    doing, records, scratch = f"{stage}@{name}", project.record_folder(name), project.SCRATCH / name / stage
+    assert_writable([records, scratch, *(path.parent for path in project.paths(stage, name).values())], doing)
+    assert_room(records, 0, doing, "at the least")
+    assert_addresses(doing)
+    progress = Roomy(records / f"{stage}.progress.json", scratch, doing)
     if stage == "plan":
         facts = _plan(name)
     else:
@@ -50,13 +62,23 @@ def run_stage(stage: str, name: str) -> None:
         # imported after the environment is set: the libraries read it once
         verb = getattr(import_module(f"tasks.{stage}"), stage)
         offered = _offer(stage, name, progress)
+        if stage == "ingest":
+            _assert_room_for(offered["listing"], scratch, doing)
         facts = verb(**{k: offered[k] for k in inspect.signature(verb).parameters})
     record = {
         "stage": stage, "dataset": name, "began": began.isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - clock, 2), "host": platform.node(), "python": platform.python_version(),
         "platform": platform.platform(), "versions": {n: metadata.version(n) for n in LIBRARIES}, "facts": facts,
     }  # fmt: skip
-    write_json(project.record_folder(name) / f"{stage}.json", record)
+    write_json(records / f"{stage}.json", record)
+
+
+def _assert_room_for(listing: Path, scratch: Path, doing: str) -> None:
+    """Whether the listed files fit on the disk, before one of them is read; what is in ``scratch`` is there already."""
+    table = read_listing(listing)
+    if {"path", "size"} <= set(table.column_names) and not folder_bytes(scratch):
+        need = stored_bytes(table["path"].to_pylist(), table["size"].to_pylist())
+        assert_room(scratch, need, doing, many(table.num_rows, "file", "files"))
 
 
 def _plan(name: str) -> dict[str, Any]:

@@ -5,7 +5,8 @@ import json
 import math
 import os
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +38,31 @@ def inside(folder: Path, name: str) -> Path:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write ``path`` whole or not at all, also when the machine dies half-way."""
+    """Write ``path`` whole or not at all, also when the machine dies half-way.
+
+    Raises:
+        OSError: the disk is full or the like; nothing is left of the attempt.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
+    with no_half(temporary, path), temporary.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
     sync(path.parent)
+
+
+@contextmanager
+def no_half(temporary: Path, path: Path) -> Iterator[None]:
+    """Remove ``temporary`` where writing it fails, as the disk may lack its space; the error names ``path``."""
+    try:
+        yield
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def sync(path: Path) -> None:

@@ -6,6 +6,7 @@ time as Arrow over a pipe. If the child dies, the items of the chunk are done ag
 their child alone too are the faulty ones.
 """
 
+import errno
 import os
 import pickle
 import queue
@@ -170,6 +171,8 @@ class _Child:
             )  # fmt: skip
         except OSError as error:
             self.errors.close()
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM):
+                raise  # the machine's fault, and told as such
             raise DeepmineError(f"a child process that reads the data cannot start: {error}.") from None
         self.greeting = recipe
 

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from tasks.digests import row_digests
 from tasks.errors import Damaged, DeepmineError
-from tasks.files import file_sha256, inside, read_json, sync, write_json
+from tasks.files import file_sha256, inside, no_half, read_json, sync, write_json
 
 #: With an underscore, so that pandas, Spark and DuckDB pass over it when they are given the folder.
 MANIFEST = "_manifest.json"
@@ -116,7 +116,8 @@ class Scratch:
         self.folder.mkdir(parents=True, exist_ok=True)
         # two shards of equal content may be made by two threads at a time
         temporary = self.folder / f".{key}.{os.getpid()}.{get_ident()}"
-        write_shard(temporary, table)
+        with no_half(temporary, self.folder):
+            write_shard(temporary, table)
         sha256 = file_sha256(temporary)
         path = self.folder / f"{key}-{sha256}.parquet"
         os.replace(temporary, path)

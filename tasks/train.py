@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.compute as pc
 import torch
 
+from tasks.core.space import assert_room
 from tasks.encoders import Initialised
 from tasks.encoders.device import fix_arithmetic, pick_device, pick_dtype, place
 from tasks.encoders.network import Card, Network, save_network
@@ -58,7 +59,11 @@ def train(
     feed = Feed(states, params, learned)
     learned, val, card = with_card(feed, params, objective, label[(split == "train") & known], learned, val)
     torch.manual_seed(params.seed)
-    network = place(start(card.build(), learned, feed), device)
+    network = card.build()
+    # weights, the best of them and the optimizer's state; the last checkpoint stays until the next one is whole
+    parameters = sum(p.numel() for p in network.parameters())
+    assert_room(scratch, 4 * 6 * parameters, "train", f"checkpoints of {parameters:,} parameters")
+    network = place(start(network, learned, feed), device)
     history, rate = fit(
         network, learned, val, params=params, dtype=dtype, prepare=feed.prepare, augment=feed.augment,
         checkpoint=scratch / "checkpoint.safetensors",
@@ -69,7 +74,7 @@ def train(
     return {
         "rows": len(learned), "objective": objective, "epochs": len(history), "rows_per_second": round(rate),
         "mirrored": card.mirror, "device": device.type, "precision": str(dtype).removeprefix("torch."),
-        "parameters": sum(p.numel() for p in network.parameters()),
+        "parameters": parameters,
     }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from flows import healing, lock
 from tasks.errors import DeepmineError
-from tests.flows.conftest import Project
+from tests.flows.conftest import ROOT, Project
 
 #: No process has it: above the largest number that Linux gives.
 NOBODY = 2**22 + 1
@@ -136,3 +136,23 @@ def test_a_run_heals_what_kills_left_and_restores_all_from_the_cache(finished: P
     assert output.count("Cached") == 10, output
     assert finished.results() == before
     assert (finished.path / "dvc.lock").read_bytes() == lockfile
+
+
+@pytest.mark.parametrize("of_dvc", [True, False])
+def test_a_stage_whose_dvc_was_killed_before_it_looked_ends(here: Path, of_dvc: bool) -> None:
+    code = (
+        "import sys; from pathlib import Path; from flows.watchdog import die_with_parent; Path('began').touch(); "
+        "die_with_parent(); Path('went on').touch(); Path('over').touch()"
+    )
+    env = {k: v for k, v in os.environ.items() if k not in ("DVC_STAGE", "DEEPMINE_RUN_PID")} | {
+        "PYTHONPATH": str(ROOT)
+    }
+    env |= {"DVC_STAGE": "train@x"} if of_dvc else {}
+    # the shell ends at once, so that nothing but the environment tells who started the stage
+    begun = f'{{ sleep 0.3; "{sys.executable}" -c "{code}"; touch over; }} &'
+    subprocess.run(["sh", "-c", begun], env=env, check=True)
+    until = time.monotonic() + 60
+    while not (here / "over").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert (here / "began").exists()
+    assert (here / "went on").exists() is not of_dvc

@@ -1,6 +1,7 @@
 """kill -9 in the middle of train and extract: little is done again, and the result is that of an undisturbed run."""
 
 import json
+import os
 import time
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from safetensors import safe_open
 
 from tasks.files import read_json
 from tests.flows.conftest import Project
+from tests.kills import storm
 
 
 def epochs_done(checkpoint: Path) -> int:
@@ -85,3 +87,11 @@ def test_killed_extraction_resumes_with_the_next_shard(finished: Project, moment
     rows = read_json(features / "deep/_manifest.json")["shards"]
     assert record(finished, "extract")["encoded"] <= sum(s["rows"] for s in rows[done:])
     assert {p.relative_to(features): p.read_bytes() for p in features.rglob("*") if p.is_file()} == undisturbed
+
+
+@pytest.mark.slow
+def test_kills_at_random_moments_of_all_stages_through_all_doors(tmp_path: Path) -> None:
+    """An hour or two; DEEPMINE_KILLS sets how many, and `python -m tests.kills` runs several at a time."""
+    told = storm(tmp_path, int(os.environ.get("DEEPMINE_KILLS", "500")), seed=0)
+    assert told["faults"] == []
+    assert told["counts"]["completed"] >= 1
