@@ -14,11 +14,12 @@ from flows.redact import redact_address
 
 @dataclass(frozen=True)
 class Server:
-    """A Prefect server: its API (ends in /api), and `user:password` where it asks for one."""
+    """A Prefect server: its API, and the `user:password` or the key where it asks for one."""
 
     api: str
     password: str = ""
     ours: bool = False
+    key: str = ""
 
     def call(self, path: str, body: dict[str, Any] | None = None, headers: dict[str, str] | None = None) -> Any:
         """What the route ``path`` answers to a GET, or to a POST of ``body``.
@@ -38,6 +39,8 @@ class Server:
             raise ValueError(f"no address of a server: {redact_address(self.api)}")
         if password:
             request.add_header("Authorization", f"Basic {base64.b64encode(password.encode()).decode()}")
+        elif self.key:
+            request.add_header("Authorization", f"Bearer {self.key}")
         if body is not None:
             request.data = json.dumps(body).encode()
             request.add_header("Content-Type", "application/json")

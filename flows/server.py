@@ -33,10 +33,10 @@ VARIABLE = "deepmine_project_"
 
 def configured() -> Server | None:
     """The server that the environment or a Prefect profile names."""
-    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL
+    from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY, PREFECT_API_URL
 
     api = os.environ.get("PREFECT_API_URL", PREFECT_API_URL.value())
-    return Server(api, PREFECT_API_AUTH_STRING.value() or "") if api else None
+    return Server(api, PREFECT_API_AUTH_STRING.value() or "", key=PREFECT_API_KEY.value() or "") if api else None
 
 
 def find() -> Server | None:
@@ -51,9 +51,12 @@ def find() -> Server | None:
     try:
         named.call("/admin/version")
     except urllib.error.HTTPError as error:
+        if error.code == 404:  # let in, but Prefect Cloud has no such route
+            return named
         raise DeepmineError(
             f"the configured Prefect server {redact_address(named.api)} refuses us ({error.code} {error.reason}). "
-            "Set its password: PREFECT_API_AUTH_STRING=USER:PASSWORD. Or run without one: deepmine run --no-server"
+            "Set its password, PREFECT_API_AUTH_STRING=USER:PASSWORD, or key, PREFECT_API_KEY. Or run without one: "
+            "deepmine run --no-server"
         ) from None
     except (OSError, ValueError):
         raise DeepmineError(

@@ -173,6 +173,18 @@ def flow_runs(project: Project) -> list[int]:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
+def test_a_fault_of_our_own_in_the_flow_is_one_line(again: Project) -> None:
+    with (again.path / "flows/execute.py").open("a") as file:
+        file.write("\n\ndef _nodes(*args):\n    raise RuntimeError('no such thing')\n")
+    output = again.run("deepmine", "run", code=1)
+    assert "Traceback" not in output
+    assert output.count("deepmine: error: unexpected RuntimeError: no such thing. Full log to send us: ") == 1
+    [run] = post(again.server(), "/flow_runs/filter", {})
+    assert run["state"]["type"] == "FAILED"
+    assert run["state"]["message"].startswith("unexpected RuntimeError: no such thing. Full log")
+
+
 class Nothing(BaseHTTPRequestHandler):
     """Says yes to everything, and is no Prefect server."""
 
