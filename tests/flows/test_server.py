@@ -274,13 +274,16 @@ def test_a_person_opens_the_pages_with_the_line_of_the_file(
     _, server = served
     post(server, "/flows/", {"name": "shown-to-a-person"})
     with browser(tmp_path / "chromium") as page:
-        page.open(f"{server.api.removesuffix('/api').replace('127.0.0.1', host)}/flows")
+        flows = f"{server.api.removesuffix('/api').replace('127.0.0.1', host)}/flows"
+        page.open(flows)
         page.wait("document.querySelector('input[type=password]')")
         page.run("document.querySelector('input').focus()")
         page.type("deepmine:wrong")
         page.wait("document.body.innerText.includes('Authentication failed')")
         page.run("document.querySelector('input').focus(), document.querySelector('input').select()")
         page.type(server.password)
+        page.wait("!location.href.includes('/login')")
+        page.open(flows)  # anew: what was refused before may still stand there
         page.wait("document.body.innerText.includes('shown-to-a-person')")
 
 
