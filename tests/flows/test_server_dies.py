@@ -141,9 +141,10 @@ def test_killed_under_a_worker(again: Project) -> None:
     again.run("sh", "-c", f'eval "$(deepmine server)" && prefect deployment run {name}')
     wait_for(lambda: running(again, "train"), 200)
     process_of(again).kill()
-    wait_for(lambda: again.results() == before and not flow_runs(again), 400)
-    worker.send_signal(signal.SIGINT)
-    worker.wait(60)
+    wait_for(lambda: again.results() == before, 400)
+    # Prefect itself goes on for minutes to tell a server that is gone
+    for process in [psutil.Process(worker.pid), *psutil.Process(worker.pid).children(recursive=True)]:
+        process.kill()
     output = (again.path / "output.txt").read_text()
     assert output.count(GONE) == 1, output
 
@@ -162,15 +163,6 @@ def test_a_worker_records_a_run(again: Project) -> None:
     assert [r["state"]["name"] for r in runs] == ["Cached"]
     worker.send_signal(signal.SIGINT)
     worker.wait(60)
-
-
-def flow_runs(project: Project) -> list[int]:
-    """Processes that carry out a flow run in the project."""
-    return [
-        p.pid for p in psutil.process_iter(["cmdline", "cwd"])
-        if p.info["cwd"] == str(project.path) and "flow-run" in (p.info["cmdline"] or []) + ["flow-run"]
-        and any("prefect.engine" in w or w == "execute" for w in p.info["cmdline"] or [])
-    ]  # fmt: skip
 
 
 @pytest.mark.slow
