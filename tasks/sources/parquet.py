@@ -150,13 +150,20 @@ def _rows_at_once(chunks: list[Chunk], total: int) -> int:
 
 
 def text_bytes(column: pa.Array) -> np.ndarray:
-    """(N,) bytes of the texts of each row, written out; 0 for what is no text."""
+    """(N,) bytes of the texts of each row, written out; 0 for what is no text.
+
+    Raises:
+        ValueError: an entry that its dictionary does not have, which Arrow does not look for.
+    """
     kind = column.type
     if pa.types.is_dictionary(kind):
         lengths = text_bytes(column.dictionary)
-        index = pc.fill_null(column.indices, 0).to_numpy(zero_copy_only=False)
-        there = column.is_valid().to_numpy(zero_copy_only=False)
-        return np.where(there, lengths[index], 0) if len(lengths) else np.zeros(len(column), np.int64)
+        index = column.indices.drop_null().to_numpy(zero_copy_only=False)
+        if len(index) and not 0 <= index.min() <= index.max() < len(lengths):
+            raise ValueError("an entry that its dictionary does not have")
+        found = np.zeros(len(column), np.int64)
+        found[column.indices.is_valid().to_numpy(zero_copy_only=False)] = lengths[index]
+        return found
     if pa.types.is_list(kind) or pa.types.is_large_list(kind):
         inner = np.append(0, np.cumsum(text_bytes(column.flatten())))
         ends = np.cumsum(pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False))

@@ -233,3 +233,10 @@ def test_texts_of_every_kind_are_measured_and_written_out() -> None:
         assert parquet.text_bytes(column.slice(1)).tolist() == sizes[1:], column.type
         made, wrong = parquet._plain(column.slice(1))
         assert (made.to_pylist(), wrong) == (column.slice(1).to_pylist(), {}), column.type
+
+
+def test_an_entry_that_no_dictionary_has_is_damage() -> None:
+    for at in (2, -1):
+        column = pa.DictionaryArray.from_arrays(pa.array([0, None, at], pa.int32()), pa.array(["a", "b"]), safe=False)
+        with pytest.raises(ValueError, match="an entry that its dictionary does not have"):
+            parquet.text_bytes(column)
