@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from tasks.folds import ENOUGH
 from tasks.intervals import paired_means
 
 #: Places of the drawn curve.
@@ -36,10 +37,10 @@ def chosen(positive: np.ndarray, p: np.ndarray, prices: Prices) -> tuple[float, 
 
     Elkan's, unless the threshold that would have been the cheapest on the val rows (Sheng and Ling 2006) saves more
     than `SURE` standard errors there: the cheapest of all thresholds always saves something, by chance. Such a saving
-    says that the probabilities are off.
+    says that the probabilities are off. Fewer val rows than `folds.ENOUGH` choose no threshold.
     """
     theory = prices.threshold
-    if min(positive.sum(), (~positive).sum()) < LEAST:
+    if len(p) < ENOUGH or min(positive.sum(), (~positive).sum()) < LEAST:
         return theory, "probability"
     own = prices.of(positive, p >= theory)
     order = np.argsort(-p, kind="stable")

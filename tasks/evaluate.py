@@ -114,13 +114,19 @@ def _judged(
     view = load_view(features, "network")
     judge: Classes | Numbers
     positive, calibrated = None, {}
+    known = view.rows("train", "val") & view.known
+    folds = {name: made["score"] for name, made in mined.get("folds", {}).items()}
     if mined["aim"] == "regression":
         views = {"naive": load_view(features, "naive")} if has_view(features, "naive") else {}
+        naive = views.get("naive")
         if objective in ("regression", "forecasting"):
             views["network"] = view
         _add_numbers(said, views)
-        _add_constant(said, np.median(view.targets(view.rows("train") & view.known), axis=0))
-        judge = Numbers(said["test"], _scale(views["naive"]) if "naive" in views else None, params)
+        constant = np.median(view.targets(view.rows("train") & view.known), axis=0)
+        if folds:
+            baselines = {"constant": constant} | ({} if naive is None else {"naive": naive.X[known]})
+            folds |= {n: -float(np.abs(view.targets(known) - made).mean()) for n, made in baselines.items()}
+        judge = Numbers(said["test"], _scale(naive) if naive is not None else None, params)
     else:
         counts = Counter(view.label[view.rows("train") & view.known].tolist())
         classes = sorted(counts)
@@ -131,10 +137,12 @@ def _judged(
         calibrated = dict(mined.get("calibrated", {}))
         if objective == "classification":
             calibrated |= _add_network(said, view, features, classes)
-        _add_constant(said, np.array(max(classes, key=lambda label: counts[label])))
+        constant = np.array(max(classes, key=lambda label: counts[label]))
+        folds |= {"constant": float((view.label[known] == constant).mean())} if folds else {}
         judge = Classes(said["test"], classes, positive, params)
+    _add_constant(said, constant)
     scores = {name: judge.score(name) for name in said["test"].by}
-    found = fusion(judge, said["val"], mined["miners"], scores)
+    found = fusion(judge, said["val"], mined["miners"], scores, folds)
     best, chosen, named = (found.pop(name) for name in ("best", "chosen", "titles"))
     chosen.pop("constant")  # whose confusions and curves tell nothing
     details: dict[str, Any] = {"confusion": {}, "figures": {}}

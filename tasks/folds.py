@@ -5,16 +5,38 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
 from tasks.errors import many
 from tasks.splits import draw
+from tasks.store import read, read_manifest
 
 #: A row that no fold has: of a split by time the first rows, which are only learned from.
 NONE = -1
+#: Labelled val rows from which on they choose by themselves; below, folds of train and val rows choose. The accuracy of
+#: so many rows has a standard error of 5 points at most.
+ENOUGH = 100
 #: Classes that numbers are cut into, at most, so that each fold has small and large ones alike.
 BANDS = 10
+
+
+def trained_on(view: str) -> bool:
+    """Whether features of a view come from a network that has seen the labels of the train rows."""
+    return "deep" in view.split("+")
+
+
+def rank(view: str, val: float, folds: float | None) -> tuple[float, ...]:
+    """What miners of one ``view`` are ordered by, from their figures on val rows and in ``folds``, if these are asked.
+
+    Seven tables cut to 120 train and 10 val rows (4 seeds, 7 miners), mean points of accuracy lost against the best miner
+    on test rows: raw view 3.8 by val rows, 1.1 by folds; deep view (64 units, dropout 0.8) 1.8 by val rows, 1.8 by folds,
+    1.4 by val rows and folds among equals. Folds said 11 points too much of deep features, 1 of raw ones.
+    """
+    if folds is None:
+        return (val,)
+    return (val, folds) if trained_on(view) else (folds, val)
 
 
 @dataclass(frozen=True)
@@ -42,12 +64,37 @@ class Cases:
         """(N,) `content` as numbers: numpy compares objects one by one."""
         return np.unique(self.content.astype(str), return_inverse=True)[1]
 
+    def part(self, rows: np.ndarray) -> "Cases":
+        """Those at the positions ``rows``."""
+        ids, content, label = self.ids[rows], self.content[rows], self.label[rows]
+        return Cases(ids, content, label, self.group[rows], self.time[rows], self.numbers, self.span)
+
     @property
     def scheme(self) -> str:
         """What `auto` comes to."""
         if (self.group != "").any():
             return "group"
         return "time" if len(self.time) and np.isfinite(self.time).all() else "stratified"
+
+
+def cases_of(raw: Path, ids: np.ndarray, label: np.ndarray, split: np.ndarray, numbers: bool) -> Cases:
+    """What folds of the rows ``ids`` are made by, as ingest read it; where rows go by time, as far apart as splits are."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    table = read(raw, [name for name, _ in read_manifest(raw).schema if name in ("id", "content", "group", "time")])
+    table = table.take(pc.index_in(pa.array(ids.tolist(), pa.string()), table["id"].combine_chunks()))
+
+    def text(name: str) -> np.ndarray:
+        known = table[name].to_pylist() if name in table.column_names else [None] * len(ids)
+        return np.array([value or "" for value in known], dtype=object)
+
+    content = text("content")
+    content[content == ""] = ids.astype(object)[content == ""]
+    time = table["time"].to_numpy().astype(np.float64) if "time" in table.column_names else np.full(len(ids), np.nan)
+    held, train = time[np.isin(split, ("val", "test"))], time[split == "train"]
+    span = float(max(held.min() - train.max(), 0)) if len(held) and len(train) and np.isfinite(time).all() else 0.0
+    return Cases(ids.astype(object), content, label.astype(object), text("group"), time, numbers, span)
 
 
 @dataclass(frozen=True)

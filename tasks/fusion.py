@@ -5,7 +5,11 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tasks.conclusions import ROLES, Table, conclude, in_words
+from tasks.errors import many
+from tasks.folds import ENOUGH, rank
 from tasks.grouped import methods
 
 if TYPE_CHECKING:
@@ -45,6 +49,8 @@ WAYS = {
     "both_svm": Way("raw + deep → SVM", "fused", "raw+deep", SVM),
     "both_other": Way("raw + deep → other miner", "fused", "raw+deep"),
 }
+#: Kinds of approaches, the simplest first.
+KINDS = ("plain", "network", "fused")
 #: What a person reads for each approach.
 TITLES = {key: way.title for key, way in WAYS.items()}
 #: Differences that are shown wherever both approaches were judged, beside those that the conclusion rests on.
@@ -54,15 +60,62 @@ PAIRS = (
 )  # fmt: skip
 
 
-def fusion(judge: "Classes | Numbers", val: "Said", kinds: dict[str, Any], scores: dict[str, Any]) -> dict[str, Any]:
-    """The table of approaches, their differences, and what follows; all choices are made on ``val`` rows.
+class Choice:
+    """By what approaches are chosen: val rows; where these are few, also folds of train and val rows.
+
+    Folds are asked of what needs no network, where they are honest, and among miners of one view (`folds.rank`). A network
+    is too dear to be made anew for each fold, so that between what needs one and what needs none val rows decide even if
+    they are few: then the simplest approach within a standard error of the best (Breiman et al. 1984).
+
+    Args:
+        folds: verdict -> its figure in folds.
+    """
+
+    def __init__(self, judge: "Classes | Numbers", val: "Said", folds: dict[str, float]) -> None:
+        self.judge, self.val, self.folds = judge, val, folds if len(val.ids) < ENOUGH else {}
+
+    @property
+    def words(self) -> str:
+        """What chose, as the subject of a sentence."""
+        if not self.folds:
+            return "Val rows" if len(self.val.ids) else "The order of approaches, as there are no val rows,"
+        return f"{many(len(self.val.ids), 'val row', 'val rows')} and folds of train and val rows"
+
+    def best(self, names: list[str]) -> str:
+        """The best of miners of one view, or of what needs no network; of equals, or without any figure, the first."""
+        folds = self.folds if all(name in self.folds for name in names) else {}
+        return max(names, key=lambda n: rank(n.partition("@")[2], self._merit(n), folds.get(n)))
+
+    def simplest(self, names: list[str]) -> str:
+        """The best of ``names``; by few val rows the first of them that is no standard error worse."""
+        best = max(names, key=self._merit)
+        if len(self.val.ids) >= ENOUGH:
+            return best
+        sign = 1 if self.judge.measure["better"] == "higher" else -1
+        top = sign * self.judge.values(best, self.val).astype(np.float64)
+        for name in names:
+            lost = top - sign * self.judge.values(name, self.val)
+            if len(lost) < 2 or lost.mean() <= lost.std(ddof=1) / len(lost) ** 0.5:
+                return name
+        return best
+
+    def _merit(self, name: str) -> float:
+        return self.judge.merit(name, self.val) if len(self.val.ids) else 0.0
+
+
+def fusion(
+    judge: "Classes | Numbers", val: "Said", kinds: dict[str, Any], scores: dict[str, Any],
+    folds: dict[str, float] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """The table of approaches, their differences, and what follows; all choices are made on ``val`` rows and ``folds``.
 
     Args:
         kinds: name of each miner in params.yaml -> its entry `miner` in the registry.
         scores: every figure of each verdict on test rows.
     """
-    chosen = choose(judge, val, kinds)
-    merits = {way: judge.merit(name, val) if len(val.ids) else 0.0 for way, name in chosen.items()}
+    choice = Choice(judge, val, folds or {})
+    named = {key: candidates(key, list(judge.test.by), kinds) for key in WAYS}
+    chosen = {key: choice.best(names) for key, names in named.items() if names}
     ways = {
         way: {"by": name, **{k: v for k, v in scores[name].items() if k != "classes"}} for way, name in chosen.items()
     }
@@ -71,17 +124,16 @@ def fusion(judge: "Classes | Numbers", val: "Said", kinds: dict[str, Any], score
     found: dict[str, Any] = {
         "ways": ways, "pairs": {}, "sentence": "", "confidence": judge.params.confidence, "measure": judge.measure,
         "methods": {"ways": methods(ways.values()), "pairs": {}},
-        "best": "", "raw": None, "chosen": chosen, "titles": told, "conclusion": None,
+        "best": "", "raw": None, "chosen": chosen, "titles": told, "conclusion": None, "chosen_on": choice.words,
     }  # fmt: skip
     if not learned:
         return found
-    # picked on val rows: the best of several on test rows would flatter itself
-    best = max(learned, key=lambda way: merits[way])
-    picked = {kind: way for kind in ("fused", "network", "plain") if (way := _best(kind, merits))}
+    picked = {kind: way for kind in KINDS if (way := _best(kind, list(chosen), chosen, choice))}
+    best = _of_all(learned, chosen, choice)
     plain = tuple(way for way in chosen if WAYS[way].kind == "plain")
     baselines = tuple(way for way in chosen if way in BASELINES)
     compared = _compared(judge, chosen)
-    table = Table(ways, told, judge.measure, compared, plain, baselines, best)
+    table = Table(ways, told, judge.measure, compared, plain, baselines, best, choice.words)
     concluded = conclude(table, picked)
     shown = [*PAIRS, *((picked.get(a), picked.get(b)) for a, b in ROLES), (best, picked["plain"]), (best, "naive")]
     pairs = {f"{a} - {b}": compared(a, b) for a, b in dict.fromkeys(shown) if a in chosen and b in chosen and a != b}
@@ -92,31 +144,30 @@ def fusion(judge: "Classes | Numbers", val: "Said", kinds: dict[str, Any], score
     }  # fmt: skip
 
 
+def _of_all(learned: list[str], chosen: dict[str, str], choice: Choice) -> str:
+    """The best approach that learns something, which may need a network or none."""
+    if len(choice.val.ids) >= ENOUGH:
+        return max(learned, key=lambda way: choice.judge.merit(chosen[way], choice.val))
+    ofs = [way for kind in KINDS if (way := _best(kind, learned, chosen, choice))]
+    names = [chosen[way] for way in ofs]
+    return ofs[names.index(choice.simplest(names))]
+
+
+def _best(kind: str, ways: list[str], chosen: dict[str, str], choice: Choice) -> str | None:
+    """The approach of a kind that is favoured; of equals the first that learns something."""
+    mine = sorted((way for way in ways if WAYS[way].kind == kind), key=lambda way: way in BASELINES)
+    return mine[[chosen[way] for way in mine].index(choice.best([chosen[way] for way in mine]))] if mine else None
+
+
 def _compared(judge: "Classes | Numbers", chosen: dict[str, str]) -> Callable[[str, str], dict[str, Any]]:
     """The paired difference of two approaches on test rows, each made once."""
     return cache(lambda a, b: judge.pair(chosen[a], chosen[b]))
-
-
-def _best(kind: str, merits: dict[str, float]) -> str | None:
-    """The approach of a kind that val rows favour; of equals the first that learns something."""
-    mine = [way for way in merits if WAYS[way].kind == kind]
-    return max(mine, key=lambda way: (merits[way], way not in BASELINES), default=None)
 
 
 def titles(measure: dict[str, str]) -> dict[str, str]:
     """What a person reads for each approach where verdicts are judged by ``measure``."""
     at = 0 if measure["unit"] == "share" else 1
     return TITLES | {name: told[at] for name, told in BASELINES.items()}
-
-
-def choose(judge: "Classes | Numbers", val: "Said", kinds: dict[str, Any]) -> dict[str, str]:
-    """way -> the verdict that stands for it: of several miners the best on val rows; of equals, or without any, the first."""
-    found = {}
-    for key in WAYS:
-        names = candidates(key, list(judge.test.by), kinds)
-        if names:
-            found[key] = max(names, key=lambda name: judge.merit(name, val) if len(val.ids) else 0.0)
-    return found
 
 
 def candidates(key: str, names: list[str], kinds: dict[str, Any]) -> list[str]:

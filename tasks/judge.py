@@ -213,6 +213,7 @@ class Work:
         self.done += self.encoder.rows
 
         def prepare(into: Path, split: dict[str, str]) -> None:
+            resplit(self.raw, into / "raw", split)
             resplit(home / "items", into / "items", split)
             for view in sorted(p for p in (home / "features").iterdir() if p.is_dir()):
                 resplit(view, into / "features" / view.name, split)

@@ -82,13 +82,14 @@ class Classes:
             found["interval"] = grouped.share(self.values(name), test.groups, p.confidence)
         return found
 
-    def values(self, name: str) -> np.ndarray:
-        """(N,) whether a verdict is right."""
-        return np.asarray(self.test.by[name] == self.test.truth)
+    def values(self, name: str, rows: Said | None = None) -> np.ndarray:
+        """(N,) whether a verdict is right, of test rows or of ``rows``."""
+        rows = rows or self.test
+        return np.asarray(rows.by[name] == rows.truth)
 
     def merit(self, name: str, val: Said) -> float:
         """What choices on val rows go by; higher is better."""
-        return float((val.by[name] == val.truth).mean())
+        return float(self.values(name, val).mean())
 
     def pair(self, a: str, b: str) -> dict[str, Any]:
         """The difference of two verdicts on the same test rows."""
@@ -138,13 +139,14 @@ class Numbers:
         found["interval"] = found.pop("mae_interval")
         return {**found, "mase": found["mae"] / self.scale} if self.scale else found
 
-    def values(self, name: str) -> np.ndarray:
-        """(N,) absolute errors of a verdict, of several outputs their mean."""
-        return np.asarray(np.abs(self.test.by[name] - self.test.truth).mean(1))
+    def values(self, name: str, rows: Said | None = None) -> np.ndarray:
+        """(N,) absolute errors of a verdict, of several outputs their mean, of test rows or of ``rows``."""
+        rows = rows or self.test
+        return np.asarray(np.abs(rows.by[name] - rows.truth).mean(1))
 
     def merit(self, name: str, val: Said) -> float:
         """What choices on val rows go by; higher is better."""
-        return -float(np.abs(val.by[name] - val.truth).mean())
+        return -float(self.values(name, val).mean())
 
     def pair(self, a: str, b: str) -> dict[str, Any]:
         """The difference of two verdicts' absolute errors on the same test rows."""

@@ -16,16 +16,18 @@ from threadpoolctl import threadpool_limits
 from tasks.config import CONFIDENCE
 from tasks.cores import cores
 from tasks.files import inside, named, write_json
+from tasks.folds import Cases, cases_of
 from tasks.items import load_items
 from tasks.miners import LEAST_ROWS, MOST_ROWS, Task, accelerate, clusters, kind, unfit
 from tasks.miners.calibration import Calibrated
 from tasks.miners.components import components
 from tasks.miners.counting import Curve, count
-from tasks.miners.fitting import Fit, Job, choose, fit_best, part_of
+from tasks.miners.crossvalidation import OutOfFold, choose, folds_for, held_out, out_of_fold, refitted
+from tasks.miners.fitting import Fit, Job, fit, fit_best, part_of
 from tasks.miners.reading import Tree, read_tree
 from tasks.miners.saved import Fitted, save_miner
 from tasks.miners.stability import stability
-from tasks.miners.verdicts import Said, columns, verdicts
+from tasks.miners.verdicts import Said, columns, of_test, verdicts
 from tasks.progress import Progress
 from tasks.rulemining import mine_rules
 from tasks.store import MANIFEST, PREDICTIONS, RULES, SUMMARY, Writer, fingerprint
@@ -43,25 +45,31 @@ CLUSTERS = 10
 class Result:
     """A fitted miner, what val rows chose for it, how many clusters train rows, and what it says of held-out rows.
 
-    Of a clusterer also how stable that is, as `stability` has it.
+    Of a clusterer also how stable that is, as `stability` has it; where val rows are few what folds say of the miner.
     """
 
     key: str
     made: Fit
     fitted: Fitted
-    chosen: dict[str, float]
+    chosen: dict[str, Any]
     curve: Curve | None
     said: Said
     calibrated: Calibrated | None
     tree: Tree | None
     times: dict[str, float]
     stable: dict[str, Any] | None = None
+    folds: OutOfFold | None = None
 
 
 def mine(
-    *, params: "Mine", items: Path, features: Path, miners: Path, progress: Progress, confidence: float = CONFIDENCE
+    *, params: "Mine", items: Path, features: Path, miners: Path, progress: Progress, confidence: float = CONFIDENCE,
+    raw: Path | None = None,
 ) -> dict[str, Any]:
     """Fit each miner on each of its views; write `NAME@VIEW.skops` files and a store of predictions to ``miners``.
+
+    What is said of val rows is said by a miner that was fitted on train rows alone, so that choices, calibration and
+    thresholds may go by it. What is said of test rows, and the file, is by the same miner fitted again on both
+    (`crossvalidation.refitted` has where not). ``raw`` tells which rows are of one group or follow in time; None: none.
 
     The predictions hold `id`, `split`, `label` of val and test rows and a column `NAME@VIEW` for each: a class, a
     cluster or a detector's mark as text, a number, or a list of numbers. After it come, where there are such:
@@ -79,7 +87,9 @@ def mine(
     views = {name: load_view(features, name) for name in names}
     first = views[names[0]]
     task = aim(trained_for(features), first, params.seed)
-    jobs, skipped = _jobs(params, views, task)
+    numbers = task.aim == "regression"
+    cases = cases_of(raw, first.ids, first.label, first.split, numbers) if raw else None
+    jobs, skipped = _jobs(params, views, task, cases)
     miners.mkdir(parents=True, exist_ok=True)
     progress.start()
     results: dict[str, Result] = {}
@@ -132,6 +142,7 @@ def _told(results: list[Result]) -> dict[str, Any]:
             for r in results if r.curve
         },
         "stability": {r.key: r.stable for r in results if r.stable},
+        "folds": {r.key: asdict(r.folds) for r in results if r.folds},
         "calibrated": {
             r.key: {"method": r.calibrated.method, "rows": r.calibrated.rows, "on": r.calibrated.on}
             for r in results if r.calibrated
@@ -142,14 +153,14 @@ def _told(results: list[Result]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _jobs(params: "Mine", views: dict[str, View], task: Task) -> tuple[list[Job], dict[str, str]]:
+def _jobs(params: "Mine", views: dict[str, View], task: Task, cases: Cases | None) -> tuple[list[Job], dict[str, str]]:
     """Every fit that is wanted; and `NAME@VIEW` of those that have nothing to do here, with the reason."""
     jobs, skipped = [], {}
     for name, miner in params.miners.items():
         for view in miner.views:
             own = replace(task, parts=views[view].parts)
             limit = miner.max_rows or MOST_ROWS.get(miner.miner)
-            job = Job(name, miner.miner, views[view], own, dict(miner.params), limit)
+            job = Job(name, miner.miner, views[view], own, dict(miner.params), limit, cases=cases)
             why = unfit(miner.miner, own)
             if why is None and job.kind == "outlier_detector" and views[view].rows("train").sum() < LEAST_ROWS:
                 why = "train rows are too few to be unlike them"
@@ -227,30 +238,49 @@ def _limited(job: Job, accelerated: bool) -> Result:
 
 
 def _one(job: Job, accelerated: bool) -> Result:
-    view, held_out = job.view, job.view.rows(*HELD_OUT)
+    view, held, faster = job.view, job.view.rows(*HELD_OUT), accelerate.accelerated if accelerated else None
     train = view.rows("train") & view.known if job.labelled else view.rows("train")
     rows = part_of(job, np.flatnonzero(train), job.limit)
-    began = time.perf_counter()
+    clock = Clock()
     chosen, curve = choose(job, rows), count(job, rows)
-    start = time.perf_counter()
     more = {**chosen, **({curve.parameter: curve.best} if curve else {})}
-    made = fit_best(job, rows, more, accelerate.accelerated if accelerated else None)
-    middle = time.perf_counter()
+    parts = folds_for(job, rows)
+    folds = out_of_fold(job, parts, more) if parts else None
+    clock.lap("choose")
+    made = fit_best(job, rows, more, held_out(job, rows), faster)
+    clock.lap("fit")
     fitted = Fitted(made.estimator, view.name, view.fingerprint)
-    said, fitted, calibrated = verdicts(made, fitted, held_out, job.task.names, more)
-    times = {
-        "fit": round(middle - start, 3),
-        "predict": round(time.perf_counter() - middle, 3),
-        "train_rows": len(made.rows),
-    } | ({"choose": round(start - began, 3)} if more else {})
+    said, fitted, calibrated = verdicts(made, fitted, held, job.task.names, more)
+    clock.lap("predict")
+    both = refitted(made.job, rows, made.rows)
+    if both is not None:
+        made = Fit(made.job, both, fit(made.job, both, more, faster), made.weighed)
+        clock.lap("fit")
+        fitted = replace(fitted, estimator=made.estimator)
+        said = of_test(made, fitted, held, job.task.names, said)
+        clock.lap("predict")
     stable = None
     if job.kind == "clusterer":
-        began = time.perf_counter()
         stable = stability(job, rows, more, fitted.estimator)
-        times["stability"] = round(time.perf_counter() - began, 3)
+        clock.lap("stability")
+    times = {name: round(seconds, 3) for name, seconds in clock.laps.items() if name != "choose" or more or folds}
     tree = read_tree(made.estimator, view)
     plain = replace(fitted, estimator=accelerate.plain(fitted.estimator))
-    return Result(job.key, made, plain, chosen, curve, said, calibrated, tree, times, stable)
+    times["train_rows"] = len(made.rows)
+    return Result(job.key, made, plain, chosen, curve, said, calibrated, tree, times, stable, folds)
+
+
+class Clock:
+    """Seconds of each part of some work, by its name."""
+
+    def __init__(self) -> None:
+        self.laps, self.last = dict[str, float](), time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """Add what passed since the last lap to ``name``."""
+        now = time.perf_counter()
+        self.laps[name] = self.laps.get(name, 0.0) + now - self.last
+        self.last = now
 
 
 def _note(result: Result) -> str:

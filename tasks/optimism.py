@@ -161,7 +161,7 @@ def _choose(crossed: Crossed, summary: dict[str, Any]) -> None:
         names = candidates(key, single, kinds)
         if not names:
             continue
-        best = {k: max(names, key=lambda n: summary["merits"][k].get(n, 0.0)) for k in np.unique(crossed.fold).tolist()}
+        best = {k: max(names, key=lambda n: summary["merits"][k].get(n, [])) for k in np.unique(crossed.fold).tolist()}
         for how in (NESTED, NAIVE):
             said, scores = crossed.said[how], crossed.scores[how]
             if not all(n in said for n in names):

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.files import read_json
+from tasks.folds import ENOUGH, rank
 from tasks.store import PREDICTIONS, SUMMARY, read, read_manifest, read_shards, vector_column
 from tasks.store import Writer as StoreWriter
 from tasks.views import View, as_numbers, has_view, load_view, parse_numbers, rows_of, trained_for
@@ -64,7 +65,10 @@ def verdicts(features: Path, miners: Path) -> tuple[pa.Table, dict[str, Any]]:
             if has_view(features, name):
                 values = _rows(load_view(features, name), ids).astype(np.float64)
                 columns[name] = vector_column(values) if values.shape[1] > 1 else pa.array(values[:, 0])
-    about = {"aim": mined["aim"], "kinds": kinds, "clusterers": sorted(clusterers), "skipped": mined["skipped"]}
+    about = {
+        "aim": mined["aim"], "kinds": kinds, "clusterers": sorted(clusterers), "skipped": mined["skipped"],
+        "folds": {name: made["score"] for name, made in mined.get("folds", {}).items()},
+    }  # fmt: skip
     return pa.table(columns), about
 
 
@@ -85,17 +89,23 @@ def _rows(view: View, ids: np.ndarray) -> np.ndarray:
     return found
 
 
-def merits(table: pa.Table, about: dict[str, Any]) -> dict[str, float]:
-    """How good each way is on the val rows that have a label, higher is better: what choices go by."""
+def merits(table: pa.Table, about: dict[str, Any]) -> dict[str, list[float]]:
+    """What choices among miners of one view go by, higher is better: `folds.rank` of each by val rows and folds."""
     val = table.filter(pc.and_(pc.equal(table["split"], "val"), table["label"].is_valid()))
-    if about["aim"] == "clusters" or not val.num_rows:
+    folds = about["folds"] if val.num_rows < ENOUGH else {}
+    if about["aim"] == "clusters" or not (val.num_rows or folds):
         return {}
     names = [n for n in ways(table) if n not in about["clusterers"]]
-    if about["aim"] == "classification":
+    truth: np.ndarray
+    if not val.num_rows:
+        on_val = dict.fromkeys(names, 0.0)
+    elif about["aim"] == "classification":
         truth = np.array(val["label"].to_pylist(), dtype=str)
-        return {n: float((np.array(val[n].to_pylist(), dtype=str) == truth).mean()) for n in names}
-    numbers = parse_numbers(val["label"].to_pylist())
-    return {n: -float(np.abs(as_numbers(val[n]) - numbers).mean()) for n in names}
+        on_val = {n: float((np.array(val[n].to_pylist(), dtype=str) == truth).mean()) for n in names}
+    else:
+        truth = parse_numbers(val["label"].to_pylist())
+        on_val = {n: -float(np.abs(as_numbers(val[n]) - truth).mean()) for n in names}
+    return {n: list(rank(n.partition("@")[2], on_val[n], folds.get(n))) for n in names}
 
 
 def ways(table: pa.Table) -> list[str]:

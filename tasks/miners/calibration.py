@@ -8,10 +8,11 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
-from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import SVC
 
-from tasks.miners.fitting import Fit, Job, fit, part_of
+from tasks.folds import ENOUGH, trained_on
+from tasks.miners.crossvalidation import folds_of
+from tasks.miners.fitting import Fit, fit, part_of
 from tasks.miners.forms import steps_of
 
 #: Labelled rows below which no calibration is fitted, and rows of each class.
@@ -133,7 +134,8 @@ def calibrate(
 
     Two classes by a sigmoid (Platt 1999), more by one temperature (Guo et al. 2017), on val rows: it has one or two
     parameters, so that it matters little that val rows chose C, too, and no test row is looked at. Where val rows are
-    fewer than `LEAST`, or a class has too few, train rows stand in, told by classifiers that had not seen them.
+    fewer than `folds.ENOUGH`, train rows stand in, told by classifiers that had not seen them, as folds have it; of
+    features of a network only where val rows are fewer than `LEAST`, or of a class too few.
 
     Args:
         made: how it was fitted, with ``more`` parameters that rows chose.
@@ -142,13 +144,11 @@ def calibrate(
     classes, job = estimator.classes_, made.job
     if said is None:
         return Calibrated(None, "none", 0, "val")
-    found = _on_val(said, job.view.label[val], classes)
-    if found:
-        return found
-    some = part_of(job, made.rows, MOST)
-    labels = job.view.label[some]
-    if _enough(labels, classes, FOLDS):
-        return _fitted(_unseen(job, some, more), labels, classes, "train")
+    ways = [lambda: _on_val(said, job.view.label[val], classes), lambda: _on_folds(made, classes, more)]
+    # of a network's own train rows folds tell too much: there val rows calibrate as long as there are any number of them
+    for way in ways if trained_on(job.view.name) or len(val) >= ENOUGH else reversed(ways):
+        if found := way():
+            return found
     return Calibrated(None, "own" if said.shares else "none", 0, "val")
 
 
@@ -191,13 +191,18 @@ def _fitted(logits: np.ndarray, labels: np.ndarray, classes: np.ndarray, on: str
     return Calibrated(made, method, len(labels), on)
 
 
-def _unseen(job: Job, rows: np.ndarray, more: dict[str, Any]) -> np.ndarray:
-    """Logits of each of ``rows`` by a classifier that was fitted on others of them."""
-    labels = job.view.label[rows]
-    found: dict[int, np.ndarray] = {}
-    parts = StratifiedKFold(FOLDS, shuffle=True, random_state=job.task.seed)
-    for train, test in parts.split(rows, labels):
-        said = response(fit(job, rows[train], more), job.view.X[rows[test]])
-        assert said is not None
-        found |= dict(zip(test.tolist(), said.logits, strict=True))
-    return np.stack([found[i] for i in range(len(rows))])
+def _on_folds(made: Fit, classes: np.ndarray, more: dict[str, Any]) -> Calibrated | None:
+    """What train rows make of it, told by classifiers that had not seen them; None where they are too few."""
+    job = made.job
+    some = part_of(job, made.rows, MOST)
+    logits, judged = [], []
+    for train, test in folds_of(job, some, FOLDS):
+        if len(np.unique(job.view.label[train])) < len(classes):
+            return None
+        said = response(fit(job, train, more), job.view.X[test])
+        logits.append(said.logits if said else np.empty((len(test), 0)))
+        judged.append(test)
+    labels = job.view.label[np.concatenate(judged)] if judged else np.empty(0, str)
+    if not _enough(labels, classes, LEAST_OF_CLASS):
+        return None
+    return _fitted(np.concatenate(logits), labels, classes, "train")

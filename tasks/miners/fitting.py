@@ -1,4 +1,4 @@
-"""Fitting one miner: what it leaves open chosen on val rows, then the fit on train rows."""
+"""Fitting one miner on some of the train rows, exactly or by a kernel map."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
+from tasks.folds import Cases
 from tasks.miners import MINERS, UNLABELLED, Task, final, kind
-from tasks.miners.choices import given, open_choice
+from tasks.miners.choices import given
 from tasks.miners.kernels import CHEAP, KERNEL_ROWS, MAPS, PROBES, VAL, Weighed, better, exact_seconds, merit
 from tasks.views import View
 
@@ -26,6 +27,7 @@ class Job:
         task: what it is made for.
         limit: train rows that it is fitted on at most.
         mapped: whether a kernel map stands in for the exact machine (`kernels.MAPS`).
+        cases: what folds of the rows of ``view`` are made by; None: nothing is known of them.
     """
 
     name: str
@@ -35,6 +37,7 @@ class Job:
     params: dict[str, Any]
     limit: int | None
     mapped: bool = False
+    cases: Cases | None = None
 
     @property
     def key(self) -> str:
@@ -77,27 +80,6 @@ def part_of(job: Job, rows: np.ndarray, limit: int | None) -> np.ndarray:
     return np.unique(np.concatenate([chosen, *(lowest(job.view, rows[code == k], least) for k in rare.tolist())]))
 
 
-def choose(job: Job, rows: np.ndarray) -> dict[str, float]:
-    """The value of `GRIDS` that does best on val rows after a fit on at most so many of ``rows``, the first of equals.
-
-    Empty where the person gave a value, or where there are no val rows with labels: then scikit-learn's own holds.
-    """
-    grid = open_choice(job.miner, job.params)
-    if grid is None:
-        return {}
-    view, values = job.view, grid.sparse if job.view.sparse else grid.dense
-    val = lowest(view, np.flatnonzero(view.rows("val") & view.known), grid.rows)
-    if not len(val):
-        return {}
-    train = part_of(job, rows, grid.rows)
-    truth = job.labels(val)
-    merits = []
-    for value in values:
-        said = fit(job, train, {**dict(grid.quick), grid.name: value}).predict(view.X[val])
-        merits.append(merit(said, truth, job.task.aim))
-    return {grid.name: values[int(np.argmax(merits))]}
-
-
 def fit(job: Job, rows: np.ndarray, more: Mapping[str, float], accelerate: Any = None) -> BaseEstimator:
     """The miner fitted on ``rows`` with ``more`` parameters; ``accelerate`` may put another estimator in its place."""
     make, params = MAPS[job.miner] if job.mapped else MINERS[job.miner], {**given(job.miner, job.params), **more}
@@ -128,21 +110,29 @@ class Fit:
     weighed: Weighed | None = None
 
 
-def fit_best(job: Job, rows: np.ndarray, more: Mapping[str, float], accelerate: Any = None) -> Fit:
-    """As `fit`; where an exact kernel machine costs too much, a map on all rows or it on some, as val rows say.
+def fit_best(
+    job: Job, rows: np.ndarray, more: Mapping[str, float], held: tuple[np.ndarray, np.ndarray] | None = None,
+    accelerate: Any = None,
+) -> Fit:  # fmt: skip
+    """As `fit`; where an exact kernel machine costs too much, a map on all rows or it on some, as ``held`` rows say.
 
     It is exact up to `KERNEL_ROWS` rows, and above as long as `exact_seconds` are few. A person who gives `max_rows`
     gets the exact machine on so many.
+
+    Args:
+        held: rows that both are fitted on for that, and rows that they are judged by.
     """
     if job.miner not in MAPS or job.limit or len(rows) <= KERNEL_ROWS or cheap(job, rows, more):
         return Fit(job, rows, fit(job, rows, more, accelerate))
-    view, part = job.view, part_of(job, rows, KERNEL_ROWS)
-    mapped = replace(job, mapped=True)
-    map_ = fit(mapped, rows, more)
-    val = lowest(view, np.flatnonzero(view.rows("val") & view.known), VAL)
+    view, mapped, part = job.view, replace(job, mapped=True), part_of(job, rows, KERNEL_ROWS)
+    learned, val = held or (rows, np.empty(0, np.int64))
+    val = lowest(view, val, VAL)
     if not job.labelled or not len(val):
-        return Fit(mapped, rows, map_, Weighed(len(rows), len(part), None, None, "map"))
-    exact, truth = fit(job, part, more, accelerate), job.labels(val)
+        return Fit(mapped, rows, fit(mapped, rows, more), Weighed(len(rows), len(part), None, None, "map"))
+    map_, exact = fit(mapped, learned, more), fit(job, part_of(job, learned, KERNEL_ROWS), more, accelerate)
+    truth = job.labels(val)
     one, two = (merit(estimator.predict(view.X[val]), truth, job.task.aim) for estimator in (map_, exact))
     found = Weighed(len(rows), len(part), one, two, better(two, one))
-    return Fit(mapped, rows, map_, found) if found.used == "map" else Fit(job, part, exact, found)
+    if found.used == "map":
+        return Fit(mapped, rows, map_ if learned is rows else fit(mapped, rows, more), found)
+    return Fit(job, part, exact if learned is rows else fit(job, part, more, accelerate), found)

@@ -47,6 +47,22 @@ def verdicts(
     return found, fitted, calibrated
 
 
+def of_test(made: Fit, fitted: Fitted, held_out: np.ndarray, classes: tuple[str, ...], said: Said) -> Said:
+    """``said`` of the rows under ``held_out`` with what the miner that was fitted again says of the test rows among them."""
+    view, test = made.job.view, held_out & made.job.view.rows("test")
+    if not test.any():
+        return said
+    predicted = fitted.predict(view, test)
+    if made.job.kind == "classifier":
+        found = {"": predicted, **_of_classes(fitted, fitted.response(view, test), classes)}
+    else:
+        found = {"": _told(made, predicted)}
+    merged = {suffix: values.astype(np.result_type(values, found[suffix])) for suffix, values in said.items()}
+    for suffix, values in merged.items():
+        values[test[held_out]] = found[suffix]
+    return merged
+
+
 def columns(said: Said, key: str) -> dict[str, pa.Array]:
     """The columns ``key``, ``key``.score and so on."""
     return {f"{key}.{suffix}".removesuffix("."): _column(values) for suffix, values in said.items()}

@@ -206,7 +206,8 @@ def _wrong(page: dict[str, Any]) -> list[Line]:
     if not page["splits"]["totals"][1]:
         lines.append(
             _line(
-                "There are no val rows: parameters could not be chosen, and ways are compared in their order.",
+                "There are no val rows: folds of train rows chose parameters and miners, and nothing could choose between these and "
+                "the network.",
                 "quality",
             )
         )

@@ -37,7 +37,8 @@ def fusion(verdict: dict[str, Any], titles: dict[str, str], records: dict[str, A
     ]  # fmt: skip
     return {
         "ways": ways, "ends": ends, "differences": differences, "edges": edges, "columns": [title for title, _ in columns],
-        "sentence": verdict["fusion"]["sentence"], "confidence": verdict["fusion"]["confidence"],
+        "sentence": verdict["fusion"]["sentence"], "chosen_on": verdict["fusion"].get("chosen_on", ""),
+        "confidence": verdict["fusion"]["confidence"],
         "methods": verdict["fusion"].get("methods", {"ways": {}, "pairs": {}}),
         "gain": pairs.get("deep_svm - network", {}).get("difference"), "measure": measure,
         "best": next((way for way in ways if way["best"]), None), "positive": verdict["positive"],
@@ -205,9 +206,12 @@ def _skipped(skipped: dict[str, str]) -> list[dict[str, Any]]:
     return [{"why": why, "miners": ", ".join(keys)} for why, keys in reasons.items()]
 
 
-def _chosen(chosen: dict[str, dict[str, float]]) -> list[str]:
+def _chosen(chosen: dict[str, dict[str, float | str]]) -> list[str]:
     """`NAME@VIEW: parameter value` of what val rows chose."""
-    return [f"{key}: {', '.join(f'{n} {v:g}' for n, v in values.items())}" for key, values in sorted(chosen.items())]
+    return [
+        f"{key}: {', '.join(f'{n} {v}' if isinstance(v, str) else f'{n} {v:g}' for n, v in values.items())}"
+        for key, values in sorted(chosen.items())
+    ]
 
 
 def _seconds(by: str, records: dict[str, Any]) -> dict[str, float]:
