@@ -231,12 +231,12 @@ Activation = Literal["relu", "sigmoid", "tanh", "gelu"]
 
 @frozen
 class FFN:
-    """A feed-forward network: dense layers over the flattened input."""
+    """A feed-forward network: dense layers over the flattened input; ``auto`` sizes follow from the train rows."""
 
     name: Literal["ffn"] = "ffn"
-    hidden: tuple[Count, ...] = (128, 128)
+    hidden: Literal["auto"] | tuple[Count, ...] = (128, 128)
     activation: Activation = "relu"
-    dropout: Dropout = 0.0
+    dropout: Literal["auto"] | Dropout = 0.0
     embedding: Count = 64
 
 
@@ -318,7 +318,7 @@ class Encoders:
     audio: ImageEncoder = field(default_factory=lambda: VGG(channels=(32, 64, 128)))
     text: Annotated[CNN | RNN | Attention | FFN | SentenceTransformer, ByName()] = field(default_factory=CNN)
     series: SequenceEncoder = field(default_factory=CNN)
-    tabular: FFN = field(default_factory=FFN)
+    tabular: FFN = field(default_factory=lambda: FFN(hidden="auto", dropout="auto"))
     basket: FFN = field(default_factory=lambda: FFN(hidden=(128,), dropout=0.8))
 
 
@@ -352,7 +352,7 @@ class Adam:
 
 @frozen
 class Loss:
-    """``auto``: cross entropy for classes, squared error for numbers and for autoencoders."""
+    """``auto``: cross entropy for classes, absolute error for numbers, as they are judged by it."""
 
     name: Literal["auto", "cross_entropy", "focal", "squared_error", "absolute_error", "huber", "hinge"] = "auto"
     label_smoothing: Annotated[float, Between(0, 0.9)] = 0.0

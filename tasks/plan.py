@@ -103,7 +103,7 @@ def registry_entries(dataset: "Dataset") -> dict[str, set[str]]:
         "MODALITIES": kinds,
         "ENCODERS": {getattr(dataset.train.encoders, kind).name for kind in kinds},
         "OPTIMIZERS": {dataset.train.optimizer.name},
-        "LOSSES": {loss} | ({"cross_entropy", "squared_error"} if loss == "auto" else set()),
+        "LOSSES": {loss} | ({"cross_entropy", "absolute_error"} if loss == "auto" else set()),
         "MINERS": {m.miner for m in dataset.mine.miners.values()},
         "CHAIN": set(CHAIN) if dataset.judge.folds else set(),
     }

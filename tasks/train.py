@@ -16,6 +16,7 @@ from tasks.encoders import Initialised
 from tasks.encoders.device import fix_arithmetic, pick_device, pick_dtype, place
 from tasks.encoders.network import Card, Network, save_network
 from tasks.encoders.rows import Rows, Tensors
+from tasks.encoders.sizes import sized
 from tasks.encoders.training import fit
 from tasks.errors import DeepmineError
 from tasks.files import read_json, write_json
@@ -189,7 +190,9 @@ def with_card(
     """The card, and the rows with their numbers scaled to mean zero and deviation one of the train rows."""
     inputs = {
         name: {
-            "encoder": json.loads(json.dumps(vars(getattr(params.encoders, state["modality"])))),
+            "encoder": sized(
+                json.loads(json.dumps(vars(getattr(params.encoders, state["modality"])))), objective, len(train)
+            ),
             "form": json.loads(json.dumps(feed.made[name].form(state))), "state": state,
         }
         for name, state in feed.states.items()

@@ -1,6 +1,5 @@
 """Few val rows: folds choose in their place, as splits are made, and the miner is then fitted on train and val rows."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from tasks import config
+from tasks.files import read_json
 from tasks.folds import ENOUGH, Cases, cases_of, rank
 from tasks.fusion import Choice
 from tasks.judges import Classes, Said
@@ -74,7 +74,7 @@ def test_the_figure_is_kept_and_the_miner_is_fitted_on_train_and_val_rows(tmp_pa
               "few": config.Miner(miner="rbf_svm", views=("raw",), max_rows=50)}  # fmt: skip
     at = {"items": tmp_path / "items", "features": tmp_path / "features", "miners": tmp_path / "miners"}
     facts = mine(params=config.Mine(miners=miners), progress=Progress(quiet=True), **at)
-    told = json.loads((tmp_path / "miners" / SUMMARY).read_text())
+    told = read_json(tmp_path / "miners" / SUMMARY)
     assert set(told["folds"]) == {"tree@raw", "near@raw", "few@raw"}
     kept = told["folds"]["tree@raw"]
     assert (kept["rows"], kept["folds"]) == (TRAIN + VAL, 5)

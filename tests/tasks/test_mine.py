@@ -515,7 +515,7 @@ def test_boosting_is_fitted_to_the_measure_where_that_is_better(tmp_path: Path) 
         "squares": config.Miner(miner="gradient_boosting", views=("raw",), params=squares),
     }
     run(tmp_path / "features", tmp_path / "miners", chosen=chosen)
-    told = json.loads((tmp_path / "miners" / SUMMARY).read_text())
+    told = read_json(tmp_path / "miners" / SUMMARY)
     assert told["chosen"] == {"auto@raw": {"loss": "absolute_error"}}
     table = read(tmp_path / "miners" / PREDICTIONS).to_pandas()
     test = table[table["split"] == "test"]

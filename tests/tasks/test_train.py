@@ -1,5 +1,6 @@
 """train: which rows teach what, from a clean store to a model folder."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 
 from tasks import config
 from tasks.encoders.network import Card, Network, load_network
+from tasks.encoders.sizes import sized
 from tasks.errors import DeepmineError
 from tasks.files import read_json, write_json
 from tasks.modalities import image
@@ -197,3 +199,23 @@ def test_labels_that_cannot_be_learned_are_refused(
 ) -> None:
     with pytest.raises(DeepmineError, match=message):
         fitted(tmp_path, label, objective)
+
+
+def test_the_network_of_a_table_sizes_itself_by_the_train_rows() -> None:
+    auto = vars(config.Train().encoders.tabular)
+    assert (auto["hidden"], auto["dropout"]) == ("auto", "auto")
+    assert sized(auto, "classification", 700) == {**auto, "hidden": [64], "dropout": 0.8}, "as German credit had it"
+    assert sized(auto, "classification", 1000) == sized(auto, "regression", 500)
+    assert sized(auto, "regression", 500) == {**auto, "hidden": [256, 128], "dropout": 0.2}
+    assert sized(auto, "forecasting", 499) == {**auto, "hidden": [128], "dropout": 0.5}
+    assert sized(auto, "autoencoder", 10_000)["hidden"] == [64]
+    given = vars(config.FFN(hidden=(7,), dropout=0.3))
+    assert sized(given, "regression", 10_000) == given
+
+
+def test_what_auto_came_to_stands_in_the_card(tmp_path: Path) -> None:
+    params = replace(PARAMS, encoders=replace(ENCODERS, tabular=config.FFN(hidden="auto", dropout="auto")), epochs=1)
+    table = {"table": rows()["table"]}
+    _, card, _, _ = fitted(tmp_path, [str(place) for place in PLACE], params=params, items=table)
+    assert card.inputs["table"]["encoder"]["hidden"] == [64]
+    assert card.inputs["table"]["encoder"]["dropout"] == 0.8
