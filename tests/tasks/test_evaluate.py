@@ -474,7 +474,7 @@ def test_the_page_shows_what_was_evaluated(kind: str, tmp_path: Path) -> None:
         "confusions": results.confusions(verdict, titles), "classes": results.classes(verdict),
         "clusters": results.clusters(verdict, {}), "name": "x", "source": "y", "listing": {"rows": N}, "quarantined": 4,
         "splits": {"total": N, "rows": [], "totals": [TRAIN, VAL, TEST]}, "alike": {"leaked": 0, "test": TEST}, "total": None,
-        "leaks": [], "quarantine": [], "expectations": [],
+        "leaks": [], "quarantine": [], "expectations": [], "shortened": [],
     }  # fmt: skip
     values |= {"front": front(values, verdict), "maps": mined.maps(verdict), "calibrated": mined.calibrated(verdict)}
     pages = ["summary.html", "fusion.html", *(["confusion.html"] if values["confusions"] else [])]
