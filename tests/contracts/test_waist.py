@@ -67,7 +67,7 @@ def test_below_the_waist_there_are_features_alone(path: Path) -> None:
 
 def test_what_the_verbs_below_reach_is_below() -> None:
     """A module that `mine` or `evaluate` imports is on the list, or knows no features at all (`config`: for types)."""
-    plain = {"store", "files", "digests", "errors", "progress", "cores", "safe", "splits"}
+    plain = {"store", "files", "digests", "errors", "progress", "cores", "safe", "splits", "visible"}
     waiting, seen = ["mine", "evaluate"], set()
     while waiting:
         name = waiting.pop()
