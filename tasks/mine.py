@@ -62,7 +62,13 @@ class Result:
 
 
 def mine(
-    *, params: "Mine", items: Path, features: Path, miners: Path, progress: Progress, confidence: float = CONFIDENCE,
+    *,
+    params: "Mine",
+    items: Path,
+    features: Path,
+    miners: Path,
+    progress: Progress,
+    confidence: float = CONFIDENCE,
     raw: Path | None = None,
 ) -> dict[str, Any]:
     """Fit each miner on each of its views; write `NAME@VIEW.skops` files and a store of predictions to ``miners``.
