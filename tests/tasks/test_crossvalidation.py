@@ -197,6 +197,7 @@ def test_what_is_fitted_again(tmp_path: Path) -> None:
     assert refitted(made, train, train[:50]) is None
     assert refitted(job(tmp_path, "nearest_neighbours"), train, train) is None
     assert refitted(job(tmp_path, "kmeans"), train, train) is None
+    assert refitted(made, train[:12], train[:12]) is None, "so many more rows would make another classifier of it"
     label[TRAIN] = "a class of its own"
     write_view(tmp_path / "features", "other", made.view.X, ids=IDS, split=SPLIT, label=label)
     rest = refitted(job(tmp_path, view="other"), train, train)

@@ -145,11 +145,11 @@ def test_the_limited_fit_is_that_of_those_rows(features: Path, tmp_path: Path) -
     )
 
 
-def test_no_held_out_row_is_fitted_on(features: Path, tmp_path: Path) -> None:
+def test_no_test_row_is_fitted_on(features: Path, tmp_path: Path) -> None:
     run(features, tmp_path / "one")
     for name in ("raw", "deep"):
         view = load_view(features, name)
-        write_view(features, name, np.where(view.rows("train")[:, None], view.X, -view.X))
+        write_view(features, name, np.where(view.rows("test")[:, None], -view.X, view.X))
     run(features, tmp_path / "two")
     one, two = contents(tmp_path / "one"), contents(tmp_path / "two")
     assert {k: v for k, v in one.items() if k.endswith(".skops")} == {
@@ -226,8 +226,8 @@ def test_numbers_are_predicted_as_numbers(outputs: int, tmp_path: Path) -> None:
         assert said.shape[1] == outputs
         assert np.abs(said - held_out).mean() < 0.6 * np.abs(held_out - held_out.mean(0)).mean(), key
         view, miner = load_view(tmp_path, key.partition("@")[2]), load_miner(tmp_path / "m" / f"{key}.skops")
-        again = np.asarray(miner.predict(view, view.rows("val", "test"))).reshape(len(held_out), -1)
-        assert np.array_equal(again, said)
+        again = np.asarray(miner.predict(view, view.rows("test"))).reshape(-1, outputs)
+        assert np.array_equal(again, said[table["split"] == "test"])
     assert set(table["groups@deep"]) <= {str(i) for i in range(10)}
     assert not any(c.endswith(".score") for c in table.columns)
 
@@ -277,7 +277,8 @@ def test_rows_without_a_label_are_not_fitted_on_but_judged_all_the_same(tmp_path
     label[::5] = None
     facts = run(world(tmp_path, label, "autoencoder"), tmp_path / "m", chosen=ALL)
     train = SPLIT == "train"
-    assert facts["seconds_of"]["linear@deep"]["train_rows"] == (train & (np.arange(N) % 5 > 0)).sum()
+    fitted_on = train | (SPLIT == "val")  # once all is chosen
+    assert facts["seconds_of"]["linear@deep"]["train_rows"] == (fitted_on & (np.arange(N) % 5 > 0)).sum()
     assert facts["seconds_of"]["groups@deep"]["train_rows"] == train.sum()
     table = predictions(tmp_path / "m")
     assert len(table) == (~train).sum()
@@ -291,8 +292,8 @@ def test_sparse_features_are_for_linear_miners(tmp_path: Path) -> None:
     assert set(facts["skipped"]) == {"rbf@raw", "trees@raw"}
     for key in ("linear@raw", "linear@raw+deep", "ridge@raw+deep", "forest@raw"):
         view, miner = load_view(tmp_path, key.partition("@")[2]), load_miner(tmp_path / "m" / f"{key}.skops")
-        held_out = view.rows("val", "test")
-        assert np.array_equal(miner.predict(view, held_out), predictions(tmp_path / "m")[key])
+        said = predictions(tmp_path / "m")
+        assert np.array_equal(miner.predict(view, view.rows("test")), said[said["split"] == "test"][key])
     assert (predictions(tmp_path / "m")["linear@raw+deep"] == label[SPLIT != "train"]).mean() > 0.8
 
 
@@ -326,8 +327,12 @@ def test_what_is_left_open_is_chosen_on_val_rows(tmp_path: Path) -> None:
     assert (machine.C, machine.tol) == (best, 1e-4)
     write_view(tmp_path, "deep", X, ids=ids, split=np.where(split == "val", "test", split), label=label)
     facts = run(tmp_path, tmp_path / "m", chosen=open_)
-    assert facts["chosen"] == {}
-    assert load_miner(tmp_path / "m" / "open@deep.skops").estimator[-1].C == 1.0
+    by_folds = facts["chosen"]["open@deep"]["C"]
+    assert facts["chosen"] == {"open@deep": {"C": by_folds}, "null@deep": {"C": by_folds}}, (
+        "without val rows folds choose"
+    )
+    assert by_folds < 100
+    assert by_folds == load_miner(tmp_path / "m" / "open@deep.skops").estimator[-1].C
 
 
 @pytest.mark.parametrize(
