@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -18,6 +19,7 @@ NONE = -1
 #: Labelled val rows from which on they choose by themselves; below, folds of train and val rows choose. The accuracy of
 #: so many rows has a standard error of 5 points at most.
 ENOUGH = 100
+FILTERS = Lock()
 #: Classes that numbers are cut into, at most, so that each fold has small and large ones alike.
 BANDS = 10
 
@@ -202,7 +204,8 @@ def _by_class(cases: Cases, units: np.ndarray, count: int, seed: int, grouped: b
     if Counter(classes.tolist()).most_common(1)[0][1] < count:  # no class would go round
         classes = np.zeros(len(classes), np.int64)
     fold = np.full(len(units), NONE)
-    with warnings.catch_warnings():
+    # several miners make folds at a time, and filters of warnings are those of the whole process
+    with FILTERS, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
         _, first, unit = np.unique(units[order].astype(str), return_index=True, return_inverse=True)
         if grouped:
