@@ -22,6 +22,10 @@ DIGITS = 5000
 MISSING, UNREADABLE, CHANGED = "missing file", "unreadable for now", "changed since it was listed"
 
 
+#: A byte of a name that is no UTF-8, as `folders` writes it out.
+BYTE = re.compile(r"\\x([89a-f][0-9a-f])")
+
+
 class Listed(NamedTuple):
     """What the plan knows of a file: its state, and the sha256 of its bytes if they were read before."""
 
@@ -109,7 +113,7 @@ def _opened(source: "Source", path: str) -> Iterator[int]:
         raise Unreadable("name does not match the pattern", pattern.pattern)
     if "\0" in path:
         raise NotNow(MISSING, "a NUL character in its path")
-    folder, name = os.path.split(os.path.join(home, path))
+    folder, name = os.path.split(os.path.join(home, _called(home, path)))
     real = os.path.join(_real(folder), name)
     if os.path.islink(real) or name in ("", ".", ".."):
         real = os.path.realpath(real)
@@ -127,6 +131,13 @@ def _opened(source: "Source", path: str) -> Iterator[int]:
         yield handle
     finally:
         os.close(handle)
+
+
+def _called(home: str, path: str) -> str:
+    """``path`` as the disk has it: bytes of names that are no UTF-8 are written out in a listing."""
+    if "\\x" not in path or os.path.lexists(os.path.join(home, path)):
+        return path
+    return BYTE.sub(lambda found: os.fsdecode(bytes([int(found[1], 16)])), path)
 
 
 @lru_cache(1)

@@ -12,6 +12,7 @@ from tasks import sources
 from tasks.config import Input, Join, Source
 from tasks.errors import DeepmineError
 from tasks.sources import LISTING, Unreadable, exists, read_bytes
+from tests.images import class_folders
 
 IMAGE = {"image": Input()}
 
@@ -362,3 +363,16 @@ def test_files_that_give_nothing(tmp_path: Path) -> None:
 def test_a_nul_in_a_table(tmp_path: Path) -> None:
     source = table(tmp_path, b"path,label\na\0b,c\n")
     assert rows(source, "size") == [(-1,)]
+
+
+def test_a_file_whose_name_is_no_utf8_is_read(tmp_path: Path) -> None:
+    home = os.fsencode(class_folders(tmp_path))
+    data = (tmp_path / "a" / "00.png").read_bytes()
+    for name in (b"a/\xff\xfe.png", b"b/\xe9t\xe9.png", b"b/\\xff.png"):
+        with open(os.path.join(home, name), "wb") as file:
+            file.write(data)
+    source = Source(path=str(tmp_path))
+    found = sources.listing(source, {"image": Input()})
+    odd = [path for path in found["path"].to_pylist() if "\\x" in path]
+    assert odd == ["a/\\xff\\xfe.png", "b/\\xe9t\\xe9.png", "b/\\xff.png"]
+    assert [sources.read_bytes(source, path) for path in odd] == [data] * 3
