@@ -133,8 +133,8 @@ def test_all_stages_did_their_work_and_nothing_ran_or_was_written_outside(hostil
     assert list(project.path.parent.rglob("canary*")) == []
     assert os.listdir(project.path.parent / "outside") == []
     assert sorted(p.name for p in project.path.parent.iterdir()) == ["outside", "pictures", "project"]
-    known = {"flows", "tasks", "data", ".dvc", ".git", "params.yaml", "dvc.yaml", "dvc.lock", "prefect.yaml", ".dvcignore",
-             ".gitignore", "rows.csv", ".prefect-home", "home"}  # fmt: skip
+    known = {"flows", "tasks", "data", ".dvc", ".git", "params.yaml", "pyproject.toml", "dvc.yaml", "dvc.lock", "prefect.yaml",
+             ".dvcignore", ".gitignore", "rows.csv", ".prefect-home", "home"}  # fmt: skip
     assert {p.name for p in project.path.iterdir()} <= known
 
 
