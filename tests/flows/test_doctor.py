@@ -97,8 +97,10 @@ def test_a_flipped_bit_of_raw_is_healed_by_what_is_printed(finished: Project) ->
     """Its DVC cache object is the same inode, and its time is kept: DVC sees nothing, and would link it back."""
     before = finished.results()
     shard = finished.path / "data/raw/small/00001.parquet"
+    md5 = hashlib.md5(shard.read_bytes(), usedforsecurity=False).hexdigest()
+    shard.unlink()
+    os.link(finished.path / ".dvc/cache/files/md5" / md5[:2] / md5[2:], shard)  # as DVC does; a copied project has none
     assert "all is well" in finished.run("deepmine", "doctor")
-    assert shard.stat().st_nlink > 1
     overwrite(shard, flip(shard.read_bytes(), np.random.default_rng(2)))
     said = finished.run("deepmine", "stage", "clean", "small", code=1)
     assert "data/raw/small/00001.parquet: damaged" in said
