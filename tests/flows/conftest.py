@@ -66,7 +66,7 @@ class Project:
             "PREFECT_HOME": str(path / ".prefect-home"), "NO_COLOR": "1", "COLUMNS": "160",
         }  # fmt: skip
 
-    def run(self, *command: str, code: int | None = 0, timeout: int = 240) -> str:
+    def run(self, *command: str, code: int | None = 0, timeout: int = 600) -> str:
         """Output of a command; fails with it when the exit code is another than ``code`` (None: any)."""
         done = subprocess.run(
             command,

@@ -48,6 +48,7 @@ def run(home: Path, entry: dict[str, Any]) -> tuple[dict[str, Path], list[str]]:
             **at, "dataset": dataset, "source": dataset.source, "inputs": dataset.inputs, "name": "some",
             "objective": dataset.objective, "code": "code", "warn": said.append, "scratch": home / "scratch" / stage,
             "params": getattr(dataset, stage, None), "progress": Progress(quiet=True), "chain": dataset.chain,
+            "confidence": dataset.evaluate.confidence,
         }  # fmt: skip
         facts = verb(**{name: known[name] for name in names})
         record = {"stage": stage, "dataset": "some", "began": "2026-01-02T03:04:05", "seconds": 1.0, "host": "here",
