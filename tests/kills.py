@@ -1,4 +1,4 @@
-"""Kills at random moments: `python -m tests.kills FOLDER COUNT SEED` prints what came of them.
+"""Kills at random moments: `python -m tests.kills FOLDER COUNT SEED [served]` prints what came of them.
 
 One project is brought up to date again and again, through all doors; each attempt is killed at a random moment of the
 stage that runs (or of what comes before and after it), and the next attempt goes on from there. When one comes to its
@@ -42,8 +42,8 @@ PATIENCE = 10.0
 class Storm:
     """Attempts on one project, and the count of all that went wrong."""
 
-    def __init__(self, folder: Path, seed: int, api: str | None = None) -> None:
-        self.rng, self.api = random.Random(seed), api
+    def __init__(self, folder: Path, seed: int, served: bool = False) -> None:
+        self.rng, self.served = random.Random(seed), served
         self.project = new_project(folder / "project", make_images(folder / "images", classes=2, each=24, side=8))
         self.project.edit(lambda data: data["datasets"]["small"].update(TINY))
         self.project.env["OMP_NUM_THREADS"] = "1"
@@ -60,6 +60,8 @@ class Storm:
 
     def clear(self) -> None:
         """As if nothing had ever run."""
+        if self.served:
+            self.project.run("deepmine", "stop", code=None)
         for path in (self.project.path / "data").iterdir():
             if path.name != ".gitignore":
                 shutil.rmtree(path)
@@ -73,10 +75,9 @@ class Storm:
             "run": ["deepmine", "run", "--no-server"], "served": ["deepmine", "run"], "repro": ["dvc", "repro"],
             "single": ["dvc", "repro", "--single-item", f"{self.next_stage()}@small"],
         }[door]  # fmt: skip
-        env = self.project.env | ({"PREFECT_API_URL": self.api} if door == "served" and self.api else {})
         with (self.project.path / "output.txt").open("w") as out:
             child = psutil.Popen(
-                command, cwd=self.project.path, env=env, stdout=out, stderr=out, stdin=subprocess.DEVNULL,
+                command, cwd=self.project.path, env=self.project.env, stdout=out, stderr=out, stdin=subprocess.DEVNULL,
                 start_new_session=True,
                 # what started this in the background may have it ignored
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
@@ -247,8 +248,8 @@ class Storm:
         """Attempts until ``count`` kills are done and the last one has been made good."""
         self.clear()
         while self.counts["kills"] < count:
-            doors = ["run", "repro", "single"] + (["served"] if self.api else [])
-            door = self.rng.choices(doors, [3, 2, 4] + ([1] if self.api else []))[0]
+            doors = ["run", "repro", "single"] + ["served"] * self.served
+            door = self.rng.choices(doors, [3, 2, 4] + [2] * self.served)[0]
             if door == "single" and "plan@small" not in self.lockfile():
                 door = "repro"
             if self.attempt(door, self.rng.choice(WAYS)):
@@ -264,12 +265,17 @@ class Storm:
         return {"counts": dict(sorted(self.counts.items())), "slowest": self.slowest, "faults": self.faults}
 
 
-def storm(folder: Path, count: int, seed: int, api: str | None = None, log: Path | None = None) -> dict[str, Any]:
-    """``count`` kills on a fresh project in ``folder``; what came of them."""
-    return Storm(folder, seed, api).blow(count, log)
+def storm(folder: Path, count: int, seed: int, served: bool = False, log: Path | None = None) -> dict[str, Any]:
+    """``count`` kills on a fresh project in ``folder``; what came of them. ``served``: through a Prefect server too."""
+    made = Storm(folder, seed, served)
+    try:
+        return made.blow(count, log)
+    finally:
+        if served:
+            made.project.run("deepmine", "stop", code=None)
 
 
 if __name__ == "__main__":
     where, number, start = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     where.mkdir(parents=True, exist_ok=True)
-    print(json.dumps(storm(where, number, start, os.environ.get("STORM_API"), where / "report.json"), indent=1))
+    print(json.dumps(storm(where, number, start, "served" in sys.argv, where / "report.json"), indent=1))

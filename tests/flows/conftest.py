@@ -171,7 +171,7 @@ def project(tmp_path: Path, images: Path) -> Iterator[Project]:
 def reproduced(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Project:
     """A project that bare `dvc repro` has brought up to date. Tests copy it (see `finished`)."""
     made = new_project(tmp_path_factory.mktemp("reproduced") / "project", images)
-    made.run("dvc", "repro")
+    made.run("dvc", "repro", timeout=900)
     return made
 
 

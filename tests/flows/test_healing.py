@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -136,6 +137,20 @@ def test_a_run_heals_what_kills_left_and_restores_all_from_the_cache(finished: P
     assert output.count("Cached") == 10, output
     assert finished.results() == before
     assert (finished.path / "dvc.lock").read_bytes() == lockfile
+
+
+def test_status_answers_while_another_command_is_at_work_and_names_it(finished: Project) -> None:
+    table = finished.path / ".dvc/tmp/rwlock"
+    with subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(600)", "dvc", "repro"], cwd=finished.path
+    ) as other:
+        text = json.dumps({"write": {str(finished.path / "data/models/small/encoder"): entry(other.pid)}})
+        table.write_text(text)
+        output = finished.run("deepmine", "status")
+        other.kill()
+    assert f"a run is on: dvc repro (process {other.pid})" in output
+    assert re.search(r"train +current", output), output
+    assert table.read_text() == text
 
 
 @pytest.mark.parametrize("of_dvc", [True, False])
