@@ -9,6 +9,7 @@ from dataclasses import field
 from typing import Annotated, Any, Literal
 
 from tasks.arguments import wrong_arguments
+from tasks.shares import CONFIDENCE
 from tasks.typed import Between, ByName, frozen
 
 #: Names of datasets, inputs, miners and recipes: they become parts of paths, keys, commands and pages.
@@ -514,10 +515,6 @@ class Slices:
     columns: tuple[str, ...] = ()
     min_rows: Annotated[int, Between(5)] = 20
     q: Annotated[float, Between(0.0001, 0.5)] = 0.05
-
-
-#: Of every interval that is shown, unless a person says otherwise.
-CONFIDENCE = 0.95
 
 
 @frozen

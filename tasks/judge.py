@@ -19,12 +19,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.config import CONFIDENCE
 from tasks.errors import DeepmineError
 from tasks.files import named, read_json, write_json
 from tasks.folds import Cases, Folds, make_folds, told
 from tasks.objective import resolve
 from tasks.progress import Progress, Share
+from tasks.shares import CONFIDENCE
 from tasks.store import MANIFEST, QUARANTINE, SUMMARY, Scratch, Writer, fingerprint, read, read_manifest
 from tasks.verdicts import merits, resplit, verdicts
 from tasks.views import parse_numbers

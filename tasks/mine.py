@@ -13,7 +13,6 @@ from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from tasks.config import CONFIDENCE
 from tasks.cores import cores
 from tasks.files import inside, named, write_json
 from tasks.folds import Cases, cases_of
@@ -30,6 +29,7 @@ from tasks.miners.stability import stability
 from tasks.miners.verdicts import Said, columns, of_test, verdicts
 from tasks.progress import Progress
 from tasks.rulemining import mine_rules
+from tasks.shares import CONFIDENCE
 from tasks.store import MANIFEST, PREDICTIONS, RULES, SUMMARY, Writer, fingerprint
 from tasks.views import View, has_view, load_view, parse_numbers, trained_for
 
@@ -234,6 +234,8 @@ def _run(jobs: list[Job], accelerated: bool) -> Iterator[Result]:
         warnings.simplefilter("ignore", ConvergenceWarning)
         # with fewer rows it takes as many as there are
         warnings.filterwarnings("ignore", "n_components > n_samples")
+        # filters are those of the whole process: threads that make folds put each other's back in any order
+        warnings.filterwarnings("ignore", "The least populated class")
         yield from parallel(delayed(_limited)(job, accelerated) for job in jobs)
 
 

@@ -1,4 +1,7 @@
-"""A share as a person reads it."""
+"""A share as a person reads it, and how sure an interval is where nobody says."""
+
+#: Coverage of intervals: the default of `evaluate.confidence`. Here, as no stage reads `config` when it runs.
+CONFIDENCE = 0.95
 
 
 def percent(share: float) -> str:

@@ -57,7 +57,7 @@ def test_a_copy_has_the_same_hash(package: Path) -> None:
     [
         lambda text: text + "\n# a comment\n",
         lambda text: text.replace("\n\n\n", "\n\n\n\n\n"),
-        swap('"""sha256 of a file\'s bytes."""', '"""Another docstring\n\n    over lines.\n    """'),
+        swap('"""One Parquet file of a store."""', '"""Another docstring\n\n    over lines.\n    """'),
         lambda text: text.replace('"""Sharded Parquet', '"""More of sharded Parquet', 1),
         lambda text: text.replace("def _text(metadata:", "def _text(\n    metadata:"),
     ],

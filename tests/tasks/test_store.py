@@ -224,9 +224,9 @@ def test_equal_content_gives_equal_manifest_bytes(tmp_path: Path) -> None:
 
 
 def test_equal_values_give_equal_json(tmp_path: Path) -> None:
-    write_json(tmp_path / "a", {"x": 1, "y": {"b": 2, "a": 3}})
-    write_json(tmp_path / "b", {"y": {"a": 3, "b": 2}, "x": 1})
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    write_json(tmp_path / "a" / "same.json", {"x": 1, "y": {"b": 2, "a": 3}})
+    write_json(tmp_path / "b" / "same.json", {"y": {"a": 3, "b": 2}, "x": 1})
+    assert (tmp_path / "a" / "same.json").read_bytes() == (tmp_path / "b" / "same.json").read_bytes()
     assert store.fingerprint({"x": 1, "y": 2}) == store.fingerprint({"y": 2, "x": 1}) != store.fingerprint({"x": 1})
 
 
