@@ -11,6 +11,7 @@ from pathlib import Path
 
 from flows.project import RECORDS
 from flows.redact import redact
+from tasks.visible import visible_lines
 
 CRASHES = RECORDS / "crashes"
 #: How much of the exception's own words the one line repeats.
@@ -43,7 +44,7 @@ def _write(error: BaseException) -> str:
         except OSError:
             continue
         return str(Path(path).resolve())
-    sys.stderr.write(text)
+    sys.stderr.write("\n".join(visible_lines(text)) + "\n")
     return "above; no folder could be written"
 
 
