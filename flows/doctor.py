@@ -12,6 +12,7 @@ from flows import healing, project
 from flows.dvc_cache import object_findings, object_of, objects, recorded_findings
 from flows.installation import extras, installation
 from flows.lock import project_lock
+from flows.screen import cell, console
 from flows.server import NOTE
 from tasks.checkup import Finding, Hashes
 from tasks.checkup.outputs import faults
@@ -36,21 +37,27 @@ def doctor(mend: bool) -> int:
     with project_lock("deepmine doctor"):
         found = _once(findings())
         for finding in found:
-            print(f"{finding.where}: {finding.what}.\n  {finding.todo}")
+            _say(f"{finding.where}: {finding.what}.")
+            _say(f"  {finding.todo}")
         for group, names in extras().items():
-            print(f"(not installed, and needed only by those who use it: {', '.join(names)}; pip install '.[{group}]')")
+            _say(f"(not installed, and needed only by those who use it: {', '.join(names)}; pip install '.[{group}]')")
         if not mend:
-            print(f"{many(len(found), 'finding', 'findings')}" if found else "all is well")
+            _say(f"{many(len(found), 'finding', 'findings')}" if found else "all is well")
             return int(bool(found))
         left = [finding for finding in found if not _mended(finding)]
         told = healing.heal()
         if text := healing.set_aside_lockfile():
             told.append(text)
         for line in told:
-            print(line)
+            _say(line)
         left = [f for f in left if f.where not in (str(healing.LOCKFILE), str(healing.DVC_TMP / "rwlock"))]
-        print(f"{len(found) - len(left)} of {len(found)} mended. Now: {RUN}" if found else "all is well")
+        _say(f"{len(found) - len(left)} of {len(found)} mended. Now: {RUN}" if found else "all is well")
         return int(bool(left))
+
+
+def _say(text: str) -> None:
+    """A line on the terminal, the names of files in it shown as `visible` has them."""
+    console().print(cell(text), soft_wrap=True)
 
 
 def _once(found: Iterable[Finding]) -> list[Finding]:

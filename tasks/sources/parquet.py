@@ -39,7 +39,7 @@ for group in range(found.num_row_groups):
         c = part.column(i)
         rows.append((group, part.num_rows, c.path_in_schema, c.physical_type, c.total_uncompressed_size,
                      c.total_compressed_size, c.num_values))
-print(json.dumps(rows))
+json.dump(rows, sys.stdout)
 """
 #: What a damaged file makes Arrow raise.
 BROKEN = (ValueError, OSError, pa.ArrowException)  # ArrowInvalid is a ValueError
