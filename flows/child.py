@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from flows.watchdog import RUN
@@ -57,14 +58,16 @@ def repro(name: str, force: bool, on_line: Callable[[str], None], tick: Callable
     """
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item"]
     command += ["--force"] * force + [name]
-    child = subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        errors="replace", env=environment(), start_new_session=True,
-    )  # fmt: skip
     lines: queue.Queue[str | None] = queue.Queue()
-    threading.Thread(target=_pump, args=(child, lines), daemon=True).start()
     cached = busy = False
+    child = None
     try:
+        with _signals_held():
+            child = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                errors="replace", env=environment(), start_new_session=True,
+            )  # fmt: skip
+        threading.Thread(target=_pump, args=(child, lines), daemon=True).start()
         while True:
             try:
                 line = lines.get(timeout=0.5)
@@ -81,7 +84,8 @@ def repro(name: str, force: bool, on_line: Callable[[str], None], tick: Callable
                 return -1, False
         code = child.wait()
     except BaseException:
-        end(child)
+        if child is not None:
+            end(child)
         raise
     if code and busy:
         raise Busy(name)
@@ -104,6 +108,25 @@ def end(child: "subprocess.Popen[str]", grace: float = 5.0) -> None:
             return
         except subprocess.TimeoutExpired:
             continue
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Hold Ctrl-C and SIGTERM back until the end: between a child's start and its name it could not be stopped."""
+    if threading.current_thread() is not threading.main_thread():  # where Python delivers no signal
+        yield
+        return
+    held: list[int] = []
+    handlers = {sign: signal.getsignal(sign) for sign in (signal.SIGINT, signal.SIGTERM)}
+    for sign in handlers:
+        signal.signal(sign, lambda number, frame: held.append(number))
+    try:
+        yield
+    finally:
+        for sign, handler in handlers.items():
+            signal.signal(sign, handler)
+        for number in held:
+            signal.raise_signal(number)
 
 
 def _pump(child: "subprocess.Popen[str]", lines: "queue.Queue[str | None]") -> None:

@@ -6,9 +6,12 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -178,7 +181,41 @@ def reproduced(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Projec
 @pytest.fixture
 def finished(tmp_path: Path, reproduced: Project) -> Iterator[Project]:
     """A copy of the finished project, to change."""
-    shutil.copytree(reproduced.path, tmp_path / "project", symlinks=True)
-    made = Project(tmp_path / "project")
+    made = copied(reproduced, tmp_path / "project")
     yield made
     made.end()
+
+
+def copied(project: Project, to: Path) -> Project:
+    """A copy of a project with all that it holds."""
+    shutil.copytree(project.path, to, symlinks=True)
+    return Project(to)
+
+
+class Stranger(BaseHTTPRequestHandler):
+    """A server that says yes to everything, is none of Prefect's, and keeps the passwords that it is told."""
+
+    body = b"true"
+    seen: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.seen.append(str(self.headers.get("Authorization")))
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(self.body)
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def listening(stranger: type[Stranger]) -> Iterator[int]:
+    """The port on loopback on which ``stranger`` answers."""
+    server = HTTPServer(("127.0.0.1", 0), stranger)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()

@@ -1,11 +1,10 @@
 """A project on a machine that lacks something: one line each, and nothing lost."""
 
-import os
 import re
 import resource
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,15 +16,9 @@ LINE = re.compile(r"✗ \w+@small +[\d.]+ s +(\w+(?:@small)?: .*and run again: w
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
+def disk(mounted: Callable[[str], Path]) -> Path:
     """A disk of its own, 64 MB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "none", str(place)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("a disk can only be mounted by root")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    return mounted("64m")
 
 
 def told(project: Project, before: Callable[[], None] | None = None) -> str:

@@ -7,12 +7,9 @@ import shutil
 import socket
 import stat
 import subprocess
-import threading
 import urllib.error
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import ClassVar
 
 import psutil
 import pytest
@@ -23,7 +20,7 @@ from flows.rest import Server
 from tasks.errors import DeepmineError
 from tasks.files import write_json
 from tests.browser import CHROMIUM, browser
-from tests.flows.conftest import Project, free_port, new_project, post
+from tests.flows.conftest import Project, Stranger, free_port, listening, new_project, post
 
 #: What another site's page may try: with a body as JSON, which a browser asks leave for, and as plain text, which it
 #: sends at once; to read, to make and to delete; with a token that it made up.
@@ -136,51 +133,27 @@ def test_a_copy_of_the_project_has_a_server_of_its_own(served: tuple[Project, Se
     assert server.call("/admin/version")
 
 
-class Foreign(BaseHTTPRequestHandler):
-    """A server that says that it is healthy, and remembers what it was sent."""
-
-    seen: ClassVar[list[str]] = []
-
-    def do_GET(self) -> None:
-        self.seen.append(str(self.headers.get("Authorization")))
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b"true")
-
-    def do_POST(self) -> None:
-        self.do_GET()
-
-    def log_message(self, *args: object) -> None:
-        pass
-
-
 @pytest.fixture
-def foreign() -> Iterator[HTTPServer]:
-    """A stranger's server on loopback."""
-    server = HTTPServer(("127.0.0.1", 0), Foreign)
-    Foreign.seen.clear()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+def foreign() -> Iterator[int]:
+    """The port of a stranger's server on loopback."""
+    Stranger.seen.clear()
+    with listening(Stranger) as port:
+        yield port
 
 
-def test_a_foreign_server_on_the_port_is_neither_used_nor_told_the_password(
-    project: Project, foreign: HTTPServer
-) -> None:
-    port = foreign.server_address[1]
-    project.env["PREFECT_SERVER_API_PORT"] = str(port)
+def test_a_foreign_server_on_the_port_is_neither_used_nor_told_the_password(project: Project, foreign: int) -> None:
+    project.env["PREFECT_SERVER_API_PORT"] = str(foreign)
     records = project.path / "data/records"
     records.mkdir(parents=True)
     (records / "server.auth").write_text("deepmine:known to this project")
     # as if a server of ours had ended and somebody else had taken its port, and its number
-    note = {"api": f"http://127.0.0.1:{port}/api", "port": port, "pid": os.getpid(), "project": str(project.path)}
+    note = {"api": f"http://127.0.0.1:{foreign}/api", "port": foreign, "pid": os.getpid(), "project": str(project.path)}
     write_json(records / "server.json", {**note, "created": psutil.Process().create_time() - 5})
     output = project.run("deepmine", "server")
     try:
-        assert f":{port}/" not in output
+        assert f":{foreign}/" not in output
         assert project.server().api != note["api"]
-        assert Foreign.seen == []
+        assert Stranger.seen == []
     finally:
         project.run("deepmine", "stop")
 
@@ -251,14 +224,12 @@ def test_two_clones_deploy_to_one_server_without_overwriting(
 
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-def test_a_page_of_another_site_can_do_nothing(
-    served: tuple[Project, Server], tmp_path: Path, foreign: HTTPServer
-) -> None:
+def test_a_page_of_another_site_can_do_nothing(served: tuple[Project, Server], tmp_path: Path, foreign: int) -> None:
     _, server = served
     kept = post(server, "/flows/", {"name": "kept"})["id"]
     before = post(server, "/flows/filter", {})
     with browser(tmp_path / "chromium") as page:
-        page.open(f"http://127.0.0.1:{foreign.server_address[1]}/")
+        page.open(f"http://127.0.0.1:{foreign}/")
         ends = page.run(ATTACK.replace("API", json.dumps(server.api)).replace("KEPT", kept))
     # `unread`: sent without asking leave, as any form of any page can, and refused by the server
     assert ends == ["refused", "unread", "unread", "refused", "refused", "refused", "refused", "refused"]

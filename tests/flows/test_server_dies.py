@@ -5,9 +5,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +15,7 @@ from ruamel.yaml import YAML
 
 from flows import serving
 from tasks import STAGES
-from tests.flows.conftest import Project, copy_code, post
+from tests.flows.conftest import Project, Stranger, copied, copy_code, listening, post
 from tests.flows.test_doors import wait_for
 
 #: Said once where the server is known to be away.
@@ -45,8 +43,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture
 def again(tmp_path: Path, table: Project) -> Iterator[Project]:
     """A copy of it with its own server up."""
-    shutil.copytree(table.path, tmp_path / "project", symlinks=True)
-    made = Project(tmp_path / "project")
+    made = copied(table, tmp_path / "project")
     made.run("deepmine", "server")
     yield made
     made.end()
@@ -177,29 +174,17 @@ def test_a_fault_of_our_own_in_the_flow_is_one_line(again: Project) -> None:
     assert run["state"]["message"].startswith("unexpected RuntimeError: no such thing. Full log")
 
 
-class Nothing(BaseHTTPRequestHandler):
-    """Says yes to everything, and is no Prefect server."""
+class Nothing(Stranger):
+    """Gives Prefect's version as its answer."""
 
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(b'"3.8.8"')
-
-    def do_POST(self) -> None:
-        self.do_GET()
-
-    def log_message(self, *args: object) -> None:
-        pass
+    body = b'"3.8.8"'
 
 
 def test_a_server_that_is_none_does_not_stop_the_work(finished: Project) -> None:
     """Prefect fails before the flow has begun."""
-    server = HTTPServer(("127.0.0.1", 0), Nothing)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    finished.env["PREFECT_API_URL"] = f"http://127.0.0.1:{server.server_address[1]}/api"
-    output = finished.run("deepmine", "run")
-    server.shutdown()
-    server.server_close()
+    with listening(Nothing) as port:
+        finished.env["PREFECT_API_URL"] = f"http://127.0.0.1:{port}/api"
+        output = finished.run("deepmine", "run")
     assert output.count("Cached") == 10, output
     assert output.count("the Prefect server") == 1
     assert "Traceback" not in output
