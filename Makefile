@@ -29,7 +29,7 @@ run: $(READY)  ## install, then run every dataset of params.yaml through to its 
 	@$(BIN)/deepmine run
 
 test: $(DEV) lint  ## install, then lint, type-check and test (under 10 minutes)
-	@$(BIN)/python -m pytest -m "not slow and not gpu"
+	@$(BIN)/python -m pytest -m "not slow and not gpu" --numprocesses logical --dist loadfile
 
 test-slow: $(DEV)  ## the full-size tests (kills, real server with a worker, CIFAR-10)
 	@$(BIN)/python -m pytest -m slow

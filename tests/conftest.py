@@ -1,6 +1,7 @@
 """Fixtures for tests in more than one folder."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,6 +10,11 @@ import pytest
 
 # as `flows.stages` has it for every stage: else MKL rounds by how memory is aligned
 os.environ.setdefault("MKL_CBWR", "AUTO")
+# several processes at once have a core each
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+# a shell's background job has Ctrl-C ignored, and so would every child that a test stops by it
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="module")
