@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +99,9 @@ class Storm:
             self.counts.update(["kills", f"door {door}", f"way {way}", f"at {where}"])
             if way in self.slowest:
                 self.slowest[way] = max(self.slowest[way], took)
-                wanted = {"SIGTERM": (143, -15), "SIGINT": (130, 252, 255, -2)}[way]
-                if door in ("run", "served") and code not in wanted[:1] and "before" not in where:
+                # Python's own end takes no signal of ours any more
+                wanted = {"SIGTERM": (143, -15), "SIGINT": (130, -2)}[way][: 1 + where.startswith("after")]
+                if door in ("run", "served") and code not in wanted and "before" not in where:
                     self.fault(f"{door} {way} at {where}: exit code {code}")
         elif code:
             self.blocked(door, code)
@@ -157,7 +159,8 @@ class Storm:
                 os.killpg(child.pid, signal.SIGKILL)
                 if self.rng.random() < 0.5:  # all at once, as by the machine; else the watchdog must end the rest
                     for process in others:
-                        process.kill()
+                        with suppress(psutil.NoSuchProcess):
+                            process.kill()
             elif way == "parent":
                 child.kill()
             elif way == "SIGTERM":

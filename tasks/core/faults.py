@@ -29,7 +29,7 @@ WORDS = {
     r"|fork: retry",
     "memory": r"[Cc](?:an't|annot) allocate memory|bad_alloc|MemoryError|failed to map segment|[Oo]ut of memory"
     r"|Memory allocation still failed|malloc of size \d+ failed|[Uu]nable to allocate|exited with -9\b|exited with 137\b",
-    "device": r"Input/output error",
+    "device": r"Input/output error|disk I/O error",
 }
 #: Kind -> what the machine lacks, and what to do.
 TOLD = {
@@ -179,7 +179,9 @@ def _kind(error: BaseException) -> str | None:
 
 
 def _kind_of(text: str) -> str | None:
-    return next((kind for kind, pattern in WORDS.items() if re.search(pattern, text)), None)
+    kind = next((kind for kind, pattern in WORDS.items() if re.search(pattern, text)), None)
+    # SQLite has one word for both
+    return "file size" if kind == "device" and "disk I/O" in text and _limit("RLIMIT_FSIZE") is not None else kind
 
 
 def _path_in(text: str) -> str:

@@ -35,7 +35,7 @@ GRIDS: dict[str, Grid] = {
     # (`scaling`), so that the values suit any width: of 0.1 to 1,000 the best was 1 on MNIST, wine, credit and two sets of series, 10
     # on digits and Italian power demand, 100 on GunPoint and OSULeaf
     "linear_svm": Grid("C", (0.1, 1.0, 10.0, 100.0), (0.01, 0.1, 1.0, 10.0), quick=(("tol", 1e-2),)),
-    "rbf_svm": Grid("C", (1.0, 10.0, 100.0), (1.0,), rows=2_000),
+    "rbf_svm": Grid("C", (1.0, 10.0, 100.0), (1.0, 10.0), rows=2_000),
     "poly_svm": Grid("C", (0.1, 1.0, 10.0), (1.0,), rows=2_000),
     "nystroem_svm": Grid("C", (0.1, 1.0, 10.0), (1.0,), rows=2_000, quick=(("tol", 1e-2),)),
     "nystroem_ridge": Grid("alpha", (1.0, 0.1, 0.01), (1.0,)),

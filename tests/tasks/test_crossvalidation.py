@@ -15,7 +15,7 @@ from tasks.judges import Classes, Said
 from tasks.mine import mine
 from tasks.miners import Task
 from tasks.miners.calibration import calibrate, response
-from tasks.miners.crossvalidation import choose, folds_for, held_out, out_of_fold, refitted
+from tasks.miners.crossvalidation import TIMES, choose, folds_for, held_out, out_of_fold, refitted
 from tasks.miners.fitting import Fit, Job, fit, fit_best
 from tasks.miners.saved import load_miner
 from tasks.progress import Progress
@@ -77,7 +77,7 @@ def test_the_figure_is_kept_and_the_miner_is_fitted_on_train_and_val_rows(tmp_pa
     told = read_json(tmp_path / "miners" / SUMMARY)
     assert set(told["folds"]) == {"tree@raw", "near@raw", "few@raw"}
     kept = told["folds"]["tree@raw"]
-    assert (kept["rows"], kept["folds"]) == (TRAIN + VAL, 5)
+    assert (kept["rows"], kept["folds"]) == (TRAIN + VAL, 5 * TIMES)
     made = job(tmp_path)
     assert kept["score"] == out_of_fold(made, folds_for(made, of(made, "train")), told["chosen"]["tree@raw"]).score
     rows = {key: times["train_rows"] for key, times in facts["seconds_of"].items()}
@@ -93,6 +93,19 @@ def test_the_figure_is_kept_and_the_miner_is_fitted_on_train_and_val_rows(tmp_pa
         assert (said == kept_said) == (split == "test")
     plain = fit(made, of(made, "train"), told["chosen"]["tree@raw"])
     assert plain.predict(made.view.X[of(made, "val")]).tolist() == table[table["split"] == "val"]["tree@raw"].tolist()
+
+
+def test_few_rows_are_in_other_folds_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planted(tmp_path)
+    made = job(tmp_path)
+    judged = [test for _, test in folds_for(made, of(made, "train"))]
+    times = [np.concatenate(judged[i : i + 5]) for i in range(0, len(judged), 5)]
+    assert len(times) == TIMES
+    assert all(np.array_equal(np.sort(time), np.sort(times[0])) for time in times)
+    assert not np.array_equal(times[0], times[1])
+    assert not np.array_equal(times[1], times[2])
+    monkeypatch.setattr("tasks.miners.crossvalidation.FEW", TRAIN + VAL)
+    assert len(folds_for(made, of(made, "train"))) == 5
 
 
 def test_enough_val_rows_choose_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,12 +128,12 @@ def test_rows_of_a_group_and_copies_are_never_on_both_sides(tmp_path: Path) -> N
     group = [f"g{i // 6}" for i in range(N)]
     made = job(tmp_path, cases=cases(group))
     folds = folds_for(made, of(made, "train"))
-    assert len(folds) == 5
+    assert len(folds) == 5 * TIMES
     names = np.array(group)
     for train, test in folds:
         assert not set(names[train]) & set(names[test])
         assert not {"test"} & {*SPLIT[train], *SPLIT[test]}
-    assert sorted(np.concatenate([test for _, test in folds])) == list(range(TRAIN + VAL))
+    assert sorted(np.concatenate([test for _, test in folds])) == sorted([*range(TRAIN + VAL)] * TIMES)
     again = folds_for(job(tmp_path, cases=cases(group)), of(made, "train"))
     assert all(
         np.array_equal(a, b) for one, two in zip(folds, again, strict=True) for a, b in zip(one, two, strict=True)

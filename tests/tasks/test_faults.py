@@ -4,6 +4,7 @@ import errno
 import os
 import re
 import resource
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -123,6 +124,17 @@ def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
         "unlimited), and run again: what was finished is kept."
     )
     assert list(tmp_path.iterdir()) == []  # no half file either
+
+
+def test_a_database_that_may_not_grow(tmp_path: Path) -> None:
+    """SQLite says of this what it says of a broken disk."""
+    code = TELL.format(f"import sqlite3; sqlite3.connect({str(tmp_path / 'x.db')!r}).execute('create table t (a)')")
+    assert "mine@x: no file may grow as large as this one (allowed: 2.0 kB a file)" in limited(
+        code, "RLIMIT_FSIZE", 2000
+    )
+    assert "the disk reports an error of its own" in (
+        machine_fault(sqlite3.OperationalError("disk I/O error"), "x") or ""
+    )
 
 
 def test_too_many_open_files() -> None:
