@@ -10,13 +10,13 @@ import tasks
 from flows.project import PARAMS
 from flows.screen import cell, console
 from tasks import sources
-from tasks.config import Source
-from tasks.errors import DeepmineError, nearest
-from tasks.files import write_atomically
-from tasks.findings import findings
-from tasks.params import check_name, entries, load_defaults, merge, read_yaml
-from tasks.propose import Proposal, propose
-from tasks.typed import plain
+from tasks.autodetect.preview import findings
+from tasks.autodetect.proposal import Proposal, propose
+from tasks.config.loader import check_name, entries, load_defaults, merge, read_yaml
+from tasks.config.parsing import plain
+from tasks.config.schema import Source
+from tasks.core.errors import DeepmineError, nearest
+from tasks.core.files import write_atomically
 
 #: Text that every reader of YAML takes for the same without quotes: DVC's (libyaml) is stricter than ours.
 PLAIN = re.compile(r"[\w./()-][\w ./()-]*(?<! )")

@@ -16,11 +16,11 @@ from prefect.artifacts import (
 
 from flows.graph import Node
 from flows.project import STAGES, paths, read_record
-from tasks.files import read_json
-from tasks.fusion import table
-from tasks.page.quality import leaks
-from tasks.store import SUMMARY
-from tasks.visible import visible
+from tasks.core.files import read_json
+from tasks.core.printable import visible
+from tasks.evaluation.fusion import table
+from tasks.reporting.quality import leaks
+from tasks.storage.store import SUMMARY
 
 LONG = ("train", "extract", "judge")
 MARKDOWN = re.compile(r"[\\`*_{}\[\]<>()#|~!&]")

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from flows.watchdog import RUN
-from tasks.visible import visible
+from tasks.core.printable import visible
 
 #: What DVC itself says at each stage; the run shows that in its own way.
 NOISE = (

@@ -120,7 +120,7 @@ def stop() -> None:
 def check(datasets: Names = None) -> None:
     """Check entries of params.yaml; says nothing when they are right. Runs before each plan."""
     from flows import project
-    from tasks.errors import DeepmineError
+    from tasks.core.errors import DeepmineError
 
     # dvc.yaml names the DVC stage, `plan@NAME`
     _, wrong = project.pick([name.partition("plan@")[2] or name for name in datasets or []])
@@ -135,8 +135,8 @@ def stage(
 ) -> None:
     """Run one stage of one dataset, as dvc.yaml does. For a person `deepmine run` is the way."""
     from flows import project, stages
-    from tasks.errors import DeepmineError, nearest
-    from tasks.params import check_name
+    from tasks.config.loader import check_name
+    from tasks.core.errors import DeepmineError, nearest
 
     if name not in project.STAGES:
         raise DeepmineError(f"no stage '{name}'.{nearest(name, project.STAGES)}")
@@ -166,13 +166,13 @@ def main() -> None:
 
 def show_error(error: BaseException) -> int:
     """Say what went wrong in plain words on standard error; the exit code."""
-    from tasks.visible import visible_lines
+    from tasks.core.printable import visible_lines
 
     if isinstance(error, KeyboardInterrupt):
         print("deepmine: stopped", file=sys.stderr)
         return 130
     from flows.redact import redact
-    from tasks.errors import DeepmineError
+    from tasks.core.errors import DeepmineError
 
     if isinstance(error, DeepmineError):
         text = redact(str(error))

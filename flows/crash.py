@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flows.project import RECORDS
 from flows.redact import redact
-from tasks.visible import visible_lines
+from tasks.core.printable import visible_lines
 
 CRASHES = RECORDS / "crashes"
 #: How much of the exception's own words the one line repeats.

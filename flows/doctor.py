@@ -17,9 +17,9 @@ from flows.server import NOTE
 from tasks.checkup import Finding, Hashes
 from tasks.checkup.outputs import faults
 from tasks.checkup.scratch import scratch_faults
-from tasks.errors import Damaged, DeepmineError, many
-from tasks.files import read_json
-from tasks.progress import Progress
+from tasks.core.errors import Damaged, DeepmineError, many
+from tasks.core.files import read_json
+from tasks.core.progress import Progress
 
 RUN = "deepmine run"
 CACHE = Path(".dvc/cache/files/md5")

@@ -16,9 +16,9 @@ from flows.lock import project_lock
 from flows.project import SCRATCH, paths, pick, read_record
 from flows.redact import redact
 from flows.screen import Watcher
-from tasks.config import Dataset
+from tasks.config.schema import Dataset
+from tasks.core.errors import DeepmineError
 from tasks.core.faults import fault_in, machine_faults
-from tasks.errors import DeepmineError
 
 #: Who watches the run in this process, besides Prefect; set by the command line.
 WATCHERS: list[Watcher] = []

@@ -9,7 +9,7 @@ from typing import Any
 
 from flows import healing, lock
 from flows.project import STAGES, warn
-from tasks.errors import DeepmineError
+from tasks.core.errors import DeepmineError
 
 #: How long another dvc command may keep the project busy before we give up, seconds.
 PATIENCE = 60.0

@@ -5,9 +5,9 @@ from rich.table import Table
 
 from flows import project
 from flows.screen import cell, console
-from tasks.errors import DeepmineError, nearest
-from tasks.views import View, load_view
-from tasks.visible import visible
+from tasks.core.errors import DeepmineError, nearest
+from tasks.core.printable import visible
+from tasks.features.view import View, load_view
 
 #: The view that likeness is told in.
 VIEW = "deep"

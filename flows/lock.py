@@ -12,8 +12,8 @@ from typing import IO, Any
 import psutil
 
 from flows.project import RECORDS
+from tasks.core.errors import DeepmineError
 from tasks.core.faults import assert_writable
-from tasks.errors import DeepmineError
 
 LOCK = RECORDS / "run.lock"
 #: A process whose start time differs by more than this from the recorded one has only got the same number, seconds

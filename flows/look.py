@@ -11,13 +11,13 @@ from flows import healing, lock, project
 from flows.cli import show_error
 from flows.graph import Graph, Node
 from flows.screen import cell, console
-from tasks.config import Dataset
-from tasks.errors import Damaged, DeepmineError, many
-from tasks.files import read_json
+from tasks.config.schema import Dataset
+from tasks.core.errors import Damaged, DeepmineError, many
+from tasks.core.files import read_json
 from tasks.plan import CHAIN, read_plan
 from tasks.plan import plan as make_plan
 from tasks.sources import snapshot
-from tasks.store import MANIFEST, SUMMARY, read_manifest
+from tasks.storage.store import MANIFEST, SUMMARY, read_manifest
 
 STYLES = {"current": "green", "stale": "yellow", "never run": "dim", "waits": "dim"}
 

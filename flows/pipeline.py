@@ -22,7 +22,7 @@ from flows.graph import Node
 from flows.project import find_root, record_folder
 from flows.recording import Reporting
 from flows.redact import redact
-from tasks.errors import DeepmineError
+from tasks.core.errors import DeepmineError
 
 #: How often a stage asks whether its run was cancelled, seconds.
 ASK = 3.0

@@ -7,11 +7,11 @@ from typing import Any
 
 import tasks
 from flows.redact import redact
-from tasks.config import Dataset
-from tasks.errors import DeepmineError, nearest
-from tasks.files import read_json
-from tasks.params import check_name, entries
-from tasks.visible import visible
+from tasks.config.loader import check_name, entries
+from tasks.config.schema import Dataset
+from tasks.core.errors import DeepmineError, nearest
+from tasks.core.files import read_json
+from tasks.core.printable import visible
 
 PARAMS, GRAPH = "params.yaml", "dvc.yaml"
 RECORDS, SCRATCH = Path("data/records"), Path("data/scratch")

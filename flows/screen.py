@@ -10,7 +10,7 @@ from rich.status import Status
 from rich.text import Text
 
 from flows.redact import redact
-from tasks.visible import visible, visible_lines
+from tasks.core.printable import visible, visible_lines
 
 MARKS = {"Completed": ("✓", "green"), "Cached": ("=", "dim"), "Failed": ("✗", "red"), "NotReady": ("-", "yellow")}
 

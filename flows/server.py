@@ -21,8 +21,8 @@ from flows import serving
 from flows.project import RECORDS
 from flows.redact import redact_address
 from flows.rest import Server
-from tasks.errors import DeepmineError
-from tasks.files import read_json, write_json
+from tasks.core.errors import DeepmineError
+from tasks.core.files import read_json, write_json
 
 NOTE, LOG, LOCK = RECORDS / "server.json", RECORDS / "server.log", RECORDS / "server.lock"
 #: Prefect's own setting, where a person has moved the server.

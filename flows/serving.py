@@ -10,7 +10,7 @@ import socket
 from pathlib import Path
 
 from flows.project import RECORDS
-from tasks.errors import DeepmineError
+from tasks.core.errors import DeepmineError
 
 PASSWORD = RECORDS / "server.auth"
 #: Relative to the project, where the server is started, so that no letter of the project's path can break the address.

@@ -11,15 +11,15 @@ from typing import Any, get_type_hints
 
 from flows import project
 from flows.watchdog import die_with_parent
-from tasks import config
+from tasks.config import schema
+from tasks.config.parsing import parse
+from tasks.core.cpu import cores
+from tasks.core.errors import Damaged, DeepmineError, many
 from tasks.core.faults import assert_addresses, assert_writable, machine_faults
+from tasks.core.files import read_json, write_json
+from tasks.core.progress import Progress
 from tasks.core.space import Roomy, assert_room, folder_bytes, stored_bytes
-from tasks.cores import cores
-from tasks.errors import Damaged, DeepmineError, many
-from tasks.files import read_json, write_json
-from tasks.progress import Progress
 from tasks.sources.listing_file import read_listing
-from tasks.typed import parse
 
 LIBRARIES = (
     "torch",
@@ -97,21 +97,21 @@ def _offer(stage: str, name: str, progress: Progress) -> dict[str, Any]:
         raise Damaged(plan["plan"], f"it is the plan of dataset '{values['dataset']}'")
     if stage == "ingest":
         read_listing(plan["listing"], expected=values["listing"]["digest"])
-    kind = get_type_hints(config.Dataset)[stage]
+    kind = get_type_hints(schema.Dataset)[stage]
     part = values[stage]
     offered: dict[str, Any] = {
         **plan, **project.paths(stage, name), "name": name, "progress": progress, "warn": project.warn, "code": part["code"],
         "params": parse(kind, part["params"], f"{plan['plan']}: {stage}"),
-        "source": parse(config.Source, values["source"], f"{plan['plan']}: source"),
+        "source": parse(schema.Source, values["source"], f"{plan['plan']}: source"),
         "scratch": project.SCRATCH / name / stage, "records": project.record_folder(name),
     }  # fmt: skip
     if "inputs" in part:
-        offered["inputs"] = {k: parse(config.Input, v, f"{plan['plan']}: inputs") for k, v in part["inputs"].items()}
+        offered["inputs"] = {k: parse(schema.Input, v, f"{plan['plan']}: inputs") for k, v in part["inputs"].items()}
     if "confidence" in part:
         offered["confidence"] = part["confidence"]
     if "objective" in part:
         offered["objective"] = part["objective"]
-    offered["chain"] = parse(config.Chain, part["chain"], f"{plan['plan']}: chain") if "chain" in part else None
+    offered["chain"] = parse(schema.Chain, part["chain"], f"{plan['plan']}: chain") if "chain" in part else None
     if stage == "report":
         offered["quality"] = project.paths("validate", name)["quality"]
     return offered

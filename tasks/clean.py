@@ -12,20 +12,30 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks import steady
-from tasks.describing import write_items
-from tasks.errors import DeepmineError
-from tasks.files import inside, named, write_atomically, write_json
-from tasks.guard import SPARE, Guard, Limits, split
+from tasks.core.errors import DeepmineError
+from tasks.core.files import inside, named, write_atomically, write_json
+from tasks.core.progress import Progress
+from tasks.core.sandbox import SPARE, Guard, Limits, split
+from tasks.features.item_encoding import write_items
 from tasks.modalities import modality
-from tasks.progress import Progress
-from tasks.quarantine import set_aside
-from tasks.raw import column_name, input_fields
+from tasks.modalities.raw_schema import column_name, input_fields
 from tasks.sources.base import Unreadable
-from tasks.store import MANIFEST, QUARANTINE, STATE, Scratch, Writer, fingerprint, read, read_manifest, read_shards
+from tasks.storage.quarantine import set_aside
+from tasks.storage.store import (
+    MANIFEST,
+    QUARANTINE,
+    STATE,
+    Scratch,
+    Writer,
+    fingerprint,
+    read,
+    read_manifest,
+    read_shards,
+)
+from tasks.validation import fit_leakage
 
 if TYPE_CHECKING:
-    from tasks.config import Clean, Input
+    from tasks.config.schema import Clean, Input
 
 #: Wall time of one item, generous: ingest has read it within its own limit already.
 SECONDS = 300.0
@@ -170,7 +180,7 @@ def _assert_steady(raw: Path, gone: pa.Array, inputs: "dict[str, Input]", params
     def fit(name: str, store: Path, limit: int) -> State:
         return settle(name, inputs[name], store, fit_rows(store, gone, min(limit, params.fit_rows)), params)
 
-    steady.assert_steady(raw, columns, fit)
+    fit_leakage.assert_steady(raw, columns, fit)
 
 
 def save_files(folder: Path, name: str, state: State) -> State:

@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from tasks import optimism, sentences
-from tasks.alike import neighbours
-from tasks.clusterings import clusterings
-from tasks.errors import DeepmineError
-from tasks.figures import figures, groups_of, in_groups
-from tasks.figures import numbers as of_figures
-from tasks.files import named, read_json, write_json
-from tasks.fusion import TITLES, fusion
-from tasks.judges import Classes, Numbers, Said, aligned, of_split
-from tasks.ledger import ledger
-from tasks.miners.calibration import calibrate_network, of_network, probabilities
-from tasks.progress import Progress
-from tasks.store import BESIDE, PREDICTIONS, SUMMARY, read, read_manifest
-from tasks.unlike import agreement, detectors
-from tasks.views import View, has_view, load_view, rows_of, trained_for
+from tasks.core.errors import DeepmineError
+from tasks.core.files import named, read_json, write_json
+from tasks.core.progress import Progress
+from tasks.evaluation import cross_validation, sentences
+from tasks.evaluation.analyses import figures, groups_of, in_groups
+from tasks.evaluation.analyses import numbers as of_figures
+from tasks.evaluation.clusterings import clusterings
+from tasks.evaluation.fusion import TITLES, fusion
+from tasks.evaluation.neighbours import neighbours
+from tasks.evaluation.novelty import agreement, detectors
+from tasks.evaluation.scorers import Classes, Numbers, Said, aligned, of_split
+from tasks.features.view import View, has_view, load_view, rows_of, trained_for
+from tasks.miners.probability_calibration import calibrate_network, of_network, probabilities
+from tasks.storage.ledger import ledger
+from tasks.storage.store import BESIDE, PREDICTIONS, SUMMARY, read, read_manifest
 
 if TYPE_CHECKING:
-    from tasks.config import Evaluate
+    from tasks.config.schema import Evaluate
 
 SPLITS = ("val", "test")
 
@@ -78,7 +78,7 @@ def evaluate(
     best = (said["test"], result["fusion"]["ways"][result["best"]]["by"]) if result["best"] else None
     result["detectors"] = detectors(predictions, unlike, best, params)
     result["detector_pairs"] = agreement(predictions, unlike)
-    result["judged"] = optimism.figures(judged, params)
+    result["judged"] = cross_validation.figures(judged, params)
     result["verdict"] = " ".join(filter(None, [result["fusion"]["sentence"], result["judged"]["sentence"]]))
     write_json(metrics, numbers(result))
     write_json(evaluation, result | {"files": named(evaluation.parent, metrics.name)})
@@ -228,7 +228,7 @@ def numbers(result: dict[str, Any]) -> dict[str, Any]:
     if parts:
         told["slices"] = parts
     if result["judged"]["ways"]:
-        told["judged"] = optimism.scalars(result["judged"])
+        told["judged"] = cross_validation.scalars(result["judged"])
     if result["cluster_pairs"]:
         told["cluster_differences"] = {name: _bounded(pair) for name, pair in result["cluster_pairs"].items()}
     return told

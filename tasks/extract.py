@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors.numpy import save
 
-from tasks import naive
-from tasks.cores import cores
+from tasks.core.cpu import cores
+from tasks.core.errors import DeepmineError
+from tasks.core.files import inside, write_atomically
+from tasks.core.progress import Progress
 from tasks.encoders.device import fix_arithmetic, pick_device, pick_dtype
 from tasks.encoders.network import Card, Network, encoder_fingerprint, load_network
-from tasks.errors import DeepmineError
-from tasks.files import inside, write_atomically
-from tasks.forward import Forward, batch_rows
-from tasks.making import Group, State, input_states, write_views
-from tasks.progress import Progress
-from tasks.rawview import RawView, fit_raw, train_rows
-from tasks.store import fingerprint, read_manifest
-from tasks.views import view_schema
+from tasks.extraction import seasonal_naive
+from tasks.extraction.build_views import Group, State, input_states, write_views
+from tasks.extraction.deep_view import Forward, batch_rows
+from tasks.extraction.raw_view import RawView, fit_raw, train_rows
+from tasks.features.view import view_schema
+from tasks.storage.store import fingerprint, read_manifest
 
 if TYPE_CHECKING:
-    from tasks.config import Extract
+    from tasks.config.schema import Extract
 
 #: Files of what the raw view was fitted to.
 FITTED = "raw.safetensors"
@@ -120,14 +120,14 @@ def _naive(states: dict[str, State], card: Card, clean: Path, params: "Extract",
         return []
     period = params.season
     if period == "auto":
-        period = naive.season(train_rows(clean, name, states[name], params.fit_rows))
+        period = seasonal_naive.season(train_rows(clean, name, states[name], params.fit_rows))
     horizon = outputs // channels
     mark = fingerprint("naive", name, period, horizon)
     schema = view_schema("naive", outputs, mark, season=str(period))
     return [
         Group(
             {"naive": schema},
-            lambda rows: [naive.forecast(rows.items[name], horizon, period)],
+            lambda rows: [seasonal_naive.forecast(rows.items[name], horizon, period)],
             fingerprint(code, mark),
         )
     ]

@@ -12,22 +12,22 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks import sources
-from tasks.digests import row_digests
-from tasks.guard import SPARE, Guard, Limits, split
-from tasks.guarded import clock_stopped
+from tasks.core.progress import Progress
+from tasks.core.sandbox import SPARE, Guard, Limits, split
+from tasks.core.sandbox_worker import clock_stopped
 from tasks.modalities import drawn_by_id, modality
-from tasks.progress import Progress
-from tasks.quarantine import set_aside
-from tasks.raw import column_name, input_fields, raw_schema
+from tasks.modalities.raw_schema import column_name, input_fields, raw_schema
 from tasks.sources import NotNow, Unreadable
 from tasks.sources.base import TIME
 from tasks.sources.listing_file import read_listing
 from tasks.sources.watch import READ, STATUS, Watch, read_as_listed, status
-from tasks.splits import Draw, draw
-from tasks.store import QUARANTINE, Scratch, Writer, fingerprint
+from tasks.splitting.splits import Draw, draw
+from tasks.storage.quarantine import set_aside
+from tasks.storage.row_digest import row_digests
+from tasks.storage.store import QUARANTINE, Scratch, Writer, fingerprint
 
 if TYPE_CHECKING:
-    from tasks.config import Ingest, Input, Source
+    from tasks.config.schema import Ingest, Input, Source
 
 #: What a child says of a row besides the facts of its items: where `reason` is not null, these are.
 #: A `hiccup` is no reason: the file was not read, and there is nothing to say of it.
@@ -57,7 +57,7 @@ def ingest(
 ) -> dict[str, Any]:  # fmt: skip
     """Listed items, or the rows of a table, to Parquet shards, each with all that was found out about it.
 
-    Writes two stores: ``raw`` (see `tasks.raw`) and ``unreadable`` (`id`, `reason`, `detail` and where it came from).
+    Writes two stores: ``raw`` (see `tasks.modalities.raw_schema`) and ``unreadable`` (`id`, `reason`, `detail` and where it came from).
     Files stay encoded, less metadata: nothing of their content is lost, and they are a fraction of the decoded size.
     They are decoded in child processes only, so that a file which crashes, stalls or swells the decoder costs itself
     alone. Tables are streamed.

@@ -19,18 +19,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.errors import DeepmineError
-from tasks.files import named, read_json, write_json
-from tasks.folds import Cases, Folds, make_folds, told
-from tasks.objective import resolve
-from tasks.progress import Progress, Share
-from tasks.shares import CONFIDENCE
-from tasks.store import MANIFEST, QUARANTINE, SUMMARY, Scratch, Writer, fingerprint, read, read_manifest
-from tasks.verdicts import merits, resplit, verdicts
-from tasks.views import parse_numbers
+from tasks.config.objective import resolve
+from tasks.core.errors import DeepmineError
+from tasks.core.files import named, read_json, write_json
+from tasks.core.fractions import CONFIDENCE
+from tasks.core.progress import Progress, Share
+from tasks.evaluation.predictions import merits, resplit, verdicts
+from tasks.features.view import parse_numbers
+from tasks.splitting.folds import Cases, Folds, make_folds, told
+from tasks.storage.store import MANIFEST, QUARANTINE, SUMMARY, Scratch, Writer, fingerprint, read, read_manifest
 
 if TYPE_CHECKING:
-    from tasks.config import Chain, Judge, Mine
+    from tasks.config.schema import Chain, Judge, Mine
 
 #: The verbs of a fold, in their order. By name: where there are no folds none of them is imported or changes anything.
 CHAIN = {

@@ -13,28 +13,28 @@ from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from tasks.cores import cores
-from tasks.files import inside, named, write_json
-from tasks.folds import Cases, cases_of
-from tasks.items import load_items
+from tasks.core.cpu import cores
+from tasks.core.files import inside, named, write_json
+from tasks.core.fractions import CONFIDENCE
+from tasks.core.progress import Progress
+from tasks.features.items import load_items
+from tasks.features.view import View, has_view, load_view, parse_numbers, trained_for
 from tasks.miners import LEAST_ROWS, MOST_ROWS, Task, accelerate, clusters, kind, unfit
-from tasks.miners.calibration import Calibrated
-from tasks.miners.components import components
-from tasks.miners.counting import Curve, count
 from tasks.miners.crossvalidation import OutOfFold, choose, folds_for, held_out, out_of_fold, refitted
 from tasks.miners.fitting import Fit, Job, fit, fit_best, part_of
-from tasks.miners.reading import Tree, read_tree
-from tasks.miners.saved import Fitted, save_miner
+from tasks.miners.n_clusters import Curve, count
+from tasks.miners.pca import components
+from tasks.miners.persistence import Fitted, save_miner
+from tasks.miners.predictions import Said, columns, of_test, verdicts
+from tasks.miners.probability_calibration import Calibrated
 from tasks.miners.stability import stability
-from tasks.miners.verdicts import Said, columns, of_test, verdicts
-from tasks.progress import Progress
-from tasks.rulemining import mine_rules
-from tasks.shares import CONFIDENCE
-from tasks.store import MANIFEST, PREDICTIONS, RULES, SUMMARY, Writer, fingerprint
-from tasks.views import View, has_view, load_view, parse_numbers, trained_for
+from tasks.miners.tree_text import Tree, read_tree
+from tasks.rules.mining import mine_rules
+from tasks.splitting.folds import Cases, cases_of
+from tasks.storage.store import MANIFEST, PREDICTIONS, RULES, SUMMARY, Writer, fingerprint
 
 if TYPE_CHECKING:
-    from tasks.config import Mine
+    from tasks.config.schema import Mine
 
 HELD_OUT = ("val", "test")
 #: Clusters to look for where there are no classes to count and nothing else says how many.

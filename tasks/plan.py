@@ -8,16 +8,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks import STAGES, sources
-from tasks.codehash import code_hash
-from tasks.errors import Damaged, DeepmineError, nearest
-from tasks.files import read_json, write_json
+from tasks.config.parsing import plain
+from tasks.core.code_hash import code_hash
+from tasks.core.errors import Damaged, DeepmineError, nearest
+from tasks.core.files import read_json, write_json
 from tasks.modalities import MODALITIES
 from tasks.sources import snapshot
 from tasks.sources.listing_file import digest, read_listing, write_listing
-from tasks.typed import plain
 
 if TYPE_CHECKING:
-    from tasks.config import Dataset
+    from tasks.config.schema import Dataset
 
 #: Stages that know modalities; those after them see features alone.
 ABOVE_THE_WAIST = ("ingest", "validate", "clean", "train", "extract", "report")
@@ -119,7 +119,7 @@ def check_miners(dataset: "Dataset", recorded: Mapping[str, Any]) -> None:
     if (values["mine"], values["objective"]) == (recorded.get("params"), recorded.get("objective")):
         return
     from tasks.miners import MINERS, accelerate  # scikit-learn takes a second to import
-    from tasks.miners.choices import check
+    from tasks.miners.hyperparameters import check
 
     if dataset.mine.accelerate:
         accelerate.require()

@@ -8,20 +8,33 @@ import numpy as np
 import pyarrow as pa
 
 from tasks import STAGES
-from tasks.files import read_json, write_atomically
-from tasks.page import atlas, examples, folds, forecasts, mined, pictures, render, results, rows, rules, runs, sounds
-from tasks.page import clusters as clustered
-from tasks.page import quality as checks
-from tasks.page.front import front
-from tasks.page.judged import Judged
-from tasks.page.texts import shortened
-from tasks.page.trust import trust
-from tasks.progress import Progress
-from tasks.store import HISTORY, PREDICTIONS, RULES, STATE, SUMMARY, read, read_manifest
-from tasks.views import View, columns_of, load_view, trained_for
+from tasks.core.files import read_json, write_atomically
+from tasks.core.progress import Progress
+from tasks.features.view import View, columns_of, load_view, trained_for
+from tasks.reporting import clusters as clustered
+from tasks.reporting import (
+    cross_validation,
+    examples,
+    feature_map,
+    forecasts,
+    miner_sections,
+    pictures,
+    render,
+    results,
+    row_cards,
+    rules,
+    run_record,
+    sounds,
+)
+from tasks.reporting import quality as checks
+from tasks.reporting.reliability import trust
+from tasks.reporting.summary import front
+from tasks.reporting.test_rows import Judged
+from tasks.reporting.texts import shortened
+from tasks.storage.store import HISTORY, PREDICTIONS, RULES, STATE, SUMMARY, read, read_manifest
 
 if TYPE_CHECKING:
-    from tasks.config import Input, Report
+    from tasks.config.schema import Input, Report
 
 PARTS = 4
 #: The stages whose records the page shows; its own is written after it.
@@ -44,17 +57,17 @@ def report(
     """
     progress.start()
     planned, verdict, summary = read_json(plan), read_json(evaluation), read_json(rejected / SUMMARY)
-    recorded = runs.records(records, SHOWN)
+    recorded = run_record.records(records, SHOWN)
     view = load_view(features, "deep+network")  # joined by id
     judged = _judged(view, features)
     clusters = _clusters(verdict, miners)
     galleries = examples.galleries(judged, params.examples)
-    told = mined.sections(verdict, judged, galleries, features, miners, params.examples)
+    told = miner_sections.sections(verdict, judged, galleries, features, miners, params.examples)
     centres = {n: examples.centres(judged, of, params.examples) for n, of in clusters.items()}
     progress(1, PARTS, "parts", note="laying out the map", always=True)
-    chosen = atlas.sample(judged, params.map_points, params.seed)
+    chosen = feature_map.sample(judged, params.map_points, params.seed)
     colouring = next(iter(clusters.values()), {}) if judged.numbers is None and not judged.labelled else {}
-    points = atlas.points(judged, chosen, colouring, params.seed)
+    points = feature_map.points(judged, chosen, colouring, params.seed)
     progress(2, PARTS, "parts", note="drawing examples", always=True)
     lost = checks.quarantine(
         {"ingest": read(unreadable), "validate": read(rejected), "clean": read(cleaned)}, params.examples
@@ -64,9 +77,9 @@ def report(
     stored = read(miners / RULES).to_pylist() if found else []
     ruled = rules.sections(found, stored, judged, params.examples)
     shown = examples.ids([*({"groups": found} for found in centres.values()), *galleries])
-    shown += [*rules.ids(ruled), *mined.ids(told)]
+    shown += [*rules.ids(ruled), *miner_sections.ids(told)]
     pairs = [row["id"] for pair in alike["examples"] for row in pair["rows"]]
-    source = rows.Rows(inputs, read_json(clean / STATE)["inputs"], clean, raw)
+    source = row_cards.Rows(inputs, read_json(clean / STATE)["inputs"], clean, raw)
     points["inputs"], looks = _look(source, points["ids"], [*shown, *pairs], checks.read_before(lost))
     looks.replace_pictures(_forecasts(source, judged, shown))
     progress(3, PARTS, "parts", note="writing the page", always=True)
@@ -76,7 +89,7 @@ def report(
         objective=judged.objective, points=points, galleries=galleries, centres=centres, alike=alike, rows=looks.of,
         rules=ruled,
         room=looks.room, heard=looks.sounds, seconds=looks.seconds, sound_rate=sounds.RATE, most_sounds=sounds.MOST,
-        curves=runs.curves(read_json(encoder / HISTORY)["epochs"]), network=runs.network(read_json(encoder / CARD)),
+        curves=run_record.curves(read_json(encoder / HISTORY)["epochs"]), network=run_record.network(read_json(encoder / CARD)),
         shortened=shortened(source), leaks=checks.leaks(summary), notes=summary.get("notes", []),
         expectations=checks.expectations(summary), docs=checks.data_docs(quality, index),
         splits=checks.splits(
@@ -84,7 +97,7 @@ def report(
         ),
         quarantine=lost, quarantined=sum(group["rows"] for group in lost),
         ledger=checks.ledger(verdict, read_json(metrics), STAGES), **_found(verdict, recorded), **told,
-        times=runs.times(recorded, SHOWN), about=runs.gathered(recorded), total=runs.total(recorded),
+        times=run_record.times(recorded, SHOWN), about=run_record.gathered(recorded), total=run_record.total(recorded),
         fingerprint=read_manifest(features / "deep").metadata["fingerprint"],
     )  # fmt: skip
     page = render(front=front(sections, verdict), **sections).encode()
@@ -101,7 +114,7 @@ def _found(verdict: dict[str, Any], recorded: dict[str, dict[str, Any]]) -> dict
         "fusion": results.fusion(verdict, titles, recorded), "miners": results.miners(verdict, recorded),
         "confusions": results.confusions(verdict, titles), "clusters": results.clusters(verdict, recorded),
         "tried": results.counts(verdict), "told": clustered.told(verdict), "agreement": clustered.agreement(verdict),
-        "trust": trust(verdict, titles, recorded), "crossed": folds.crossed(verdict),
+        "trust": trust(verdict, titles, recorded), "crossed": cross_validation.crossed(verdict),
     }  # fmt: skip
 
 
@@ -133,19 +146,19 @@ def _clusters(verdict: dict[str, Any], miners: Path) -> dict[str, dict[str, str]
 
 
 def _look(
-    source: rows.Rows, mapped: list[str], shown: list[str], aside: list[str]
-) -> tuple[list[dict[str, Any]], rows.Looks]:
+    source: row_cards.Rows, mapped: list[str], shown: list[str], aside: list[str]
+) -> tuple[list[dict[str, Any]], row_cards.Looks]:
     """How the rows of the map look, and those of the examples with those set ``aside``."""
     shown = list(dict.fromkeys(shown))
     small = pictures.side(pictures.MAP_SIDE, len(mapped) * len(source.inputs))
     large = pictures.side(pictures.EXAMPLE_SIDE, (len(shown) + len(aside)) * len(source.inputs))
     sides = dict.fromkeys(mapped, small) | dict.fromkeys(shown, large)
     drawn = source.draw(sides, heard=shown[: sounds.MOST])  # each row is read once
-    looks = rows.arrange({i: drawn[i] for i in shown if i in drawn} | source.draw_raw(aside, large), source.inputs)
-    return rows.hovered(drawn, mapped, source.inputs, small), looks
+    looks = row_cards.arrange({i: drawn[i] for i in shown if i in drawn} | source.draw_raw(aside, large), source.inputs)
+    return row_cards.hovered(drawn, mapped, source.inputs, small), looks
 
 
-def _forecasts(source: rows.Rows, judged: Judged, shown: list[str]) -> dict[str, Any]:
+def _forecasts(source: row_cards.Rows, judged: Judged, shown: list[str]) -> dict[str, Any]:
     """id -> input and drawing of the forecast of each example, with the steps before it where an input has them."""
     if judged.objective != "forecasting" or judged.numbers is None:
         return {}

@@ -11,22 +11,22 @@ import numpy as np
 import pyarrow.compute as pc
 import torch
 
+from tasks.config.objective import resolve
+from tasks.core.errors import DeepmineError
+from tasks.core.files import read_json, write_json
+from tasks.core.progress import Progress
 from tasks.core.space import assert_room
 from tasks.encoders import Initialised
 from tasks.encoders.device import fix_arithmetic, pick_device, pick_dtype, place
 from tasks.encoders.network import Card, Network, save_network
-from tasks.encoders.rows import Rows, Tensors
+from tasks.encoders.resident_rows import Rows, Tensors
 from tasks.encoders.sizes import sized
 from tasks.encoders.training import fit
-from tasks.errors import DeepmineError
-from tasks.files import read_json, write_json
 from tasks.modalities import modality
-from tasks.objective import resolve
-from tasks.progress import Progress
-from tasks.store import HISTORY, STATE, fingerprint, read, read_manifest, read_shards
+from tasks.storage.store import HISTORY, STATE, fingerprint, read, read_manifest, read_shards
 
 if TYPE_CHECKING:
-    from tasks.config import Train
+    from tasks.config.schema import Train
 
 #: Train rows that are enough to see whether mirror images keep their class, and to set an encoder's first weights.
 MIRROR_ROWS, FIRST_ROWS = 4000, 500

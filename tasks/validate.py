@@ -10,18 +10,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks import duplicates, leakage
-from tasks.errors import DeepmineError
-from tasks.expectations import Check, Outcome, run_suite
-from tasks.files import named, write_json
+from tasks.config.objective import resolve
+from tasks.core.errors import DeepmineError
+from tasks.core.files import named, write_json
+from tasks.core.progress import Progress
 from tasks.modalities import modality, repeats
-from tasks.objective import resolve
-from tasks.progress import Progress
-from tasks.quarantine import set_aside
-from tasks.store import MANIFEST, QUARANTINE, SUMMARY, fingerprint, read, read_manifest
+from tasks.storage.quarantine import set_aside
+from tasks.storage.store import MANIFEST, QUARANTINE, SUMMARY, fingerprint, read, read_manifest
+from tasks.validation import leaks as leakage
+from tasks.validation import near_duplicates
+from tasks.validation.expectations import Check, Outcome, run_suite
 
 if TYPE_CHECKING:
-    from tasks.config import Input, Validate
+    from tasks.config.schema import Input, Validate
 
 #: Reasons that say nothing of the data's quality, so that they do not count towards the threshold.
 COPIES = ("copy", "copy across splits", "copies with different labels")
@@ -34,7 +35,7 @@ def validate(
     """Check the raw rows; write the failing ones to ``rejected`` with their reason, and Data Docs to ``quality``.
 
     Near-duplicates among the accepted rows stay: they are counted in the summary and listed in ``quality``;
-    ``warn`` is told of those across splits or under different labels, and of every other leak (`tasks.leakage`).
+    ``warn`` is told of those across splits or under different labels, and of every other leak (`tasks.validation.leaks`).
 
     Raises:
         DeepmineError: the share of unusable rows is over the threshold, a class or split is too small,
@@ -181,10 +182,10 @@ def _near_duplicates(
     """What is alike among the ``sound`` rows that have a sketch."""
     chosen = sound & sketches.is_valid().to_numpy()
     rows = rows[chosen]
-    links = duplicates.find(_sketches(sketches.filter(pa.array(chosen))), threshold)
-    listed = pa.Table.from_pandas(duplicates.members(rows, links), preserve_index=False)
+    links = near_duplicates.find(_sketches(sketches.filter(pa.array(chosen))), threshold)
+    listed = pa.Table.from_pandas(near_duplicates.members(rows, links), preserve_index=False)
     pq.write_table(listed.replace_schema_metadata(), quality / "near_duplicates.parquet")
-    return duplicates.summary(rows, links, threshold)
+    return near_duplicates.summary(rows, links, threshold)
 
 
 def class_table(rows: pd.DataFrame, labels: list[str]) -> pd.DataFrame:

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 from scipy.sparse import csr_array
 
-from tasks.items import items_schema, items_table
-from tasks.store import Writer
+from tasks.features.items import items_schema, items_table
+from tasks.storage.store import Writer
 
 
 def write_items(

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tasks import STAGES, config
-from tasks.files import read_json, write_json
+from tasks import STAGES
+from tasks.config import schema as config
+from tasks.config.parsing import plain
+from tasks.core.files import read_json, write_json
+from tasks.core.progress import Progress
+from tasks.features.view import view_schema
 from tasks.modalities import modality
-from tasks.progress import Progress
-from tasks.raw import raw_schema
+from tasks.modalities.raw_schema import raw_schema
 from tasks.sources import Unreadable
-from tasks.store import HISTORY, QUARANTINE, STATE, SUMMARY, Writer, read
-from tasks.typed import plain
-from tasks.views import view_schema
+from tasks.storage.store import HISTORY, QUARANTINE, STATE, SUMMARY, Writer, read
 
 STORES = (
     "plan", "raw", "unreadable", "rejected", "quality", "clean", "cleaned", "items", "encoder", "features", "miners", "judged",

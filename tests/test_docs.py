@@ -9,7 +9,7 @@ import typer
 from ruamel.yaml import YAML
 
 from flows.cli import app
-from tasks.params import load
+from tasks.config.loader import load
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

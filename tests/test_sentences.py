@@ -6,13 +6,17 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from tasks import config, duplicates, forward, guesses, profiles
+from tasks.autodetect import column_types
+from tasks.config import schema
+from tasks.config.loader import read_yaml
+from tasks.config.parsing import plain
 from tasks.encoders.training import schedule
-from tasks.miners import MINERS, MOST_ROWS, counting, kernels, stability
-from tasks.modalities import audio, image, steps, text
-from tasks.params import read_yaml
+from tasks.evaluation import cluster_profiles
+from tasks.extraction import deep_view
+from tasks.miners import MINERS, MOST_ROWS, kernel_approximation, n_clusters, stability
+from tasks.modalities import audio, image, tabular_steps, text
 from tasks.rules import search
-from tasks.typed import plain
+from tasks.validation import near_duplicates
 
 ROOT = Path(__file__).parents[1]
 
@@ -36,7 +40,7 @@ def percent(share: float) -> str:
 def test_the_defaults_of_params_yaml_are_those_of_the_code() -> None:
     """But for what the file adds on purpose: miners, rules, smoothing, and an encoder of each modality."""
     given = read_yaml(ROOT / "params.yaml")["defaults"]
-    own = plain(config.Dataset(source=config.Source(path=".")))
+    own = plain(schema.Dataset(source=schema.Source(path=".")))
     differ = []
 
     def compare(one: object, other: object, where: str) -> None:
@@ -54,7 +58,7 @@ def test_the_defaults_of_params_yaml_are_those_of_the_code() -> None:
 
 
 def test_shares_of_splits() -> None:
-    ingest = config.Ingest()
+    ingest = schema.Ingest()
     val, test, train = percent(ingest.val), percent(ingest.test), percent(1 - ingest.val - ingest.test)
     readme = source("README.md")
     assert f"else by hash: {train} train, {val} val, {test} test |" in readme
@@ -72,15 +76,15 @@ def test_comments_of_params_yaml_name_what_the_code_uses() -> None:
         listed |= dict.fromkeys(re.split(", | and ", names), int(rows.replace(",", "")))
     assert listed == MOST_ROWS
     told = source("params.yaml")
-    assert f"auto: {forward.ROWS['cpu']} on a CPU, {forward.ROWS['cuda']} on a GPU" in told
+    assert f"auto: {deep_view.ROWS['cpu']} on a CPU, {deep_view.ROWS['cuda']} on a GPU" in told
     assert (
-        f"null: exact up to {kernels.KERNEL_ROWS:,} train rows, and above where an estimated {kernels.CHEAP:g} seconds"
+        f"null: exact up to {kernel_approximation.KERNEL_ROWS:,} train rows, and above where an estimated {kernel_approximation.CHEAP:g} seconds"
         in told
     )
     assert f"the lowest with few enough combinations, {search.FEWEST} rows at least" in told
     assert f"correlation of two images at {image.SKETCH}x{image.SKETCH} grey" in told
     epochs = read_yaml(ROOT / "params.yaml")["datasets"]["mnist"]["train"]["epochs"]
-    auto = schedule(config.Train(), 3500)[0]
+    auto = schedule(schema.Train(), 3500)[0]
     assert f"epochs: {epochs} # enough for digits; `auto` would take {auto}" in told
 
 
@@ -94,34 +98,38 @@ def test_what_auto_comes_to_while_training() -> None:
     assert said
     assert batches
     few, many, most = int(said[1]), int(said[2].replace(",", "")), int(said[3])
-    assert [schedule(config.Train(), n)[0] for n in (many, 10 * many, 10)] == [few, few, most]
-    assert schedule(config.Train(), int(many * 0.8))[0] > few
-    assert [schedule(config.Train(), n)[1] for n in (64 * 32, 64, 10**6)] == [64, int(batches[1]), int(batches[2])]
+    assert [schedule(schema.Train(), n)[0] for n in (many, 10 * many, 10)] == [few, few, most]
+    assert schedule(schema.Train(), int(many * 0.8))[0] > few
+    assert [schedule(schema.Train(), n)[1] for n in (64 * 32, 64, 10**6)] == [64, int(batches[1]), int(batches[2])]
 
 
 def test_the_page_on_clusters() -> None:
-    page = source("tasks/page/clusters.html")
+    page = source("tasks/reporting/clusters.html")
     assert (
         f"made again from {stability.REFITS} random halves of the train rows (of {stability.MOST_TRAIN:,} rows at most)"
         in page
     )
     nine = {0.9: "nine"}[round(stability.SPREAD[1] - stability.SPREAD[0], 6)]
     assert f"between which values {nine} in ten lie" in page
-    assert f"in the worst cluster) comes to {counting.STRONG:g};" in page
-    assert f"at most {percent(profiles.FALSE)} false finds among all" in page
-    stable, dissolves = (f"{share:.2g}".removeprefix("0") for share in (profiles.STABLE, profiles.DISSOLVES))
+    assert f"in the worst cluster) comes to {n_clusters.STRONG:g};" in page
+    assert f"at most {percent(cluster_profiles.FALSE)} false finds among all" in page
+    stable, dissolves = (
+        f"{share:.2g}".removeprefix("0") for share in (cluster_profiles.STABLE, cluster_profiles.DISSOLVES)
+    )
     assert f"Jaccard index over refits is {stable} or more, and dissolves below {dissolves}" in page
-    assert f"less than the {counting.STRONG:g} from which" in source("tasks/sentences.py").replace('" "', "")
+    assert f"less than the {n_clusters.STRONG:g} from which" in source("tasks/evaluation/sentences.py").replace(
+        '" "', ""
+    )
 
 
 def test_numbers_of_miners_in_the_readme() -> None:
     readme = source("README.md")
-    assert f"train rows choose from {counting.TRIED[0]} to {counting.TRIED[-1]} by silhouette" in readme
+    assert f"train rows choose from {n_clusters.TRIED[0]} to {n_clusters.TRIED[-1]} by silhouette" in readme
     assert (
-        f"is exact up to {kernels.KERNEL_ROWS:,} train rows, and above as long as an estimated {kernels.CHEAP:g} seconds"
+        f"is exact up to {kernel_approximation.KERNEL_ROWS:,} train rows, and above as long as an estimated {kernel_approximation.CHEAP:g} seconds"
         in readme
     )
-    assert f"a kernel map (Nystroem, {kernels.COMPONENTS:,} components)" in readme
+    assert f"a kernel map (Nystroem, {kernel_approximation.COMPONENTS:,} components)" in readme
     rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|.*\| ([\d,]+) train rows;", (ROOT / "README.md").read_text(), re.M)
     assert {name: int(n.replace(",", "")) for names, n in rows for name in re.findall(r"`(\w+)`", names)} == {
         name: MOST_ROWS[name] for name in ("agglomerative",)
@@ -133,15 +141,15 @@ def test_numbers_of_miners_in_the_readme() -> None:
 
 def test_names_schedule_and_remote_in_the_readme() -> None:
     readme = source("README.md")
-    *first, last = (f"`{name}`" for name in guesses.USUAL["split"])
+    *first, last = (f"`{name}`" for name in column_types.USUAL["split"])
     assert f"| {', '.join(first)} or {last}, else by hash" in readme
     for use in ("label", "group"):
         said = re.search(rf"\| `--{use}` \|[^|]*\|[^|`]*((?:`\w+`(?:, )?)+)", readme)
         assert said
-        assert set(re.findall(r"`(\w+)`", said[1])) <= set(guesses.USUAL[use])
+        assert set(re.findall(r"`(\w+)`", said[1])) <= set(column_types.USUAL[use])
     table = re.search(r"\| for \| short names \|(.*?)\n\n", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
     assert table
-    assert set(re.findall(r"`(\w+)`", table[1])) == {*steps.SHORT, *steps.WORDS}
+    assert set(re.findall(r"`(\w+)`", table[1])) == {*tabular_steps.SHORT, *tabular_steps.WORDS}
     prefect = YAML(typ="safe").load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))
     [schedule_] = prefect["deployments"][0]["schedules"]
     minute, hour = (int(part) for part in schedule_["cron"].split()[:2])
@@ -160,14 +168,14 @@ def test_recipes_in_the_readme() -> None:
 
 def test_the_sentence_on_near_duplicates() -> None:
     rows = {"threshold": 0.99, "pairs": 0, "natural": 0}
-    assert f"at {image.SKETCH} x {image.SKETCH} grey" in duplicates._sentence(rows)
+    assert f"at {image.SKETCH} x {image.SKETCH} grey" in near_duplicates._sentence(rows)
     assert f"at {image.SKETCH} x {image.SKETCH} grey" in source("README.md")
 
 
 @pytest.mark.parametrize("name", sorted(p.name for p in (ROOT / "tasks/page").glob("*.html")))
 def test_no_template_names_a_method_of_an_interval_or_a_confidence(name: str) -> None:
     """Both come with the intervals; of tests and error bars that a template explains, see what stands there."""
-    told = source(f"tasks/page/{name}")
+    told = source(f"tasks/reporting/{name}")
     named = re.findall(
         r"(?i)bootstrap|delong|newcombe|welch|clopper|\b(?:t|percentile) interval|9\d(?:\.\d)? % interval", told
     )

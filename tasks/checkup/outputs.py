@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tasks.checkup import Hashes
-from tasks.errors import Damaged
-from tasks.files import FILES, decode
+from tasks.core.errors import Damaged
+from tasks.core.files import FILES, decode
 from tasks.sources.listing_file import read_listing
-from tasks.store import CHANGED, MANIFEST
+from tasks.storage.store import CHANGED, MANIFEST
 
 
 def faults(output: Path, hashes: Hashes) -> Iterator[tuple[Path, str]]:

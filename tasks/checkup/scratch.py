@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tasks.checkup import Hashes
 from tasks.checkup.outputs import faults
-from tasks.store import CHANGED
+from tasks.storage.store import CHANGED
 
 #: A finished shard: its key, and the sha256 of its bytes.
 SHARD = re.compile(r".+-([0-9a-f]{64})\.parquet")

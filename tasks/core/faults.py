@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tasks.core.errors import DeepmineError
 from tasks.core.space import existing, size
-from tasks.errors import DeepmineError
 
 #: errno -> the kind of fault.
 NUMBERS = {

@@ -5,8 +5,8 @@ import shutil
 import time
 from pathlib import Path
 
-from tasks.errors import DeepmineError
-from tasks.progress import Progress
+from tasks.core.errors import DeepmineError
+from tasks.core.progress import Progress
 
 #: What any stage needs for its record, progress and lock files, bytes.
 LEAST = 8 << 20

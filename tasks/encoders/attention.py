@@ -6,8 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from tasks.core.errors import DeepmineError
 from tasks.encoders.layers import Pool, Steps, positions
-from tasks.errors import DeepmineError
 
 
 class Attention(nn.Module):

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from tasks.files import write_atomically
+from tasks.core.files import write_atomically
 
 Weights = dict[str, torch.Tensor]
 

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from tasks.core.errors import DeepmineError
 from tasks.encoders.layers import ACTIVATIONS, Pool, Steps, connected, refuse
-from tasks.errors import DeepmineError
 
 POOLING = {"max": nn.MaxPool2d, "average": nn.AvgPool2d, "none": None}
 

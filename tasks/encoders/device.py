@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from tasks.cores import cores
-from tasks.errors import DeepmineError
+from tasks.core.cpu import cores
+from tasks.core.errors import DeepmineError
 
 N = TypeVar("N", bound=nn.Module)
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tasks.errors import DeepmineError
+from tasks.core.errors import DeepmineError
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU, "sigmoid": nn.Sigmoid, "tanh": nn.Tanh, "gelu": nn.GELU,

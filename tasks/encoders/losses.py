@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn import functional as F
 
-from tasks.errors import DeepmineError
+from tasks.core.errors import DeepmineError
 
 if TYPE_CHECKING:
-    from tasks.config import Loss
+    from tasks.config.schema import Loss
 
 #: scores (N, K), targets, class weights (K,) or None, the loss's parameters -> scalar.
 #: Targets are classes (N,) int64 or numbers (N, K) float.

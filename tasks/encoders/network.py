@@ -11,11 +11,11 @@ from safetensors.torch import load_file, save
 from torch import nn
 from torch.nn import functional as F
 
+from tasks.core.errors import Damaged, DeepmineError
+from tasks.core.files import file_sha256, named, read_json, write_atomically, write_json
 from tasks.encoders import build
 from tasks.encoders.decoder import Decoder
-from tasks.errors import Damaged, DeepmineError
-from tasks.files import file_sha256, named, read_json, write_atomically, write_json
-from tasks.store import fingerprint
+from tasks.storage.store import fingerprint
 
 WEIGHTS, CARD = "encoder.safetensors", "encoder.json"
 FORMAT = 2

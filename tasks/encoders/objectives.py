@@ -7,14 +7,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from tasks.encoders.contrastive_views import distort
 from tasks.encoders.device import autocast
-from tasks.encoders.distort import distort
 from tasks.encoders.losses import LOSSES, check_loss, class_weights
 from tasks.encoders.network import Network
-from tasks.encoders.rows import Rows, Tensors
+from tasks.encoders.resident_rows import Rows, Tensors
 
 if TYPE_CHECKING:
-    from tasks.config import Loss
+    from tasks.config.schema import Loss
 
 #: Items of a batch to the network's inputs, normalised.
 Prepare = Callable[[Tensors], Tensors]

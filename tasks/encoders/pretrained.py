@@ -11,8 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from tasks.core.errors import DeepmineError
 from tasks.encoders.layers import refuse
-from tasks.errors import DeepmineError
 
 #: Texts whose vectors are kept, as each epoch asks for those of train and val rows again.
 KEPT = 100_000

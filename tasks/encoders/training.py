@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from tasks.core.errors import DeepmineError
+from tasks.core.progress import Progress
 from tasks.encoders.checkpoint import resume, save_checkpoint
 from tasks.encoders.device import autocast
 from tasks.encoders.network import Network
 from tasks.encoders.objectives import Augment, Objective, Prepare, objective
 from tasks.encoders.optimizers import SCHEDULES, optimizer, trained
-from tasks.encoders.rows import Rows, epoch_order, epoch_rows
-from tasks.errors import DeepmineError
-from tasks.progress import Progress
+from tasks.encoders.resident_rows import Rows, epoch_order, epoch_rows
 
 if TYPE_CHECKING:
-    from tasks.config import Train
+    from tasks.config.schema import Train
 
 
 @dataclass(frozen=True)

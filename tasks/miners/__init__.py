@@ -17,7 +17,8 @@ from sklearn.svm import SVC, SVR, LinearSVC, OneClassSVM
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sklearn.utils import get_tags
 
-from tasks.miners.forms import (
+from tasks.miners.inductive import InductiveClusterer
+from tasks.miners.pipelines import (
     OUTLYING,
     Made,
     Task,
@@ -30,7 +31,6 @@ from tasks.miners.forms import (
     steps_of,
     trees,
 )
-from tasks.miners.inductive import InductiveClusterer
 
 #: name -> (task, the person's parameters) -> unfitted estimator
 MINERS: dict[str, Made] = {

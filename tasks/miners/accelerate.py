@@ -12,8 +12,8 @@ from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC
 
-from tasks.errors import DeepmineError
-from tasks.miners.forms import in_double
+from tasks.core.errors import DeepmineError
+from tasks.miners.pipelines import in_double
 
 #: Fitted state by name, with the type that scikit-learn's own code reads it as (None: as it is).
 STATE = {

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from tasks.folds import ENOUGH, Cases, make_folds, rank, trained_on
-from tasks.miners.choices import open_choice
 from tasks.miners.fitting import Job, fit, lowest, part_of
-from tasks.miners.kernels import merit
+from tasks.miners.hyperparameters import open_choice
+from tasks.miners.kernel_approximation import merit
+from tasks.splitting.folds import ENOUGH, Cases, make_folds, rank, trained_on
 
 #: Folds, and rows that are enough for them.
 FOLDS, MOST = 5, 2_000

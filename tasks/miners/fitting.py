@@ -7,11 +7,21 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from tasks.folds import Cases
+from tasks.features.view import View
 from tasks.miners import MINERS, UNLABELLED, Task, final, kind
-from tasks.miners.choices import given
-from tasks.miners.kernels import CHEAP, KERNEL_ROWS, MAPS, PROBES, VAL, Weighed, better, exact_seconds, merit
-from tasks.views import View
+from tasks.miners.hyperparameters import given
+from tasks.miners.kernel_approximation import (
+    CHEAP,
+    KERNEL_ROWS,
+    MAPS,
+    PROBES,
+    VAL,
+    Weighed,
+    better,
+    exact_seconds,
+    merit,
+)
+from tasks.splitting.folds import Cases
 
 #: Rows of each class that stay where only part of the rows is taken.
 OF_CLASS = 10

@@ -12,16 +12,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.errors import DeepmineError
-from tasks.modalities import Shown, mfcc
-from tasks.modalities.mel import MIN_FRAMES, analysis, frames, log_mel, log_mels
-from tasks.modalities.pictures import spectrogram
-from tasks.modalities.sound import FULL_SCALE, RATES, decode
+from tasks.core.errors import DeepmineError
+from tasks.modalities import Shown, audio_mfcc
+from tasks.modalities.audio_decode import FULL_SCALE, RATES, decode
+from tasks.modalities.audio_mel import MIN_FRAMES, analysis, frames, log_mel, log_mels
+from tasks.modalities.drawing import spectrogram
 
 if TYPE_CHECKING:
     import torch
 
-    from tasks.config import AugmentAudio, Clean, Ingest, Input, ValidAudio
+    from tasks.config.schema import AugmentAudio, Clean, Ingest, Input, ValidAudio
 
 #: Decibels of digital silence.
 SILENCE = -200.0
@@ -45,7 +45,7 @@ FACTS = {
 RAW = "statistics"
 #: What it is, in words (README).
 RAW_WORDS = (
-    f"{mfcc.COEFFICIENTS} mel-frequency cepstral coefficients: their means in {mfcc.PARTS} parts, how far they spread "
+    f"{audio_mfcc.COEFFICIENTS} mel-frequency cepstral coefficients: their means in {audio_mfcc.PARTS} parts, how far they spread "
     "and change; standardised"
 )
 DTYPE = np.int16
@@ -286,13 +286,15 @@ def augment(
 def flat(items: np.ndarray, state: dict[str, Any]) -> np.ndarray:
     """The raw view before it is standardised: (N, L) int16 to (N, F) float32 of `mfcc.statistics`."""
     return (
-        np.stack([mfcc.statistics(item, state) for item in items]) if len(items) else np.empty((0, len(names(state))))
+        np.stack([audio_mfcc.statistics(item, state) for item in items])
+        if len(items)
+        else np.empty((0, len(names(state))))
     )
 
 
 def names(state: dict[str, Any]) -> list[str]:
     """What each feature of the raw view is."""
-    return mfcc.names(state)
+    return audio_mfcc.names(state)
 
 
 def measured_by(spec: "Input") -> list[str]:

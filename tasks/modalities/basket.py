@@ -9,14 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.errors import DeepmineError
+from tasks.core.errors import DeepmineError
 from tasks.modalities import Admitted, Shown
 
 if TYPE_CHECKING:
     import torch
     from scipy.sparse import csr_array
 
-    from tasks.config import AugmentBasket, Clean, Ingest, Input, ValidBasket
+    from tasks.config.schema import AugmentBasket, Clean, Ingest, Input, ValidBasket
 
 #: Names are read in place: there is no decoder that could crash or swell.
 GUARDED = False

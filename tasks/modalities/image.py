@@ -12,14 +12,14 @@ import pyarrow.compute as pc
 from PIL import Image, UnidentifiedImageError
 
 from tasks.modalities import Shown
-from tasks.modalities.measures import light
-from tasks.modalities.metadata import ORIENTATION, without_metadata
+from tasks.modalities.image_metadata import ORIENTATION, without_metadata
+from tasks.modalities.measurements import light
 from tasks.sources.base import Unreadable
 
 if TYPE_CHECKING:
     import torch
 
-    from tasks.config import AugmentImage, Clean, Ingest, Input, ValidImage
+    from tasks.config.schema import AugmentImage, Clean, Ingest, Input, ValidImage
 
 #: A fixed list: a decoder that nobody needs is only a way in for hostile files.
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")

@@ -9,16 +9,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.errors import DeepmineError
+from tasks.core.errors import DeepmineError
 from tasks.modalities import Admitted, Shown
-from tasks.modalities.channels import read, within
-from tasks.modalities.measures import levels
-from tasks.modalities.pictures import lines
+from tasks.modalities.drawing import lines
+from tasks.modalities.measurements import levels
+from tasks.modalities.series_channels import read, within
 
 if TYPE_CHECKING:
     import torch
 
-    from tasks.config import AugmentSeries, Clean, Ingest, Input, ValidSeries
+    from tasks.config.schema import AugmentSeries, Clean, Ingest, Input, ValidSeries
 
 #: Numbers of a table are read in place: there is no decoder that could crash or swell.
 GUARDED = False

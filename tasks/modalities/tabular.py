@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from tasks.errors import DeepmineError
-from tasks.modalities import Admitted, Shown, columns, outliers
-from tasks.modalities.cells import DATE, read, shortened
-from tasks.modalities.leaks import single_feature_scores as single_feature_scores
-from tasks.modalities.steps import load, save
+from tasks.core.errors import DeepmineError
+from tasks.modalities import Admitted, Shown, tabular_columns, tabular_outliers
+from tasks.modalities.tabular_cells import DATE, read, shortened
+from tasks.modalities.tabular_steps import load, save
+from tasks.stats.single_feature_auc import single_feature_scores as single_feature_scores
 
 if TYPE_CHECKING:
     import pandas as pd
     import torch
 
-    from tasks.config import AugmentTabular, Clean, Ingest, Input, ValidTabular
+    from tasks.config.schema import AugmentTabular, Clean, Ingest, Input, ValidTabular
 
 #: Items are values of a table, which nothing has to decode.
 GUARDED = False
@@ -72,7 +72,7 @@ def checks(spec: "Input", params: "ValidTabular") -> list[tuple[str, dict[str, A
 
 
 def admit_columns(table: pa.Table, spec: "Input", params: "Ingest") -> Admitted:
-    """Every column as its kind, from text or typed values; see `tasks.modalities.cells` for what is read as what."""
+    """Every column as its kind, from text or typed values; see `tasks.modalities.tabular_cells` for what is read as what."""
     n = table.num_rows
     reasons: list[str | None] = [None] * n
     details: list[str | None] = [None] * n
@@ -140,29 +140,29 @@ def settle(train: pa.Table, spec: "Input", params: "Clean") -> dict[str, Any]:
     frame = _frame(train, spec)
     frame = frame[frame.notna().any(axis=1)]
     kept = kinds(spec)
-    dropped = columns.useless(frame, kept)
+    dropped = tabular_columns.useless(frame, kept)
     kept = {name: kind for name, kind in kept.items() if name not in dropped}
-    blocks = columns.blocks(frame, kept, params.tabular)
-    frame = frame[frame[columns.dropping(blocks)].notna().all(axis=1)]
+    blocks = tabular_columns.blocks(frame, kept, params.tabular)
+    frame = frame[frame[tabular_columns.dropping(blocks)].notna().all(axis=1)]
     files: dict[str, bytes] = {}
     found = None
     if params.tabular.outliers.method != "none":
         numeric = frame[[name for name, kind in kept.items() if kind == "numeric"]]
-        found, detector = outliers.find(numeric, params.tabular.outliers, params.seed)
+        found, detector = tabular_outliers.find(numeric, params.tabular.outliers, params.seed)
         if detector is not None:
-            files[DETECTOR] = save(detector, outliers.WHERE)
+            files[DETECTOR] = save(detector, tabular_outliers.WHERE)
         if found["action"] == "clip":
-            frame = outliers.clip(frame, found)
+            frame = tabular_outliers.clip(frame, found)
         elif found["action"] == "quarantine":
-            frame = frame[~outliers.outlying(frame, found, detector).any(axis=1)]
+            frame = frame[~tabular_outliers.outlying(frame, found, detector).any(axis=1)]
     if not len(frame):
         raise DeepmineError("params.clean.tabular: no train row is left once its steps have set rows aside.")
-    fitted, required, names = columns.fit(frame, blocks, params.seed)
+    fitted, required, names = tabular_columns.fit(frame, blocks, params.seed)
     files[FILE] = save(fitted, "params.clean.tabular")
-    flagged = [outliers.FLAG] if found and found["action"] == "flag" else []
+    flagged = [tabular_outliers.FLAG] if found and found["action"] == "flag" else []
     return {
         "names": names + flagged, "dropped": dropped, "required": required, "outliers": found,
-        "hashed": columns.hashed(blocks), "files": files,
+        "hashed": tabular_columns.hashed(blocks), "files": files,
     }  # fmt: skip
 
 
@@ -201,13 +201,13 @@ def _vectors(
     found = state["outliers"]
     flag: list[np.ndarray] = []
     if found:
-        strange = outliers.outlying(frame, found, fitted.get(DETECTOR))
+        strange = tabular_outliers.outlying(frame, found, fitted.get(DETECTOR))
         if found["action"] == "flag":
             flag = [np.any(strange, axis=1, keepdims=True).astype(np.float32)]
         elif found["action"] == "clip":
-            frame = outliers.clip(frame, found)
+            frame = tabular_outliers.clip(frame, found)
         else:
-            why = outliers.reasons(strange, found)
+            why = tabular_outliers.reasons(strange, found)
     with np.errstate(over="ignore", invalid="ignore"):
         made = np.asarray(fitted[FILE].transform(frame), dtype=np.float32)
     made = np.concatenate([made, *flag], axis=1)

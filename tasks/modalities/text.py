@@ -11,19 +11,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.errors import DeepmineError
+from tasks.core.errors import DeepmineError
 from tasks.modalities import Admitted, Shown
-from tasks.modalities.tfidf import MAX_FEATURES, RUNS
-from tasks.modalities.tfidf import fit_raw as fit_raw
-from tasks.modalities.tfidf import raw as raw
-from tasks.modalities.tokens import BYTES, PADDING, UNKNOWN, size, split
+from tasks.modalities.text_tfidf import MAX_FEATURES, RUNS
+from tasks.modalities.text_tfidf import fit_raw as fit_raw
+from tasks.modalities.text_tfidf import raw as raw
+from tasks.modalities.text_tokens import BYTES, PADDING, UNKNOWN, size, split
 from tasks.sources.base import Unreadable
 
 if TYPE_CHECKING:
     import torch
     from scipy.sparse import csr_array
 
-    from tasks.config import AugmentText, Clean, Ingest, Input, ValidText
+    from tasks.config.schema import AugmentText, Clean, Ingest, Input, ValidText
 
 #: Texts are read in place: there is no decoder of somebody else's that could crash or swell.
 GUARDED = False

@@ -6,9 +6,9 @@ from itertools import combinations
 
 import numpy as np
 
-from tasks.errors import DeepmineError
+from tasks.core.errors import DeepmineError
+from tasks.features.item_matrix import Kind, Transactions
 from tasks.rules.itemsets import Itemsets, frequent
-from tasks.rules.transactions import Kind, Transactions
 
 Items = tuple[int, ...]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tasks.errors import DeepmineError
-from tasks.rules.transactions import Transactions
+from tasks.core.errors import DeepmineError
+from tasks.features.item_matrix import Transactions
 
 #: Itemsets above which a search stops: each takes about 300 bytes, and rules of more nobody reads.
 MOST_ITEMSETS = 500_000

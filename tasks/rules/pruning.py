@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tasks.features.item_matrix import Transactions
 from tasks.rules.association import Rules
-from tasks.rules.transactions import Transactions
 
 #: Share of the baskets above which an item is common: there is next to nothing left that it could go with.
 COMMON = 0.95

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from tasks.errors import DeepmineError
+from tasks.core.errors import DeepmineError
+from tasks.features.item_matrix import Transactions
 from tasks.rules.association import Rules, derive, find
 from tasks.rules.itemsets import Itemsets, TooMany, frequent, least_count
-from tasks.rules.transactions import Transactions
 
 #: Supports that are tried, from the highest down.
 STEPS = (0.9, 0.7, 0.5, 0.3, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03, 0.02, 0.015, 0.01, 0.007, 0.005, 0.003, 0.002, 0.001)

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
+from tasks.core.fractions import percent
 from tasks.rules.association import Rules
-from tasks.rules.judgement import Judgement
-from tasks.shares import percent
+from tasks.rules.significance import Judgement
 
 MEASURES = ("support", "confidence", "lift", "leverage", "conviction")
 #: What is said of baskets, and of the rows of a table.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.errors import DeepmineError
+from tasks.core.errors import DeepmineError
 from tasks.sources.base import (
     EMBEDDED,
     LISTING,
@@ -33,7 +33,7 @@ from tasks.sources.rows import layout, rows
 from tasks.sources.shards import Batch, shards
 
 if TYPE_CHECKING:
-    from tasks.config import Input, Source
+    from tasks.config.schema import Input, Source
 
 __all__ = [
     "EMBEDDED", "LISTING", "SPLITS", "Batch", "NotNow", "Unreadable", "by_item", "column", "exists", "hashed", "is_table",
@@ -69,8 +69,8 @@ def tables(
     Raises:
         DeepmineError: see `open_table`, `layout`, `rows`, `long`, `windows` and `pairs`.
     """
-    from tasks.sources.pairs import check_pairs, pairs
-    from tasks.sources.series import check_series, long
+    from tasks.sources.long_baskets import check_pairs, pairs
+    from tasks.sources.long_series import check_series, long
     from tasks.sources.windows import windows
 
     of_baskets = any(spec.modality == "basket" for spec in inputs.values())

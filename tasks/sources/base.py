@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.errors import DeepmineError
+from tasks.core.errors import DeepmineError
 
 if TYPE_CHECKING:
-    from tasks.config import Input, Source
+    from tasks.config.schema import Input, Source
 
 EMBEDDED = "embedded:"
 SPLITS = {

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from tasks.errors import DeepmineError
+from tasks.core.errors import DeepmineError
 from tasks.sources.base import DELIMITED, kind_of
 from tasks.sources.dialect import DELIMITERS, SAMPLE_ROWS, beginning
-from tasks.sources.tablefile import BadRow, Block, TableFile, line_of, packed_stream, places
+from tasks.sources.table_file import BadRow, Block, TableFile, line_of, packed_stream, places
 
 #: The one column that such a file has.
 ITEMS = "items"

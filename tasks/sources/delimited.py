@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.errors import DeepmineError
+from tasks.core.errors import DeepmineError
 from tasks.sources.dialect import Dialect, detect
-from tasks.sources.tablefile import (
+from tasks.sources.table_file import (
     BLOCK,
     LONGEST_ROW,
     BadRow,

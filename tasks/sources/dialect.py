@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from tasks.errors import DeepmineError, first_few
+from tasks.core.errors import DeepmineError, first_few
 from tasks.sources.base import DELIMITED, kind_of
-from tasks.sources.tablefile import checked_names, packed_stream, unique
+from tasks.sources.table_file import checked_names, packed_stream, unique
 
 DELIMITERS = {",": "','", ";": "';'", "\t": '"\\t" (a tab)', "|": "'|'"}
 #: The start of the file that the delimiter and the header are told from.

@@ -10,11 +10,11 @@ from functools import cache, lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tasks.errors import DeepmineError, nearest
+from tasks.core.errors import DeepmineError, nearest
 from tasks.sources.base import ABSENT, EMBEDDED, NO_FILE, NotNow, State, Unreadable, root_of, state
 
 if TYPE_CHECKING:
-    from tasks.config import Source
+    from tasks.config.schema import Source
 
 #: Items of `embedded:mnist`: 500 of each digit in order.
 DIGITS = 5000

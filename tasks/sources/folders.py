@@ -10,11 +10,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tasks.errors import DeepmineError, nearest
+from tasks.core.errors import DeepmineError, nearest
 from tasks.sources.base import SPLITS, cannot_look, state_of
 
 if TYPE_CHECKING:
-    from tasks.config import Source
+    from tasks.config.schema import Source
 
 JUNK = {"thumbs.db", "desktop.ini"}
 #: What a group of `source.pattern` may be called.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.errors import DeepmineError
-from tasks.files import file_sha256
+from tasks.core.errors import DeepmineError
+from tasks.core.files import file_sha256
 from tasks.sources.base import (
     EMBEDDED,
     LISTING,
@@ -31,7 +31,7 @@ from tasks.sources.rows import layout, rows
 from tasks.sources.snapshot import SNAPSHOT, STATE, TABLES, settle, versions
 
 if TYPE_CHECKING:
-    from tasks.config import Input, Source
+    from tasks.config.schema import Input, Source
 
 #: Size, time and hash of a row that cannot be used.
 NOTHING = (-1, 0, None)

@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.errors import DeepmineError, nearest
+from tasks.core.errors import DeepmineError, nearest
 from tasks.sources.base import Warn
-from tasks.sources.tablefile import TableFile, open_table
+from tasks.sources.table_file import TableFile, open_table
 
 if TYPE_CHECKING:
-    from tasks.config import Join
+    from tasks.config.schema import Join
 
 #: Bytes of a text that names something.
 LONGEST_KEY = 1 << 16

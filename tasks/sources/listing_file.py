@@ -6,9 +6,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.errors import Damaged, DeepmineError
-from tasks.files import write_atomically
-from tasks.store import fingerprint
+from tasks.core.errors import Damaged, DeepmineError
+from tasks.core.files import write_atomically
+from tasks.storage.store import fingerprint
 
 
 def digest(table: pa.Table) -> str:

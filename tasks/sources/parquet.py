@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.errors import DeepmineError
-from tasks.sources.tablefile import BLOCK, LONGEST_ROW, BadRow, Block, TableFile, checked_names, places, unique
+from tasks.core.errors import DeepmineError
+from tasks.sources.table_file import BLOCK, LONGEST_ROW, BadRow, Block, TableFile, checked_names, places, unique
 
 #: Rows that are decoded at a time, at most.
 ROWS = 1 << 16

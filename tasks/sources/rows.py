@@ -10,15 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.errors import DeepmineError, nearest
+from tasks.core.errors import DeepmineError, nearest
 from tasks.sources.base import TIME, Warn, named_splits, uses_files
 from tasks.sources.folders import compiled, own_id
 from tasks.sources.joins import Faults, Joined, open_join, text
-from tasks.sources.tablefile import Block, TableFile, open_table
-from tasks.sources.times import Clock, cuts, splits
+from tasks.sources.table_file import Block, TableFile, open_table
+from tasks.sources.timestamps import Clock, cuts, splits
 
 if TYPE_CHECKING:
-    from tasks.config import Input, Source
+    from tasks.config.schema import Input, Source
 
 COMMON = ("id", "source", "label", "split", "group")
 BAD = pa.schema([(name, pa.string()) for name in ("id", "source", "label", "split", "reason", "detail")])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from tasks.errors import DeepmineError
+from tasks.core.errors import DeepmineError
 from tasks.sources.rows import BAD, Part
 
 #: Bytes that the rows of a shard may hold as they are read, as they are in memory together.

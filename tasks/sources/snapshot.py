@@ -19,7 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.files import write_atomically
+from tasks.core.files import write_atomically
 from tasks.sources.base import ABSENT, State, table_of
 from tasks.sources.files import Listed
 

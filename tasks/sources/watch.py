@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from tasks.errors import DeepmineError, many
+from tasks.core.errors import DeepmineError, many
 from tasks.sources import snapshot
 from tasks.sources.base import NotNow, State, paths_of, root_of, state_of
 from tasks.sources.files import CHANGED, Listed, Read, read_listed
 from tasks.sources.inventory import hashed
 
 if TYPE_CHECKING:
-    from tasks.config import Source
+    from tasks.config.schema import Source
 
 #: A file's state and sha256, as they travel to a child and back.
 STATUS = pa.struct([(name, pa.int64()) for name in State._fields] + [("sha256", pa.string())])

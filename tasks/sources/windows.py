@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.errors import DeepmineError
+from tasks.core.errors import DeepmineError
 from tasks.sources.base import TIME, Warn, named_splits
 from tasks.sources.rows import COMMON, Layout, Part, numbered
-from tasks.sources.steps import PIECE, Steps, gather, in_order, lists, parts_of, with_lists
+from tasks.sources.time_steps import PIECE, Steps, gather, in_order, lists, parts_of, with_lists
 
 
 def windows(made: Layout, shares: tuple[float, float], warn: Warn | None = None) -> Iterator[Part]:

@@ -11,12 +11,12 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from tasks import config
-from tasks.cores import cores
+from tasks.config import schema as config
+from tasks.core.cpu import cores
+from tasks.core.progress import Progress
 from tasks.ingest import ingest
 from tasks.plan import plan
-from tasks.progress import Progress
-from tasks.store import Writer, read, vector_column, vectors
+from tasks.storage.store import Writer, read, vector_column, vectors
 from tests.benchmarks.measure import Result, compare, turns
 
 

@@ -14,22 +14,22 @@ import pyarrow as pa
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from tasks import config
-from tasks.cores import cores
+from tasks.config import schema as config
+from tasks.core.cpu import cores
+from tasks.core.files import write_json
+from tasks.core.progress import Progress
 from tasks.encoders.device import autocast, fix_arithmetic, pick_device, pick_dtype, place
-from tasks.encoders.folding import fold
+from tasks.encoders.fused_inference import fold
 from tasks.encoders.network import Card, Network, save_network
-from tasks.encoders.rows import Rows
+from tasks.encoders.resident_rows import Rows
 from tasks.encoders.training import fit
 from tasks.extract import IN_FLIGHT, extract
-from tasks.files import write_json
-from tasks.forward import Forward, batch_rows
-from tasks.making import Group, write_views
+from tasks.extraction.build_views import Group, write_views
+from tasks.extraction.deep_view import Forward, batch_rows
+from tasks.features.view import view_schema
 from tasks.modalities import image
-from tasks.progress import Progress
-from tasks.store import STATE, Writer
+from tasks.storage.store import STATE, Writer
 from tasks.train import Feed
-from tasks.views import view_schema
 from tests.benchmarks.measure import Result, compare, turns
 
 CIFAR = {

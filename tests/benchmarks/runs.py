@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from tasks import STAGES
-from tasks.files import read_json
+from tasks.core.files import read_json
 from tests.benchmarks.measure import Result
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from flows import project
-from tasks import STAGES, config
+from tasks import STAGES
+from tasks.config import schema
 from tasks.miners import MINERS
 from tasks.modalities import MODALITIES
 from tasks.plan import ABOVE_THE_WAIST, WITH_OBJECTIVE
@@ -64,8 +65,8 @@ def test_every_modality_has_what_the_stages_call(name: str, target: str) -> None
         needed = [p.name for p in found if p.default is p.empty]
         assert len(needed) <= len(parameters) <= len(found), f"{function}({', '.join(parameters)})"
     assert np.dtype(made.DTYPE).kind in "iuf"
-    spec = config.Input(modality=name)  # type: ignore[arg-type]
-    assert uses_files(config.Source(path="rows.csv"), spec) == made.GUARDED
+    spec = schema.Input(modality=name)  # type: ignore[arg-type]
+    assert uses_files(schema.Source(path="rows.csv"), spec) == made.GUARDED
 
 
 @pytest.mark.parametrize(("name", "target"), MODALITIES.items())
@@ -76,16 +77,16 @@ def test_the_raw_view_of_every_modality_is_written_down(name: str, target: str) 
 @pytest.mark.parametrize(("name", "target"), MODALITIES.items())
 def test_what_a_modality_says_of_its_columns_is_of_columns_that_it_has(name: str, target: str) -> None:
     made = import_module(target)
-    spec = config.Input(modality=name, columns=("a", "b"), categorical=("b",))  # type: ignore[arg-type]
+    spec = schema.Input(modality=name, columns=("a", "b"), categorical=("b",))  # type: ignore[arg-type]
     fields = made.raw_fields(spec)
     assert set(made.settled_by(spec)) <= set(fields)
     assert set(made.checked(spec)) <= set(fields) - {""}
     assert set(made.measured_by(spec) if hasattr(made, "measure") else ()) <= set(fields)
-    for _, arguments, action, reason in made.checks(spec, getattr(config.Validate(), name)):
+    for _, arguments, action, reason in made.checks(spec, getattr(schema.Validate(), name)):
         assert arguments["column"] in made.checked(spec)
         assert action in ("reject", "warn", "fail")
         assert reason
-    for section in (config.Validate(), config.Clean(), config.Train().encoders, config.Train().augment):
+    for section in (schema.Validate(), schema.Clean(), schema.Train().encoders, schema.Train().augment):
         assert hasattr(section, name)
 
 
@@ -105,18 +106,18 @@ def test_registries_hold_what_the_configuration_offers() -> None:
     def offered(*kinds: type, key: str = "name") -> set[str]:
         return {value for kind in kinds for value in get_type_hints(kind)[key].__args__}
 
-    kinds = [kind for hint in get_type_hints(config.Encoders).values() for kind in getattr(hint, "__args__", [hint])]
+    kinds = [kind for hint in get_type_hints(schema.Encoders).values() for kind in getattr(hint, "__args__", [hint])]
     assert set(ENCODERS) == offered(*kinds)
-    assert set(OPTIMIZERS) == offered(config.Muon, config.SGD, config.Adam)
-    assert set(LOSSES) == offered(config.Loss)
-    assert set(MODALITIES) == offered(config.Input, key="modality")
+    assert set(OPTIMIZERS) == offered(schema.Muon, schema.SGD, schema.Adam)
+    assert set(LOSSES) == offered(schema.Loss)
+    assert set(MODALITIES) == offered(schema.Input, key="modality")
     assert all(callable(value) for value in (*LOSSES.values(), *OPTIMIZERS.values()))
 
 
 @pytest.mark.parametrize("name", MINERS)
 def test_every_miner_is_made_and_fits(name: str) -> None:
     from tasks.miners import Task
-    from tasks.miners.choices import check
+    from tasks.miners.hyperparameters import check
 
     assert hasattr(MINERS[name](Task()), "fit")
     check(name, {}, "here")
@@ -157,9 +158,9 @@ def test_every_name_that_a_verb_asks_for_is_offered(stage: str, monkeypatch: pyt
 
 
 def test_json_files_have_one_reader() -> None:
-    """What stands in a file is read by `tasks.files`, which checks it; text that is no file of ours may be parsed."""
+    """What stands in a file is read by `tasks.core.files`, which checks it; text that is no file of ours may be parsed."""
     allowed = {
-        "tasks/files.py",  # the reader
+        "tasks/core/files.py",  # the reader
         "flows/lock.py",  # who holds the lock: nothing hangs on it
         "flows/healing.py",  # a table of DVC's
         "flows/dvc_cache.py",  # its lists of folders, checked against their names
@@ -173,6 +174,6 @@ def test_json_files_have_one_reader() -> None:
             if ast.unparse(node.func) not in ("json.loads", "json.load", "orjson.loads"):
                 continue
             inside = {n.attr for a in node.args for n in ast.walk(a) if isinstance(n, ast.Attribute)}
-            assert node.func.attr != "load", f"{name}: line {node.lineno}: use tasks.files.read_json"
-            outside = name == "tasks/safe.py"  # the schema in a skops archive, whose own hash is checked
-            assert outside or not inside & set(files), f"{name}: line {node.lineno}: use tasks.files.read_json"
+            assert node.func.attr != "load", f"{name}: line {node.lineno}: use tasks.core.files.read_json"
+            outside = name == "tasks/core/safe_skops.py"  # the schema in a skops archive, whose own hash is checked
+            assert outside or not inside & set(files), f"{name}: line {node.lineno}: use tasks.core.files.read_json"

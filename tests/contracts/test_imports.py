@@ -55,7 +55,7 @@ def test_imports_are_found() -> None:
     assert imported(text) == {"a.b", "c.d", "g"}
     with pytest.raises(AssertionError, match="relative"):
         imported("from . import x")
-    assert "great_expectations" in of(ROOT / "tasks/expectations.py", "great_expectations")
+    assert "great_expectations" in of(ROOT / "tasks/validation/expectations.py", "great_expectations")
 
 
 @pytest.mark.parametrize("path", MODULES.values(), ids=lambda p: str(p.relative_to(ROOT)))
@@ -81,7 +81,7 @@ def test_every_stage_is_a_module_with_its_verb() -> None:
 @pytest.mark.parametrize("name", [n for n in MODULES if n.count(".") and n.split(".")[1] in ROOMS])
 def test_rooms_do_not_import_each_other(name: str) -> None:
     others = [f"tasks.{room}" for room in ROOMS if room != name.split(".")[1]]
-    allowed = {"tasks.modalities.modality", "tasks.modalities.Shown"} if name.startswith("tasks.page") else set()
+    allowed = {"tasks.modalities.modality", "tasks.modalities.Shown"} if name.startswith("tasks.reporting") else set()
     assert of(MODULES[name], *others) - allowed == set()
 
 
@@ -134,7 +134,7 @@ import inspect
 from pathlib import Path
 
 from tasks import config
-from tasks.progress import Progress
+from tasks.core.progress import Progress
 
 home = Path(sys.argv[2])
 dataset = config.Dataset(

@@ -27,15 +27,15 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from tasks.errors import DeepmineError
+from tasks.core.errors import DeepmineError
+from tasks.features.view import Part, View
 from tasks.miners import KERNELS, MINERS, UNLABELLED, Task, accelerate, clusters, final, kind, unfit
-from tasks.miners.calibration import calibrate, response
-from tasks.miners.choices import GRIDS, check, count_of, given, open_count
 from tasks.miners.fitting import Fit, Job
-from tasks.miners.forms import trees
+from tasks.miners.hyperparameters import GRIDS, check, count_of, given, open_count
 from tasks.miners.inductive import InductiveClusterer
-from tasks.miners.saved import FORMAT, Fitted, load_miner, save_miner
-from tasks.views import Part, View
+from tasks.miners.persistence import FORMAT, Fitted, load_miner, save_miner
+from tasks.miners.pipelines import trees
+from tasks.miners.probability_calibration import calibrate, response
 
 ROOT = Path(__file__).parents[2]
 N, MARK = 90, "f" * 64

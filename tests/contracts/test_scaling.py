@@ -13,12 +13,12 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
-from tasks.errors import DeepmineError
-from tasks.miners import MINERS, Task, saved, unfit
-from tasks.miners.kernels import MAPS
-from tasks.miners.saved import Fitted, load_miner, save_miner
-from tasks.miners.scaling import ViewScaler, comparable
-from tasks.views import Part, View
+from tasks.core.errors import DeepmineError
+from tasks.features.scaling import ViewScaler, comparable
+from tasks.features.view import Part, View
+from tasks.miners import MINERS, Task, persistence, unfit
+from tasks.miners.kernel_approximation import MAPS
+from tasks.miners.persistence import Fitted, load_miner, save_miner
 from tests.contracts.test_miners import SMALL
 
 N = 160
@@ -176,7 +176,7 @@ def test_what_is_compared_outside_of_miners_is_scaled_like_in_them() -> None:
 
 
 def test_a_miner_of_before_is_refused_in_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(saved, "FORMAT", 2)
+    monkeypatch.setattr(persistence, "FORMAT", 2)
     save_miner(tmp_path / "m", Fitted(StandardScaler().fit(np.eye(3)), "raw", "f" * 64))
     monkeypatch.undo()
     with pytest.raises(DeepmineError, match=r"written by an older deepmine, .* Run: deepmine run"):

@@ -10,8 +10,8 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.tree._tree import Tree
 
-from tasks.errors import DeepmineError
-from tasks.miners.saved import Fitted, load_miner, save_miner
+from tasks.core.errors import DeepmineError
+from tasks.miners.persistence import Fitted, load_miner, save_miner
 from tests.contracts.test_miners import MARK, fitted
 
 

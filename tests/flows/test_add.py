@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from flows import add as adding
-from tasks.errors import DeepmineError
-from tasks.params import load, read_yaml
+from tasks.config.loader import load, read_yaml
+from tasks.core.errors import DeepmineError
 from tests.images import class_folders
 
 ROOT = Path(__file__).parents[2]

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks import STAGES, config
-from tasks.files import read_json, write_json
-from tasks.params import merge, read_yaml
-from tasks.progress import Progress
-from tasks.store import read, read_manifest
-from tasks.typed import parse
-from tasks.views import load_view
+from tasks import STAGES
+from tasks.config import schema
+from tasks.config.loader import merge, read_yaml
+from tasks.config.parsing import parse
+from tasks.core.files import read_json, write_json
+from tasks.core.progress import Progress
+from tasks.features.view import load_view
+from tasks.storage.store import read, read_manifest
 from tests import images, sounds
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +37,7 @@ WORDS = ["red", "green", "blue", "small", "large", "round", "old", "new"]
 def run(home: Path, entry: dict[str, Any]) -> tuple[dict[str, Path], list[str]]:
     """plan to report of one entry of params.yaml; where everything is, and what was warned of."""
     defaults = read_yaml(ROOT / "params.yaml")["defaults"]
-    dataset = parse(config.Dataset, merge(merge(defaults, QUICK), entry), "test")
+    dataset = parse(schema.Dataset, merge(merge(defaults, QUICK), entry), "test")
     at: dict[str, Path] = {}
     said: list[str] = []
     (home / "records").mkdir()

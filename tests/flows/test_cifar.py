@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.files import read_json
+from tasks.core.files import read_json
 from tests.flows.conftest import ROOT, Project, new_project
 
 ARCHIVE = Path(os.environ.get("DEEPMINE_TEST_DATA", ROOT.parent / "shared" / "data")) / "cifar10.tar.gz"

@@ -14,14 +14,14 @@ import pytest
 from flows import project
 from flows.dvc_cache import object_findings
 from tasks.checkup import Hashes
+from tasks.core.errors import DeepmineError
+from tasks.core.files import read_json
 from tasks.encoders.network import load_network
-from tasks.errors import DeepmineError
-from tasks.files import read_json
-from tasks.miners.saved import load_miner
+from tasks.miners.persistence import load_miner
 from tasks.plan import read_plan
 from tasks.sources import snapshot
 from tasks.sources.listing_file import read_listing
-from tasks.store import MANIFEST, SUMMARY, Scratch, read, read_manifest
+from tasks.storage.store import MANIFEST, SUMMARY, Scratch, read, read_manifest
 from tests.damage import CHANGES, overwrite, swap
 from tests.flows.conftest import SMALL, Project, make_images, new_project
 

@@ -14,8 +14,8 @@ from flows.installation import extras, installation
 from tasks.checkup import Hashes
 from tasks.checkup.outputs import faults
 from tasks.checkup.scratch import scratch_faults
-from tasks.files import named, write_json
-from tasks.store import MANIFEST, SUMMARY, Scratch, Writer
+from tasks.core.files import named, write_json
+from tasks.storage.store import MANIFEST, SUMMARY, Scratch, Writer
 from tests.damage import flip, overwrite
 from tests.flows.conftest import Project
 

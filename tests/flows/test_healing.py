@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from flows import healing, lock
-from tasks.errors import DeepmineError
+from tasks.core.errors import DeepmineError
 from tests.flows.conftest import ROOT, Project
 
 #: No process has it: above the largest number that Linux gives.

@@ -17,13 +17,13 @@ import pytest
 from ruamel.yaml import YAML
 
 from flows.cli import show_error
-from tasks.config import Clean
+from tasks.config.loader import entries
+from tasks.config.parsing import parse
+from tasks.config.schema import Clean
+from tasks.core.errors import DeepmineError
 from tasks.encoders.pretrained import refuse_code
-from tasks.errors import DeepmineError
-from tasks.modalities import steps
-from tasks.params import entries
+from tasks.modalities import tabular_steps
 from tasks.plan import plan
-from tasks.typed import parse
 from tests.flows.conftest import Project, new_project
 from tests.tasks.test_visible import STEERS
 
@@ -152,7 +152,7 @@ def tried(text: str, capsys: pytest.CaptureFixture[str]) -> str:
             files = {"plan": Path("data/plan.json"), "listing": Path("data/plan.listing.parquet")}
             plan(dataset=dataset, warn=lambda text: None, **files)
             for made in (dataset.clean.tabular.numeric, dataset.clean.tabular.categorical):
-                steps.pipeline([s for s in made if s != "rare"], "numeric", name, 0)
+                tabular_steps.pipeline([s for s in made if s != "rare"], "numeric", name, 0)
     except DeepmineError as error:
         show_error(error)
     told = capsys.readouterr().err
@@ -188,7 +188,7 @@ def test_a_step(place: Path, capsys: pytest.CaptureFixture[str], name: str) -> N
     params = parse(Clean, STEPS[name]["clean"], "clean")
     frame = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [3.0, 1.0, 2.0]})
     with pytest.raises(DeepmineError):
-        steps.fit(steps.pipeline(params.tabular.numeric, "numeric", "clean", 0), frame, "clean")
+        tabular_steps.fit(tabular_steps.pipeline(params.tabular.numeric, "numeric", "clean", 0), frame, "clean")
 
 
 def test_how_many() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from safetensors import safe_open
 
-from tasks.files import read_json
+from tasks.core.files import read_json
 from tests.flows.conftest import Project
 from tests.kills import storm
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv
 
-from tasks.files import read_json
-from tasks.store import read_manifest
+from tasks.core.files import read_json
+from tasks.storage.store import read_manifest
 
 ROOT = Path(__file__).parents[2]
 ROWS, PART = 5_000_000, 500_000
@@ -28,7 +28,7 @@ from importlib import import_module
 from pathlib import Path
 
 from tasks import config
-from tasks.progress import Progress
+from tasks.core.progress import Progress
 
 home, stage = Path(sys.argv[1]), sys.argv[2]
 names = ("a", "b", "c", "d", "kind", "place", "day")

@@ -7,8 +7,8 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from flows.like import nearest_rows
-from tasks.errors import DeepmineError
-from tasks.views import View
+from tasks.core.errors import DeepmineError
+from tasks.features.view import View
 from tests.flows.conftest import Project
 
 

@@ -12,7 +12,7 @@ import io, sys, traceback
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from flows import look
-from tasks.errors import DeepmineError
+from tasks.core.errors import DeepmineError
 found = [Path("dvc.lock"), Path(".dvc/tmp/rwlock")]
 found += [p for p in sorted(Path("data").rglob("*")) if p.suffix in (".json", ".parquet") and "scratch" not in p.parts]
 found = [p for p in found if p.suffix != ".parquet" or "plan" in p.parts]

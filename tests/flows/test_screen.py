@@ -13,8 +13,8 @@ from flows.cli import show_error
 from flows.graph import Node
 from flows.like import like
 from flows.screen import Screen, cell, console
-from tasks.errors import DeepmineError
-from tasks.views import View
+from tasks.core.errors import DeepmineError
+from tasks.features.view import View
 from tests.tasks.test_visible import STEERS
 
 HERE = Path(__file__).parents[2]
@@ -123,7 +123,7 @@ def test_descriptions_of_artifacts_mean_nothing_in_markdown() -> None:
 
 
 def test_names_reach_the_terminal_through_the_doors_alone() -> None:
-    doors = {"flows/cli.py", "flows/crash.py", "flows/project.py", "flows/screen.py", "tasks/progress.py"}
+    doors = {"flows/cli.py", "flows/crash.py", "flows/project.py", "flows/screen.py", "tasks/core/progress.py"}
     for path in sorted([*(HERE / "flows").rglob("*.py"), *(HERE / "tasks").rglob("*.py")]):
         name = path.relative_to(HERE).as_posix()
         found = re.findall(r"(?<![\w.])print\(|(?<!\w)Console\(|sys\.std(?:out|err)\.write|\[/\]", path.read_text())

@@ -17,8 +17,8 @@ from prefect.settings import PREFECT_SERVER_API_AUTH_STRING, PREFECT_SERVER_API_
 
 from flows import serving
 from flows.rest import Server
-from tasks.errors import DeepmineError
-from tasks.files import write_json
+from tasks.core.errors import DeepmineError
+from tasks.core.files import write_json
 from tests.browser import CHROMIUM, browser
 from tests.flows.conftest import Project, Stranger, free_port, listening, new_project, post
 

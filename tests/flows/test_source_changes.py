@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tasks.store import read
+from tasks.storage.store import read
 from tests.flows.conftest import Project, make_images, new_project
 
 #: Each stage, and the one whose end says that it begins.

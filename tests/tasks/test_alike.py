@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks import config
-from tasks.alike import neighbours
-from tasks.files import read_json
+from tasks.config import schema
+from tasks.core.files import read_json
+from tasks.core.progress import Progress
+from tasks.evaluation.neighbours import neighbours
+from tasks.features.view import load_view
 from tasks.mine import mine
-from tasks.page import alike as page
-from tasks.progress import Progress
-from tasks.store import PREDICTIONS, SUMMARY, read
-from tasks.views import load_view
+from tasks.reporting import neighbours as page
+from tasks.storage.store import PREDICTIONS, SUMMARY, read
 from tests.tasks.test_views import write_view
 
 N = 600
@@ -37,9 +37,9 @@ def world(home: Path, *, wrong: float = 0.0, label: np.ndarray | None = None, ob
 
 
 def run(home: Path, **more: Any) -> tuple[Any, dict[str, Any]]:
-    chosen = {"near": config.Miner(miner="nearest_neighbours", views=("deep",), **more)}
+    chosen = {"near": schema.Miner(miner="nearest_neighbours", views=("deep",), **more)}
     at = {"items": home / "items", "features": home, "miners": home / "m"}
-    mine(params=config.Mine(miners=chosen), progress=Progress(quiet=True), **at)
+    mine(params=schema.Mine(miners=chosen), progress=Progress(quiet=True), **at)
     return read(home / "m" / PREDICTIONS), read_json(home / "m" / SUMMARY)
 
 

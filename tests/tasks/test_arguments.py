@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tasks.config import Condition, Dataset, Expectation
-from tasks.errors import DeepmineError
-from tasks.expectations import Check, mask, run_suite
-from tasks.timelimit import time_limit
-from tasks.typed import parse
+from tasks.config.parsing import parse
+from tasks.config.schema import Condition, Dataset, Expectation
+from tasks.core.errors import DeepmineError
+from tasks.core.time_limit import time_limit
+from tasks.validation.expectations import Check, mask, run_suite
 
 SHELL = "@pd.io.common.os.system('touch {}') == 0"
 
@@ -128,7 +128,7 @@ def test_a_regular_expression_that_never_ends_is_stopped() -> None:
 
 
 def test_a_slow_expectation_names_the_expression(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.expectations.SECONDS", 1.0)
+    monkeypatch.setattr("tasks.validation.expectations.SECONDS", 1.0)
     frame = pd.DataFrame({"a": ["a" * 60 + "\n!"]})
     check = Check("expect_column_values_to_match_regex", {"column": "a", "regex": "(a+)+$"}, "reject")
     with pytest.raises(DeepmineError, match=r"validate\.expectations: checking '\(a\+\)\+\$' takes more"):

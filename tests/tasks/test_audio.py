@@ -13,15 +13,15 @@ import pytest
 import soundfile
 import torch
 
-from tasks import config
-from tasks.errors import DeepmineError
-from tasks.modalities import audio, mel
+from tasks.config import schema
+from tasks.core.errors import DeepmineError
+from tasks.modalities import audio, audio_mel
 from tasks.sources import Unreadable
 from tests.sounds import encode, noise, tone
 
 DATA = Path(os.environ.get("DEEPMINE_TEST_DATA", Path(__file__).parents[2] / "../shared/data"))
-SPEC = config.Input(modality="audio")
-INGEST = config.Ingest()
+SPEC = schema.Input(modality="audio")
+INGEST = schema.Ingest()
 
 
 def facts(data: bytes) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def settled(files: list[bytes], **options: Any) -> dict[str, Any]:
     """The state that some train files come to."""
     rows = [facts(data) for data in files]
     train = pa.table({name: [row[name] for row in rows] for name in audio.settled_by(SPEC)})
-    return audio.settle(train, SPEC, config.Clean(audio=config.CleanAudio(**options)))
+    return audio.settle(train, SPEC, schema.Clean(audio=schema.CleanAudio(**options)))
 
 
 def repaired(data: bytes, state: dict[str, Any]) -> np.ndarray:
@@ -91,9 +91,9 @@ def test_full_scale_is_known_of_every_coding(coding: str) -> None:
 
 def test_the_cap_counts_samples_of_all_channels() -> None:
     data = encode(noise(0, 1000, 2))
-    assert audio.admit(data, config.Ingest(max_samples=2000))[0]["samples"] == 2000
+    assert audio.admit(data, schema.Ingest(max_samples=2000))[0]["samples"] == 2000
     with pytest.raises(Unreadable, match="too many samples"):
-        audio.admit(data, config.Ingest(max_samples=1999))
+        audio.admit(data, schema.Ingest(max_samples=1999))
 
 
 # --- one shape
@@ -108,11 +108,11 @@ def test_auto_rate_is_the_commonest_of_two_the_higher() -> None:
 
 def test_auto_seconds_leave_out_the_longest_and_end_at_ten() -> None:
     train = pa.table({"rate": [1000] * 200, "seconds": [1.0] * 199 + [500.0], "samples": [1000] * 200})
-    state = audio.settle(train, SPEC, config.Clean())
+    state = audio.settle(train, SPEC, schema.Clean())
     assert (state["seconds"], state["length"]) == (1.0, 1000)
     train = train.set_column(1, "seconds", [[500.0] * 200])
-    assert audio.settle(train, SPEC, config.Clean())["seconds"] == 10
-    given = config.Clean(audio=config.CleanAudio(seconds=30.0))
+    assert audio.settle(train, SPEC, schema.Clean())["seconds"] == 10
+    given = schema.Clean(audio=schema.CleanAudio(seconds=30.0))
     assert audio.settle(train, SPEC, given)["length"] == 30_000
 
 
@@ -194,18 +194,18 @@ def test_array_pads_with_zeros_and_makes_nulls_silent() -> None:
 @pytest.mark.parametrize("bands", [8, 40, 64, 256])
 @pytest.mark.parametrize("seconds", [0.02, 0.9])
 def test_frames_suit_every_rate(rate: int, bands: int, seconds: float) -> None:
-    state = mel.analysis(rate, round(seconds * rate), bands, 0.025, 0.01)
-    assert mel.frames(state) >= mel.MIN_FRAMES
+    state = audio_mel.analysis(rate, round(seconds * rate), bands, 0.025, 0.01)
+    assert audio_mel.frames(state) >= audio_mel.MIN_FRAMES
     assert state["fft"] >= state["window"] > 0.9 * 0.025 * rate
-    weights = mel.filters(rate, state["fft"], bands)
+    weights = audio_mel.filters(rate, state["fft"], bands)
     assert weights.shape == (bands, state["fft"] // 2 + 1)
     assert (weights.sum(1) > 0).all()
-    found = mel.log_mel(np.ones(state["length"], np.int16), state)
+    found = audio_mel.log_mel(np.ones(state["length"], np.int16), state)
     assert found.shape == audio.form(state)["shape"][1:]
 
 
 def test_filters_stand_where_slaney_has_them() -> None:
-    weights = mel.filters(16_000, 2048, 40)
+    weights = audio_mel.filters(16_000, 2048, 40)
     # even below 1 kHz, then by a constant ratio
     centres = weights.argmax(1) * 16_000 / 2048
     low, high = centres[centres < 900], centres[centres > 1200]
@@ -217,27 +217,27 @@ def test_filters_stand_where_slaney_has_them() -> None:
 @pytest.mark.parametrize("rate", [8000, 44_100])
 @pytest.mark.parametrize("hertz", [300.0, 1000.0, 3000.0])
 def test_a_tone_is_loudest_in_its_band(rate: int, hertz: float) -> None:
-    state = mel.analysis(rate, rate // 2, 64, 0.025, 0.01)
+    state = audio_mel.analysis(rate, rate // 2, 64, 0.025, 0.01)
     samples = (tone(hertz, 0.5, rate, 1.0) * 32767).astype(np.int16)
-    found = mel.log_mel(samples, state)
-    place = mel.filters(rate, state["fft"], 64)[:, round(hertz * state["fft"] / rate)].argmax()
+    found = audio_mel.log_mel(samples, state)
+    place = audio_mel.filters(rate, state["fft"], 64)[:, round(hertz * state["fft"] / rate)].argmax()
     assert abs(int(np.median(found.argmax(0))) - int(place)) <= 1
     assert -20 < found.max() < 0
-    quieter = mel.log_mel((samples // 10).astype(np.int16), state)
+    quieter = audio_mel.log_mel((samples // 10).astype(np.int16), state)
     assert found.max() - quieter.max() == pytest.approx(20, abs=0.1)
 
 
 def test_silence_is_at_the_floor() -> None:
     state = settled([encode(tone())])
-    assert (mel.log_mel(np.zeros(state["length"], np.int16), state) == mel.FLOOR).all()
-    assert (mel.log_mels(torch.zeros(2, state["length"], dtype=torch.int16), state) == mel.FLOOR).all()
+    assert (audio_mel.log_mel(np.zeros(state["length"], np.int16), state) == audio_mel.FLOOR).all()
+    assert (audio_mel.log_mels(torch.zeros(2, state["length"], dtype=torch.int16), state) == audio_mel.FLOOR).all()
 
 
 @pytest.mark.parametrize("rate", [8000, 44_100])
 def test_torch_and_numpy_agree(rate: int) -> None:
     rows, state = items(6, settled([encode(tone(rate=rate), rate)]))
-    slow = np.stack([mel.log_mel(row, state) for row in rows])
-    fast = mel.log_mels(torch.from_numpy(rows), state).numpy()
+    slow = np.stack([audio_mel.log_mel(row, state) for row in rows])
+    fast = audio_mel.log_mels(torch.from_numpy(rows), state).numpy()
     assert fast.dtype == np.float32
     assert np.abs(fast - slow)[slow > -80].max() < 0.01
     assert np.abs(fast - slow).max() < 1  # near the floor float32 has few digits left
@@ -249,7 +249,7 @@ def test_an_items_tensor_depends_on_it_alone(monkeypatch: pytest.MonkeyPatch, on
     whole = audio.tensor(x, state)
     assert torch.equal(audio.tensor(x[3:4], state)[0], whole[3])
     assert torch.equal(audio.tensor(x.flip(0), state).flip(0), whole)
-    monkeypatch.setattr(mel, "VALUES", 1)
+    monkeypatch.setattr(audio_mel, "VALUES", 1)
     assert torch.equal(audio.tensor(x, state), whole)
 
 
@@ -264,7 +264,7 @@ def test_the_tensor_is_normalised_and_of_the_form_it_tells() -> None:
 
 def test_the_tensor_is_the_same_under_autocast_and_after_inference_mode() -> None:
     rows, state = items(2)
-    mel._on.cache_clear()
+    audio_mel._on.cache_clear()
     with torch.inference_mode():
         inside = audio.tensor(torch.from_numpy(rows), state).clone()
     outside = audio.tensor(torch.from_numpy(rows), state)
@@ -314,7 +314,7 @@ def test_silence_after_the_end_of_a_recording_is_no_part_of_it() -> None:
 
 
 def changed(x: torch.Tensor, seed: int = 0, **options: float) -> torch.Tensor:
-    params = config.AugmentAudio(**{"noise": 0.0, "shift": 0.0, **options})
+    params = schema.AugmentAudio(**{"noise": 0.0, "shift": 0.0, **options})
     return audio.augment(x, params, torch.zeros(len(x), dtype=torch.bool), torch.Generator().manual_seed(seed))
 
 
@@ -344,14 +344,14 @@ def test_augmentation_that_is_off_changes_nothing() -> None:
     rows, state = items(2)
     x = torch.from_numpy(rows)
     assert torch.equal(changed(x), x)
-    off = config.AugmentAudio(time_mask=0.0, band_mask=0.0)
+    off = schema.AugmentAudio(time_mask=0.0, band_mask=0.0)
     y = audio.tensor(x, state)
     assert torch.equal(audio.tensor_mask(y, off, torch.Generator()), y)
 
 
 def test_masks_hide_one_run_of_frames_and_one_of_bands() -> None:
     x = torch.ones(300, 1, 40, 100)
-    params = config.AugmentAudio(time_mask=0.3, band_mask=0.25)
+    params = schema.AugmentAudio(time_mask=0.3, band_mask=0.25)
     found = audio.tensor_mask(x, params, torch.Generator().manual_seed(0))
     frames, bands = (found == 0).all(2)[:, 0].sum(1), (found == 0).all(3)[:, 0].sum(1)
     assert (frames.max(), bands.max(), frames.min(), bands.min()) == (30, 10, 0, 0)

@@ -11,26 +11,27 @@ import pyarrow.compute as pc
 import pytest
 import torch
 
-from tasks import config, sources
+from tasks import sources
+from tasks.config import schema
+from tasks.core.errors import DeepmineError
+from tasks.core.files import read_json
+from tasks.core.progress import Progress
 from tasks.encoders.decoder import Decoder
-from tasks.errors import DeepmineError
-from tasks.files import read_json
+from tasks.features.view import load_view
 from tasks.ingest import ingest
 from tasks.modalities import Admitted, basket
 from tasks.plan import plan
-from tasks.progress import Progress
-from tasks.store import QUARANTINE, STATE, read, read_manifest
-from tasks.views import load_view
+from tasks.storage.store import QUARANTINE, STATE, read, read_manifest
 from tests import runs
 
-SPEC = config.Input(modality="basket", columns=("items",))
+SPEC = schema.Input(modality="basket", columns=("items",))
 DATA = Path(os.environ.get("DEEPMINE_TEST_DATA", Path(__file__).parents[2] / "../shared/data"))
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"public data sets are not at {DATA} (DEEPMINE_TEST_DATA)")
 
 
 def admitted(*baskets: Any, kind: pa.DataType | None = None) -> Admitted:
     column = pa.array(baskets, kind or pa.list_(pa.string()))
-    return basket.admit_columns(pa.table({"items": column}), SPEC, config.Ingest())
+    return basket.admit_columns(pa.table({"items": column}), SPEC, schema.Ingest())
 
 
 def raw(*baskets: list[str] | None) -> pa.Table:
@@ -38,7 +39,7 @@ def raw(*baskets: list[str] | None) -> pa.Table:
 
 
 def settled(*train: list[str] | None, **params: int) -> dict[str, Any]:
-    made = config.Clean(basket=config.CleanBasket(**{"min_count": 1} | params))
+    made = schema.Clean(basket=schema.CleanBasket(**{"min_count": 1} | params))
     return basket.settle(raw(*train), SPEC, made)
 
 
@@ -77,10 +78,10 @@ def test_the_order_of_goods_is_no_content_but_the_goods_are() -> None:
 
 def test_a_column_a_good_and_columns_that_hold_none(tmp_path: Path) -> None:
     cells = pa.table({"a": ["milk", None, ""], "b": pa.array([7, None, 8], pa.int64()), "c": [[1.5], None, []]})
-    spec = config.Input(modality="basket", columns=("a", "b"))
-    assert basket.admit_columns(cells, spec, config.Ingest()).columns[""].to_pylist() == [["milk", "7"], None, ["8"]]
+    spec = schema.Input(modality="basket", columns=("a", "b"))
+    assert basket.admit_columns(cells, spec, schema.Ingest()).columns[""].to_pylist() == [["milk", "7"], None, ["8"]]
     cells = cells.slice(1)
-    assert basket.admit_columns(cells, spec, config.Ingest()).columns[""].to_pylist() == [None, ["8"]]
+    assert basket.admit_columns(cells, spec, schema.Ingest()).columns[""].to_pylist() == [None, ["8"]]
     with pytest.raises(DeepmineError, match=r"column 'items': holds .* where a basket has names of goods"):
         admitted([["a"]], kind=pa.list_(pa.list_(pa.string())))
     assert admitted().columns[""].to_pylist() == []
@@ -119,11 +120,11 @@ def test_goods_are_dropped_at_random_and_none_is_added() -> None:
     items[:, 25:] = 0
     turn = torch.zeros(400, dtype=torch.bool)
     seed = torch.Generator().manual_seed(0)
-    changed = basket.augment(items, config.AugmentBasket(drop=0.3), turn, seed)
+    changed = basket.augment(items, schema.AugmentBasket(drop=0.3), turn, seed)
     assert int(changed[:, 25:].sum()) == 0
     assert float(changed[:, :25].float().mean()) == pytest.approx(0.7, abs=0.02)
     assert int(items.sum()) == 400 * 25, "what was given stays"
-    assert basket.augment(items, config.AugmentBasket(drop=0.0), turn, seed) is items
+    assert basket.augment(items, schema.AugmentBasket(drop=0.0), turn, seed) is items
 
 
 def test_what_a_person_sees() -> None:
@@ -180,20 +181,20 @@ def planted(n: int, seed: int = 0) -> list[list[str]]:
     return found
 
 
-def dataset(source: config.Source, column: str, objective: Any = "auto") -> config.Dataset:
+def dataset(source: schema.Source, column: str, objective: Any = "auto") -> schema.Dataset:
     """A small one: two miners, few epochs."""
     miners = {
-        "kmeans": config.Miner(miner="kmeans", views=("raw", "deep"), params={"n_clusters": 3}),
-        "linear_svm": config.Miner(miner="linear_svm", views=("raw", "deep"), params={"C": 1.0}),
+        "kmeans": schema.Miner(miner="kmeans", views=("raw", "deep"), params={"n_clusters": 3}),
+        "linear_svm": schema.Miner(miner="linear_svm", views=("raw", "deep"), params={"C": 1.0}),
     }
-    return config.Dataset(
-        source=source, inputs={"basket": config.Input(modality="basket", columns=(column,))}, objective=objective,
-        train=config.Train(epochs=4, batch=64, precision="float32"), mine=config.Mine(miners=miners),
-        evaluate=config.Evaluate(resamples=100),
+    return schema.Dataset(
+        source=source, inputs={"basket": schema.Input(modality="basket", columns=(column,))}, objective=objective,
+        train=schema.Train(epochs=4, batch=64, precision="float32"), mine=schema.Mine(miners=miners),
+        evaluate=schema.Evaluate(resamples=100),
     )  # fmt: skip
 
 
-def admit(home: Path, made: config.Dataset) -> None:
+def admit(home: Path, made: schema.Dataset) -> None:
     """What `plan` and `ingest` make of the source."""
     listing = home / "listing.parquet"
     plan(dataset=made, listing=listing, plan=home / "plan.json", warn=lambda text: None)
@@ -204,7 +205,7 @@ def admit(home: Path, made: config.Dataset) -> None:
     )  # fmt: skip
 
 
-def whole(home: Path, made: config.Dataset) -> dict[str, Path]:
+def whole(home: Path, made: schema.Dataset) -> dict[str, Path]:
     """Every stage before the report, all of them real."""
     at = {name: home / name for name in runs.STORES}
     admit(home, made)
@@ -230,7 +231,7 @@ def test_the_chain_without_labels_finds_the_kinds_of_customers(tmp_path: Path) -
     lines = [",".join(goods) for goods in baskets] + [","] + ["milk,milk,tar\0"]
     (tmp_path / "baskets.csv").write_text("\n".join(lines) + "\n")
     at = whole(
-        tmp_path, dataset(config.Source(path=str(tmp_path / "baskets.csv"), layout="baskets"), "items", "autoencoder")
+        tmp_path, dataset(schema.Source(path=str(tmp_path / "baskets.csv"), layout="baskets"), "items", "autoencoder")
     )
     lost = read(at["rejected"], QUARANTINE.names).to_pylist()
     assert [(r["id"], r["source"], r["reason"]) for r in lost] == [("000000421", "baskets.csv:421", "too few goods")]
@@ -249,7 +250,7 @@ def test_the_chain_with_labels_from_a_long_table(tmp_path: Path) -> None:
     rows = [f"r{i},{good},{'abc'[i % 3]}\n" for i, goods in enumerate(planted(300)) for good in goods]
     rows += ["odd,milk,a\n", "odd,beer,b\n"]
     (tmp_path / "long.csv").write_text("id,good,label\n" + "".join(rows))
-    source = config.Source(path=str(tmp_path / "long.csv"), layout="long", id="id")
+    source = schema.Source(path=str(tmp_path / "long.csv"), layout="long", id="id")
     at = whole(tmp_path, dataset(source, "good"))
     assert [(r["id"], r["reason"]) for r in read(at["unreadable"]).to_pylist()] == [("odd", "several labels")]
     table = read(at["miners"] / "predictions", ["split", "label", "linear_svm@raw", "linear_svm@deep"]).to_pandas()
@@ -260,7 +261,7 @@ def test_the_chain_with_labels_from_a_long_table(tmp_path: Path) -> None:
 
 def test_splits_are_drawn_by_id_so_that_equal_baskets_are_in_all(tmp_path: Path) -> None:
     (tmp_path / "baskets.csv").write_text("milk\n" * 400 + "beer\n" * 400)
-    made = dataset(config.Source(path=str(tmp_path / "baskets.csv"), layout="baskets"), "items", "autoencoder")
+    made = dataset(schema.Source(path=str(tmp_path / "baskets.csv"), layout="baskets"), "items", "autoencoder")
     admit(tmp_path, made)
     table = read(tmp_path / "raw", ["split", "basket"]).to_pandas()
     shares = (table["split"] == "test").groupby(table["basket"].str[0]).mean()
@@ -280,9 +281,9 @@ def test_bounds_of_a_basket(tmp_path: Path, bounds: dict[str, int], lost: list[s
     items: list[list[str]] = [["a", "b"]] * 30 + [["a", "b", "c"], [], ["a", "a"]]
     rows = [{"id": f"{i:03d}", "split": ("train", "test", "val")[i % 3], "label": None, "basket": {"items": goods}}
             for i, goods in enumerate(items)]  # fmt: skip
-    made = config.Dataset(
-        source=config.Source(path="x.csv"), inputs={"basket": SPEC}, objective="autoencoder",
-        validate=config.Validate(basket=config.ValidBasket(**bounds), max_rejected=0.5),
+    made = schema.Dataset(
+        source=schema.Source(path="x.csv"), inputs={"basket": SPEC}, objective="autoencoder",
+        validate=schema.Validate(basket=schema.ValidBasket(**bounds), max_rejected=0.5),
     )  # fmt: skip
     at = {name: tmp_path / name for name in runs.STORES}
     runs.write_raw(at["raw"], at["unreadable"], made.inputs, rows)
@@ -293,8 +294,8 @@ def test_bounds_of_a_basket(tmp_path: Path, bounds: dict[str, int], lost: list[s
 @needs_data
 def test_groceries_as_the_pipeline_has_them() -> None:
     batches = sources.tables(
-        config.Source(path=str(DATA / "groceries.csv"), layout="baskets"), {"basket": SPEC}, 20_000
+        schema.Source(path=str(DATA / "groceries.csv"), layout="baskets"), {"basket": SPEC}, 20_000
     )
-    found = basket.admit_columns(next(iter(batches)).table.select(["items"]), SPEC, config.Ingest())
+    found = basket.admit_columns(next(iter(batches)).table.select(["items"]), SPEC, schema.Ingest())
     assert pc.sum(found.columns["items"]).as_py() == 43367
     assert "169 different goods, most often whole milk 26%" in basket.describe(pa.table(found.columns))

@@ -9,12 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from flows import add as adding
-from tasks.config import Dataset, Input, Source
-from tasks.errors import DeepmineError
-from tasks.findings import findings
-from tasks.params import load
-from tasks.propose import Proposal, propose
-from tasks.typed import parse
+from tasks.autodetect.preview import findings
+from tasks.autodetect.proposal import Proposal, propose
+from tasks.config.loader import load
+from tasks.config.parsing import parse
+from tasks.config.schema import Dataset, Input, Source
+from tasks.core.errors import DeepmineError
 from tests.tasks.test_source_baskets import DATA, needs_data, ragged
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from tasks.calibration import binned, calibration
+from tasks.metrics.calibration import binned, calibration
 
 CLASSES = ["no", "yes"]
 

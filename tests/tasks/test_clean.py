@@ -13,14 +13,14 @@ import pyarrow as pa
 import pytest
 from PIL import Image
 
-from tasks import config
 from tasks.clean import clean, fit_rows
-from tasks.errors import DeepmineError
-from tasks.files import read_json
+from tasks.config import schema as config
+from tasks.core.errors import DeepmineError
+from tasks.core.files import read_json
+from tasks.core.progress import Progress
 from tasks.modalities import image, modality
-from tasks.progress import Progress
-from tasks.raw import raw_schema
-from tasks.store import MANIFEST, QUARANTINE, STATE, Writer, read, read_manifest
+from tasks.modalities.raw_schema import raw_schema
+from tasks.storage.store import MANIFEST, QUARANTINE, STATE, Writer, read, read_manifest
 from tests.images import encode, noise
 from tests.tasks.test_validate import IMAGE, RAW, TABLE
 

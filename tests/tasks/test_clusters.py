@@ -9,23 +9,24 @@ import pytest
 from scipy.sparse import csr_array
 from sklearn import metrics as sk
 
-from tasks import config, sentences
-from tasks.clusterings import clusterings
-from tasks.errors import DeepmineError
-from tasks.files import read_json
-from tasks.intervals import ari_interval
-from tasks.metrics import clustering
+from tasks.config import schema
+from tasks.core.errors import DeepmineError
+from tasks.core.files import read_json
+from tasks.core.progress import Progress
+from tasks.evaluation import sentences
+from tasks.evaluation.cluster_profiles import MOST_CLUSTERS, Known, called, of_classes, of_numbers, profiles
+from tasks.evaluation.clusterings import clusterings
+from tasks.features.view import Part, View
+from tasks.metrics.metrics import clustering
 from tasks.mine import mine
 from tasks.miners import Task
-from tasks.miners.choices import check, count_of, given, open_count
-from tasks.miners.counting import HALVINGS, Curve, count, kept, structureless
 from tasks.miners.fitting import Job, fit
+from tasks.miners.hyperparameters import check, count_of, given, open_count
+from tasks.miners.n_clusters import HALVINGS, Curve, count, kept, structureless
 from tasks.miners.stability import jaccard, stability
-from tasks.page import clusters as page
-from tasks.profiles import MOST_CLUSTERS, Known, called, of_classes, of_numbers, profiles
-from tasks.progress import Progress
-from tasks.store import NOISE, PREDICTIONS, SUMMARY, read
-from tasks.views import Part, View
+from tasks.reporting import clusters as page
+from tasks.stats.intervals import ari_interval
+from tasks.storage.store import NOISE, PREDICTIONS, SUMMARY, read
 from tests.itemstore import write_items
 from tests.tasks.test_views import write_view
 
@@ -325,11 +326,11 @@ def test_from_train_rows_to_the_page(aim: str, tmp_path: Path) -> None:
     names = ["colour=red", "colour=blue"]
     held = np.stack([group == 0, group == 1], 1)
     write_items(tmp_path / "items", ids.tolist(), split.tolist(), label.tolist(), names, ["colour"] * 2, held)
-    params = config.Mine(
-        rules=config.Rules(views=()),
+    params = schema.Mine(
+        rules=schema.Rules(views=()),
         miners={
-            "groups": config.Miner(miner="kmeans", views=("deep",), params={"n_clusters": "stability"}),
-            "dense": config.Miner(miner="hdbscan", views=("deep",)),
+            "groups": schema.Miner(miner="kmeans", views=("deep",), params={"n_clusters": "stability"}),
+            "dense": schema.Miner(miner="hdbscan", views=("deep",)),
         },
     )
     for folder in ("one", "two"):
@@ -341,7 +342,7 @@ def test_from_train_rows_to_the_page(aim: str, tmp_path: Path) -> None:
     assert mined["stability"]["groups@deep"]["mean"] > 0.9
     names = ["dense@deep", "groups@deep"]
     found = clusterings(
-        names, read(tmp_path / "one" / PREDICTIONS), tmp_path / "f", tmp_path / "items", mined, config.Evaluate()
+        names, read(tmp_path / "one" / PREDICTIONS), tmp_path / "f", tmp_path / "items", mined, schema.Evaluate()
     )
     assert json.dumps(found, allow_nan=False)
     told = found["profiles"]["groups@deep"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, wilcoxon
 
-from tasks.comparisons import comparisons, holm, mcnemar, signed_ranks
+from tasks.evaluation.comparisons import comparisons, holm, mcnemar, signed_ranks
 
 
 def test_mcnemar_and_holm_by_hand() -> None:

@@ -8,9 +8,9 @@ import pytest
 from scipy import sparse
 from scipy.sparse import csr_array
 
-from tasks.miners.components import components
-from tasks.page import components as page
-from tasks.views import load_view
+from tasks.features.view import load_view
+from tasks.miners.pca import components
+from tasks.reporting import components as page
 from tests.itemstore import write_items
 from tests.tasks.test_views import write_view
 

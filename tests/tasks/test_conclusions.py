@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks import config
-from tasks.conclusions import NO_DEEP, NO_RAW, Table, conclude, in_words
-from tasks.fusion import BASELINES, WAYS, fusion, titles
-from tasks.judges import Classes, Numbers, Said
+from tasks.config import schema
+from tasks.evaluation.conclusions import NO_DEEP, NO_RAW, Table, conclude, in_words
+from tasks.evaluation.fusion import BASELINES, WAYS, fusion, titles
+from tasks.evaluation.scorers import Classes, Numbers, Said
 
 #: What approaches are by, as the registry calls it.
 KINDS = {name: {"miner": miner} for name, miner in
          {"svm": "rbf_svm", "boost": "gradient_boosting", "near": "nearest_neighbours"}.items()}  # fmt: skip
 ROWS = 300
-PARAMS = config.Evaluate(resamples=200)
+PARAMS = schema.Evaluate(resamples=200)
 
 
 def judged(

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from tasks import STAGES, config, params
-from tasks.params import read_yaml
-from tasks.typed import parse, plain
+from tasks import STAGES
+from tasks.config import loader, schema
+from tasks.config.loader import read_yaml
+from tasks.config.parsing import parse, plain
 from tests.tasks.test_params import ONE, refused
 
 SHIPPED = Path(__file__).parents[2] / "params.yaml"
@@ -160,40 +161,40 @@ def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
         assert f"datasets.d.{key}: " in said
 
 
-def rich() -> config.Dataset:
+def rich() -> schema.Dataset:
     """A dataset with something in every kind of field."""
-    return config.Dataset(
-        source=config.Source(path="x.csv", root="/", id="id", split="s", group="g"),
+    return schema.Dataset(
+        source=schema.Source(path="x.csv", root="/", id="id", split="s", group="g"),
         inputs={
-            "scan": config.Input(columns=("file",)),
-            "table": config.Input(modality="tabular", columns=("age", "job", "day"), categorical=("job",), date=("day",)),
+            "scan": schema.Input(columns=("file",)),
+            "table": schema.Input(modality="tabular", columns=("age", "job", "day"), categorical=("job",), date=("day",)),
         },
         objective="regression",
-        validate=config.Validate(
+        validate=schema.Validate(
             labels=("no", "00123"),
-            expectations=(config.Expectation(expect="e", arguments={"value_pairs_set": [[1, None]]}, action="warn"),),
+            expectations=(schema.Expectation(expect="e", arguments={"value_pairs_set": [[1, None]]}, action="warn"),),
         ),
-        clean=config.Clean(
-            image=config.CleanImage(height=32, mode="L"),
-            tabular=config.CleanTabular(
+        clean=schema.Clean(
+            image=schema.CleanImage(height=32, mode="L"),
+            tabular=schema.CleanTabular(
                 numeric=("median", {"name": "KBinsDiscretizer", "n_bins": 4}), columns={"age": ("mean",)},
-                outliers=config.Outliers(method="iqr", action="clip", columns=("age",)),
+                outliers=schema.Outliers(method="iqr", action="clip", columns=("age",)),
             ),
         ),
-        train=config.Train(
-            encoders=config.Encoders(image=config.CNN(channels=(3,), dense=()), text=config.RNN(name="lstm")),
-            optimizer=config.Adam(name="adam"),
+        train=schema.Train(
+            encoders=schema.Encoders(image=schema.CNN(channels=(3,), dense=()), text=schema.RNN(name="lstm")),
+            optimizer=schema.Adam(name="adam"),
         ),
-        mine=config.Mine(
-            miners={"m": config.Miner(miner="rbf_svm", views=("raw", "raw+deep"), max_rows=9,
+        mine=schema.Mine(
+            miners={"m": schema.Miner(miner="rbf_svm", views=("raw", "raw+deep"), max_rows=9,
                                       params={"C": 1.5, "shrinking": True, "max_iter": 3, "gamma": "auto", "x": None})}
         ),
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("value", [rich(), *params.load(SHIPPED).values()], ids=["rich", "shipped"])
-def test_plain_and_back(value: config.Dataset) -> None:
-    back = parse(config.Dataset, plain(value), "here")
+@pytest.mark.parametrize("value", [rich(), *loader.load(SHIPPED).values()], ids=["rich", "shipped"])
+def test_plain_and_back(value: schema.Dataset) -> None:
+    back = parse(schema.Dataset, plain(value), "here")
     assert back == value
     assert hash(back.train.encoders) == hash(value.train.encoders)  # tuples came back as tuples
 
@@ -211,7 +212,7 @@ def missing_keys(kind: Any, mapping: dict[str, Any], where: str) -> list[str]:
 
 def test_the_shipped_defaults_show_every_key() -> None:
     defaults = read_yaml(SHIPPED)["defaults"]
-    dataset = parse(config.Dataset, {"source": {"path": "."}, **defaults}, "shipped")
+    dataset = parse(schema.Dataset, {"source": {"path": "."}, **defaults}, "shipped")
     assert set(defaults) == set(STAGES) == {f.name for f in fields(dataset)} - {"source", "inputs", "objective"}
     assert [k for stage in STAGES for k in missing_keys(getattr(dataset, stage), defaults[stage], stage)] == []
     for name, miner in dataset.mine.miners.items():
@@ -226,6 +227,6 @@ def test_the_shipped_defaults_show_every_key() -> None:
 def test_the_shipped_defaults_are_those_of_the_code_where_these_say_the_same() -> None:
     """Tests and libraries build from the code; `fit_rows`, bounds and seeds may not drift from what params.yaml shows."""
     shipped = read_yaml(SHIPPED)["defaults"]
-    dataset = plain(config.Dataset(source=config.Source(path=".")))
+    dataset = plain(schema.Dataset(source=schema.Source(path=".")))
     for stage in ("ingest", "validate", "clean", "extract", "evaluate", "report"):
         assert {k: v for k, v in dataset[stage].items() if shipped[stage][k] != v} == {}

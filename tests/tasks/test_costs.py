@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tasks.costs import Prices, chosen, costs
+from tasks.metrics.costs import Prices, chosen, costs
 
 CREDIT = Prices(false_positive=1, false_negative=5)
 

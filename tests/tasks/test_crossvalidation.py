@@ -7,20 +7,20 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks import config
-from tasks.files import read_json
-from tasks.folds import ENOUGH, Cases, cases_of, rank
-from tasks.fusion import Choice
-from tasks.judges import Classes, Said
+from tasks.config import schema as config
+from tasks.core.files import read_json
+from tasks.core.progress import Progress
+from tasks.evaluation.fusion import Choice
+from tasks.evaluation.scorers import Classes, Said
+from tasks.features.view import load_view
 from tasks.mine import mine
 from tasks.miners import Task
-from tasks.miners.calibration import calibrate, response
 from tasks.miners.crossvalidation import TIMES, choose, folds_for, held_out, out_of_fold, refitted
 from tasks.miners.fitting import Fit, Job, fit, fit_best
-from tasks.miners.saved import load_miner
-from tasks.progress import Progress
-from tasks.store import PREDICTIONS, SUMMARY, Writer, read
-from tasks.views import load_view
+from tasks.miners.persistence import load_miner
+from tasks.miners.probability_calibration import calibrate, response
+from tasks.splitting.folds import ENOUGH, Cases, cases_of, rank
+from tasks.storage.store import PREDICTIONS, SUMMARY, Writer, read
 from tests.tasks.test_views import write_view
 
 TRAIN, VAL, TEST = 120, 5, 60

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from tasks import curves
-from tasks.intervals import auc, influence
+from tasks.metrics import curves
+from tasks.stats.intervals import auc, influence
 
 
 def scored(seed: int, rows: int = 5000, noise: float = 1.0) -> tuple[np.ndarray, np.ndarray]:

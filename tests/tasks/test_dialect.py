@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tasks.config import Source
-from tasks.errors import DeepmineError
+from tasks.config.schema import Source
+from tasks.core.errors import DeepmineError
 from tasks.sources import delimited, dialect
 from tasks.sources.dialect import has_header
-from tasks.sources.tablefile import TableFile, open_table
+from tasks.sources.table_file import TableFile, open_table
 
 
 def opened(folder: Path, text: str | bytes, name: str = "rows.csv", **keys: object) -> TableFile:

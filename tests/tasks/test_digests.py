@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks.digests import LONG, ROWS, row_digests
-from tasks.store import vector_column
+from tasks.storage.row_digest import LONG, ROWS, row_digests
+from tasks.storage.store import vector_column
 
 
 def table(rows: int = 50) -> pa.Table:

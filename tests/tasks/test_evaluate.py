@@ -13,18 +13,18 @@ import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sklearn import metrics as sk
 
-from tasks import config
-from tasks.errors import DeepmineError
+from tasks.config import schema
+from tasks.core.errors import DeepmineError
+from tasks.core.files import read_json, write_json
+from tasks.core.progress import Progress
 from tasks.evaluate import evaluate
-from tasks.files import read_json, write_json
-from tasks.fusion import TITLES, WAYS, table
-from tasks.intervals import wilson
-from tasks.metrics import classification
-from tasks.page import HERE, captions, mined, results, words
-from tasks.page.front import front
-from tasks.progress import Progress
-from tasks.sentences import CLUSTERS
-from tasks.store import PREDICTIONS, SUMMARY, Writer, vector_column
+from tasks.evaluation.fusion import TITLES, WAYS, table
+from tasks.evaluation.sentences import CLUSTERS
+from tasks.metrics.metrics import classification
+from tasks.reporting import HERE, captions, formatting, miner_sections, results
+from tasks.reporting.summary import front
+from tasks.stats.intervals import wilson
+from tasks.storage.store import PREDICTIONS, SUMMARY, Writer, vector_column
 from tests.itemstore import write_items
 from tests.tasks.test_views import write_view
 
@@ -90,7 +90,7 @@ def predictions(home: Path, columns: dict[str, Any], mined: dict[str, Any]) -> N
     writer = Writer(home / "miners" / PREDICTIONS, pa.table(made).schema, "made by hand")
     writer.add(pa.table(made))
     writer.finish({"in": int(held_out.sum()), "accepted": int(held_out.sum()), "quarantined": {}})
-    write_json(home / "miners" / SUMMARY, mined)
+    write_json(home / "miners" / SUMMARY, miner_sections)
     rows = [columns[name].tolist() for name in ("id", "split", "label")]
     write_items(home / "items", *rows, [], [], np.zeros((len(rows[0]), 0)))
 
@@ -117,7 +117,7 @@ def run(home: Path, **params: Any) -> tuple[dict[str, Any], dict[str, Any], dict
     names = ("raw", "rejected", "clean", "items", "features", "miners", "judged", "metrics", "evaluation")
     write_json(home / "judged" / SUMMARY, {"folds": 0, "asked": 0, "why": "", "rows": 0})
     facts = evaluate(
-        params=config.Evaluate(**{"resamples": 500, **params}),
+        params=schema.Evaluate(**{"resamples": 500, **params}),
         progress=Progress(quiet=True),
         **{n: home / n for n in names},
     )
@@ -468,7 +468,7 @@ def test_the_page_shows_what_was_evaluated(kind: str, tmp_path: Path) -> None:
     _, _, verdict = run(tmp_path)
     titles = dict(verdict["titles"])
     environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
-    environment.filters |= words.FILTERS | captions.FILTERS
+    environment.filters |= formatting.FILTERS | captions.FILTERS
     values = {
         "fusion": results.fusion(verdict, titles, {}), "miners": results.miners(verdict, {}), "test_rows": TEST,
         "confusions": results.confusions(verdict, titles), "classes": results.classes(verdict),
@@ -476,7 +476,11 @@ def test_the_page_shows_what_was_evaluated(kind: str, tmp_path: Path) -> None:
         "splits": {"total": N, "rows": [], "totals": [TRAIN, VAL, TEST]}, "alike": {"leaked": 0, "test": TEST}, "total": None,
         "leaks": [], "quarantine": [], "expectations": [], "shortened": [],
     }  # fmt: skip
-    values |= {"front": front(values, verdict), "maps": mined.maps(verdict), "calibrated": mined.calibrated(verdict)}
+    values |= {
+        "front": front(values, verdict),
+        "maps": miner_sections.maps(verdict),
+        "calibrated": miner_sections.calibrated(verdict),
+    }
     pages = ["summary.html", "fusion.html", *(["confusion.html"] if values["confusions"] else [])]
     text = "".join(environment.get_template(name).render(**values) for name in pages)
     for told in {

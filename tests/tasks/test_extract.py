@@ -13,17 +13,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import config
+from tasks.config import schema as config
+from tasks.core.files import read_json, write_json
+from tasks.core.progress import Progress
 from tasks.encoders.network import Card, load_network, save_network
 from tasks.extract import FITTED, extract
-from tasks.files import read_json, write_json
+from tasks.extraction.raw_view import train_rows
+from tasks.extraction.seasonal_naive import forecast
+from tasks.features.view import load_view
 from tasks.modalities import image, modality
-from tasks.naive import forecast
-from tasks.progress import Progress
-from tasks.rawview import train_rows
-from tasks.store import HISTORY, STATE, Manifest, Writer, read_manifest
+from tasks.storage.store import HISTORY, STATE, Manifest, Writer, read_manifest
 from tasks.train import train
-from tasks.views import load_view
 
 N, SIDE = 66, 10
 VIEWS = ("deep", "raw", "network")

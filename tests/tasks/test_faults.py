@@ -16,9 +16,9 @@ import pytest
 import torch
 
 from tasks.core import faults, space
+from tasks.core.errors import DeepmineError
 from tasks.core.faults import assert_writable, fault_in, machine_fault, machine_faults
-from tasks.errors import DeepmineError
-from tasks.files import write_atomically
+from tasks.core.files import write_atomically
 
 ROOT = Path(__file__).parents[2]
 
@@ -116,7 +116,7 @@ except Exception as error:
 def test_a_file_that_may_not_grow(tmp_path: Path) -> None:
     path = tmp_path / "large.bin"
     code = TELL.format(
-        f"from tasks.files import write_atomically as w; from pathlib import Path; w(Path({str(path)!r}), bytes(9999))"
+        f"from tasks.core.files import write_atomically as w; from pathlib import Path; w(Path({str(path)!r}), bytes(9999))"
     )
     told = limited(code, "RLIMIT_FSIZE", 5000)
     assert told == (

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.errors import Damaged, DeepmineError
-from tasks.files import encode, read_json, write_json
+from tasks.core.errors import Damaged, DeepmineError
+from tasks.core.files import encode, read_json, write_json
 
 VALUE: dict[str, Any] = {"b": [1, 2.5, None, True], "a": {"ü": "text", "x": [{"y": 1}]}, "empty": {}, "none": []}
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tasks.folds import NONE, Cases, Folds, make_folds, told
+from tasks.splitting.folds import NONE, Cases, Folds, make_folds, told
 
 
 def cases(n: int = 120, **columns: object) -> Cases:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tasks.page.front import front
+from tasks.reporting.summary import front
 
 
 def page(**more: Any) -> dict[str, Any]:

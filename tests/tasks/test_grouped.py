@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from tasks import curves, grouped, intervals, metrics
-from tasks.calibration import calibration
-from tasks.intervals import wilson
-from tasks.slices import Facts, slices
+from tasks.evaluation.slices import Facts, slices
+from tasks.metrics import curves, metrics
+from tasks.metrics.calibration import calibration
+from tasks.stats import cluster_robust, intervals
+from tasks.stats.intervals import wilson
 
 
 def speakers(seed: int, groups: int = 12, each: int = 30) -> tuple[np.ndarray, np.ndarray]:
@@ -20,7 +21,7 @@ def speakers(seed: int, groups: int = 12, each: int = 30) -> tuple[np.ndarray, n
 def test_shares_and_means_cover_where_groups_differ() -> None:
     """Wilson's interval of the rows covers far less than it says; the one over groups about as often as it says."""
     runs = [speakers(seed) for seed in range(300)]
-    found = [(grouped.share(h, g, 0.95), grouped.mean(h.astype(float), g, 0.95)[0], wilson(h.sum(), len(h), 0.95))
+    found = [(cluster_robust.share(h, g, 0.95), cluster_robust.mean(h.astype(float), g, 0.95)[0], wilson(h.sum(), len(h), 0.95))
              for h, g in runs]  # fmt: skip
     share, mean, rows = (np.mean([low <= 0.8 <= high for low, high in column]) for column in zip(*found, strict=True))
     assert 0.9 <= share <= 0.99
@@ -34,18 +35,18 @@ def test_differences_of_two_verdicts_are_found_as_rarely_as_is_said() -> None:
     for seed in range(300):
         one, groups = speakers(seed)
         two, _ = speakers(seed + 1000)
-        alarms += grouped.difference(one, two, groups, 0.95)["p"] <= 0.05
+        alarms += cluster_robust.difference(one, two, groups, 0.95)["p"] <= 0.05
     assert alarms <= 0.09 * 300
 
 
 def test_each_row_a_group_is_no_group() -> None:
     """Then the robust error is the plain one."""
     values = np.random.default_rng(0).normal(size=50)
-    assert grouped.error(values, np.arange(50)) == pytest.approx(values.std(ddof=1) / np.sqrt(50))
+    assert cluster_robust.error(values, np.arange(50)) == pytest.approx(values.std(ddof=1) / np.sqrt(50))
 
 
 def test_rows_without_a_group_stand_for_themselves() -> None:
-    found = grouped.codes(np.array(["b", "", "a", "b", ""]))
+    found = cluster_robust.codes(np.array(["b", "", "a", "b", ""]))
     assert found[0] == found[3]
     assert len(set(found.tolist())) == 4
     assert sorted(set(found.tolist())) == [0, 1, 2, 3]
@@ -53,10 +54,10 @@ def test_rows_without_a_group_stand_for_themselves() -> None:
 
 def test_where_all_agree_groups_are_counted_not_rows() -> None:
     hits, groups = np.ones(400, bool), np.repeat(np.arange(4), 100)
-    low, high = grouped.share(hits, groups, 0.95)
+    low, high = cluster_robust.share(hits, groups, 0.95)
     assert high == 1
     assert low < 0.4  # four groups, of which all are right, say little of the fifth
-    assert grouped.mean(np.zeros(400), groups, 0.95) == ([0.0, 0.0], 1.0)
+    assert cluster_robust.mean(np.zeros(400), groups, 0.95) == ([0.0, 0.0], 1.0)
 
 
 def test_figures_that_are_no_means_cover_where_groups_differ() -> None:
@@ -103,7 +104,7 @@ def test_calibration_is_in_doubt_where_groups_err_together() -> None:
 def test_groups_that_are_all_alike_add_no_doubt() -> None:
     for pattern in ([1, 0], [1, 0, 0]):
         hits = np.array(pattern * 10, bool)
-        found = grouped.share(hits, np.repeat(np.arange(10), len(pattern)), 0.95)
+        found = cluster_robust.share(hits, np.repeat(np.arange(10), len(pattern)), 0.95)
         assert found == pytest.approx(wilson(int(hits.sum()), len(hits), 0.95))
 
 
@@ -125,12 +126,12 @@ def test_an_interval_knows_what_made_it() -> None:
         ]
         assert [one.method for one in found] == list(names)
         told = metrics.regression(numbers[:, None], scores[:, None], **sampling, groups=own)
-        assert grouped.methods([told])["rmse_interval"] == names[0]
+        assert cluster_robust.methods([told])["rmse_interval"] == names[0]
         curve = curves.several(np.array(["b", "a"])[hits * 1], np.stack([scores, 2 - scores], 1), ["a", "b"], 0.9, own)
-        assert grouped.methods([curve]) == {"auc_interval": names[2]}
+        assert cluster_robust.methods([curve]) == {"auc_interval": names[2]}
     assert wilson(3, 9, 0.9).method == "Wilson's"
-    assert grouped.share(hits, groups, 0.9).method.startswith("Wilson's, of as many rows as the groups")
-    assert grouped.mean(numbers, np.arange(60), 0.9)[0].method == "t"
+    assert cluster_robust.share(hits, groups, 0.9).method.startswith("Wilson's, of as many rows as the groups")
+    assert cluster_robust.mean(numbers, np.arange(60), 0.9)[0].method == "t"
     assert intervals.share_difference(3, 9, 4, 9, 0.9)["interval"].method == "Newcombe's"
     assert intervals.auc(hits, hits * 1.0, 0.9)[1].method == "Clopper and Pearson's"
     assert intervals.mean_difference(numbers, scores, **sampling)["interval"].method == "bootstrap"

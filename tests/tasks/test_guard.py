@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from tasks.errors import DeepmineError
-from tasks.guard import CHUNK_BYTES, CHUNK_ITEMS, Guard, Limits, split
+from tasks.core.errors import DeepmineError
+from tasks.core.sandbox import CHUNK_BYTES, CHUNK_ITEMS, Guard, Limits, split
 
 LIMITS = Limits(memory=256 << 20, seconds=2.0)
 SCHEMA = pa.schema([("n", pa.int64()), ("says", pa.string())])
@@ -145,7 +145,7 @@ def test_chunks_end_at_items_or_bytes() -> None:
 
 PARENT = """
 import os, sys, time
-from tasks.guard import Guard
+from tasks.core.sandbox import Guard
 from tests.tasks.test_guard import fault, numbers, work, Limits
 
 with Guard(work, fault, Limits(memory=1 << 30, seconds=500), 2) as guard:

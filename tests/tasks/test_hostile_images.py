@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from tasks import config
 from tasks.clean import clean
+from tasks.config import schema
+from tasks.core.progress import Progress
 from tasks.ingest import ingest
 from tasks.modalities.image import FORMATS
 from tasks.plan import plan
-from tasks.progress import Progress
-from tasks.store import read, read_manifest
+from tasks.storage.store import read, read_manifest
 from tasks.validate import validate
 from tests.hostile import mutated
 from tests.images import camera, encode, noise, png, png_chunk
@@ -87,12 +87,12 @@ def good_images(root: Path) -> None:
 
 def run(home: Path) -> dict[str, Any]:
     """plan to clean of `home/source`, in eight shards; the ledger of each stage, checked."""
-    dataset = config.Dataset(
-        source=config.Source(path=str(home / "source")),
-        ingest=config.Ingest(shard_rows=350, max_pixels=CAP, max_seconds=20),
-        validate=config.Validate(max_rejected=1.0),
+    dataset = schema.Dataset(
+        source=schema.Source(path=str(home / "source")),
+        ingest=schema.Ingest(shard_rows=350, max_pixels=CAP, max_seconds=20),
+        validate=schema.Validate(max_rejected=1.0),
         # settled by hand, so that what a hostile file may look like cannot move it
-        clean=config.Clean(image=config.CleanImage(height=12, width=12, mode="RGB")),
+        clean=schema.Clean(image=schema.CleanImage(height=12, width=12, mode="RGB")),
     )
     quiet = {"progress": Progress(quiet=True)}
     plan(dataset=dataset, listing=home / "listing", plan=home / "plan", warn=pytest.fail)

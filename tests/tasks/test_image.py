@@ -10,14 +10,14 @@ import pytest
 import torch
 from PIL import Image, ImageOps, PngImagePlugin
 
-from tasks import config
+from tasks.config import schema
 from tasks.modalities import image
 from tasks.sources import Unreadable
 from tests.hostile import mutated
 from tests.images import camera, encode, noise, png
 
 PLENTY = 1 << 30
-LIMITS = config.Ingest(max_pixels=PLENTY)
+LIMITS = schema.Ingest(max_pixels=PLENTY)
 TURNED = 0x0112
 
 
@@ -260,7 +260,7 @@ def facts(*rows: tuple[int, int, str]) -> pa.Table:
 
 
 def settled(rows: pa.Table, **params: Any) -> dict[str, Any]:
-    return image.settle(rows, config.Input(), config.Clean(image=config.CleanImage(**params)))
+    return image.settle(rows, schema.Input(), schema.Clean(image=schema.CleanImage(**params)))
 
 
 def test_what_auto_settles() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tasks.items import load_items
+from tasks.features.items import load_items
 from tests.itemstore import write_items
 
 

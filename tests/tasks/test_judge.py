@@ -15,15 +15,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from tasks import config
-from tasks.errors import DeepmineError
-from tasks.files import read_json, write_json
-from tasks.folds import make_folds
+from tasks.config import schema as config
+from tasks.core.errors import DeepmineError
+from tasks.core.files import read_json, write_json
+from tasks.core.progress import Progress
+from tasks.evaluation.cross_validation import figures
 from tasks.judge import _cases, _what_is_judged, judge
-from tasks.optimism import figures
-from tasks.progress import Progress
-from tasks.raw import raw_schema
-from tasks.store import MANIFEST, QUARANTINE, SUMMARY, Writer, read, read_manifest, read_shards
+from tasks.modalities.raw_schema import raw_schema
+from tasks.splitting.folds import make_folds
+from tasks.storage.store import MANIFEST, QUARANTINE, SUMMARY, Writer, read, read_manifest, read_shards
 from tests.runs import admitted
 from tests.runs import stage as run_stage
 
@@ -174,7 +174,7 @@ def test_no_folds_cost_nothing(tmp_path: Path) -> None:
     write_rows(tmp_path, classes(20))
     code = (
         "import sys; from pathlib import Path; from tasks import config; from tasks.judge import judge;"
-        "from tasks.progress import Progress; home = Path(sys.argv[1]);"
+        "from tasks.core.progress import Progress; home = Path(sys.argv[1]);"
         "print(judge(params=config.Judge(), chain=None, code='', raw=home / 'raw', rejected=home / 'rejected',"
         "judged=home / 'judged', scratch=home / 'scratch', warn=print, progress=Progress(quiet=True)),"
         "[m for m in ('torch', 'sklearn', 'scipy') if m in sys.modules])"

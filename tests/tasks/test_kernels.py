@@ -7,29 +7,29 @@ import numpy as np
 import pytest
 from sklearn.svm import SVC
 
-from tasks import config
-from tasks.files import read_json
+from tasks.config import schema
+from tasks.core.files import read_json
+from tasks.core.progress import Progress
 from tasks.mine import mine
-from tasks.miners import MINERS, Task, fitting, kernels
-from tasks.miners.kernels import MAPS, better
-from tasks.miners.saved import load_miner
-from tasks.page import mined
-from tasks.progress import Progress
-from tasks.store import PREDICTIONS, SUMMARY, read
+from tasks.miners import MINERS, Task, fitting, kernel_approximation
+from tasks.miners.kernel_approximation import MAPS, better
+from tasks.miners.persistence import load_miner
+from tasks.reporting import miner_sections
+from tasks.storage.store import PREDICTIONS, SUMMARY, read
 from tests.tasks.test_views import write_view
 
 N = 700
 #: As they are where no test changes them.
-EXACT, AFFORDED = kernels.KERNEL_ROWS, kernels.CHEAP
+EXACT, AFFORDED = kernel_approximation.KERNEL_ROWS, kernel_approximation.CHEAP
 
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fitting, "KERNEL_ROWS", 200)
     monkeypatch.setattr(fitting, "PROBES", (50, 100))
-    monkeypatch.setattr(kernels, "PROBES", (50, 100))
+    monkeypatch.setattr(kernel_approximation, "PROBES", (50, 100))
     monkeypatch.setattr(fitting, "CHEAP", 0.0)
-    monkeypatch.setattr(kernels, "COMPONENTS", 80)
+    monkeypatch.setattr(kernel_approximation, "COMPONENTS", 80)
 
 
 def rings(home: Path, *, numbers: bool = False, val: bool = True) -> None:
@@ -47,9 +47,9 @@ def rings(home: Path, *, numbers: bool = False, val: bool = True) -> None:
 
 
 def run(home: Path, *names: str, **params: Any) -> dict[str, Any]:
-    chosen = {name: config.Miner(miner=name, views=("deep",), **params) for name in names}
+    chosen = {name: schema.Miner(miner=name, views=("deep",), **params) for name in names}
     at = {"items": home / "items", "features": home, "miners": home / "m"}
-    mine(params=config.Mine(miners=chosen), progress=Progress(quiet=True), **at)
+    mine(params=schema.Mine(miners=chosen), progress=Progress(quiet=True), **at)
     told: dict[str, Any] = read_json(home / "m" / SUMMARY)
     return told
 
@@ -70,13 +70,13 @@ def test_many_rows_are_for_a_map_that_is_weighed_against_the_exact_machine(tmp_p
     assert steps[-2:] == ["Nystroem", "RidgeClassifier"]
     assert right(tmp_path, "rbf_svm@deep") > 0.97 > 0.7 > right(tmp_path, "linear_svm@deep")
     # the report says what is held against what
-    [said] = mined.maps({"aim": "classification", "kernel_maps": told["kernel_maps"]})
+    [said] = miner_sections.maps({"aim": "classification", "kernel_maps": told["kernel_maps"]})
     assert "on all 400 train rows is right on" in said
     assert "the exact machine on 200 of them" in said
 
 
 def test_a_map_that_is_worse_on_val_rows_gives_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "COMPONENTS", 1)
+    monkeypatch.setattr(kernel_approximation, "COMPONENTS", 1)
     rings(tmp_path)
     [weighed] = run(tmp_path, "rbf_svm")["kernel_maps"].values()
     assert weighed["exact"] > weighed["map"]
@@ -122,14 +122,14 @@ def test_the_cost_is_counted_and_comes_true(kind: str) -> None:
         return MINERS[name](task, **own).fit(X[:rows], y[:rows])
 
     def seconds() -> float:
-        return kernels.exact_seconds([fitted(200), fitted(400)], 3200, 1000, 6)
+        return kernel_approximation.exact_seconds([fitted(200), fitted(400)], 3200, 1000, 6)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernels, "PROBES", (200, 400))
+        patch.setattr(kernel_approximation, "PROBES", (200, 400))
         guess = seconds()
         assert guess == seconds()
-        patch.setattr(kernels, "PROBES", (1600, 3200))
-        counted = kernels.exact_seconds([fitted(1600), fitted(3200)], 3200, 1000, 6)
+        patch.setattr(kernel_approximation, "PROBES", (1600, 3200))
+        counted = kernel_approximation.exact_seconds([fitted(1600), fitted(3200)], 3200, 1000, 6)
     assert counted / 2 < guess < counted * 2
 
 
@@ -144,11 +144,11 @@ def test_more_rows_questions_and_features_cost_more() -> None:
     X = np.random.default_rng(0).normal(size=(2000, 4))
     fitted = [SVC().fit(X[:n], X[:n, 0] > 0) for n in (1000, 2000)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kernels, "PROBES", (1000, 2000))
-        base = kernels.exact_seconds(fitted, 20_000, 5_000, 4)
-        assert 0 < base < kernels.exact_seconds(fitted, 40_000, 5_000, 4) / 2
-        assert base < kernels.exact_seconds(fitted, 20_000, 9_000, 4)
-        assert base < kernels.exact_seconds(fitted, 20_000, 5_000, 400) / 2
+        patch.setattr(kernel_approximation, "PROBES", (1000, 2000))
+        base = kernel_approximation.exact_seconds(fitted, 20_000, 5_000, 4)
+        assert 0 < base < kernel_approximation.exact_seconds(fitted, 40_000, 5_000, 4) / 2
+        assert base < kernel_approximation.exact_seconds(fitted, 20_000, 9_000, 4)
+        assert base < kernel_approximation.exact_seconds(fitted, 20_000, 5_000, 400) / 2
 
 
 def test_without_val_rows_the_map_is_taken_unweighed(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_without_val_rows_the_map_is_taken_unweighed(tmp_path: Path) -> None:
     told = run(tmp_path, "rbf_svm", "one_class_svm")["kernel_maps"]
     assert {w["used"] for w in told.values()} == {"map"}
     assert all(w["map"] is None for w in told.values())
-    assert len(mined.maps({"aim": "classification", "kernel_maps": told})) == 2
+    assert len(miner_sections.maps({"aim": "classification", "kernel_maps": told})) == 2
 
 
 @pytest.mark.parametrize("name", ["rbf_svm", "poly_svm"])
@@ -166,7 +166,7 @@ def test_numbers_have_a_map_too(name: str, tmp_path: Path) -> None:
     assert 0 > weighed["map"] > -0.1
     table = read(tmp_path / "m" / PREDICTIONS).to_pandas()
     assert np.abs(table[f"{name}@deep"] - table["label"].astype(float)).mean() < 0.1
-    [said] = mined.maps({"aim": "regression", "kernel_maps": {"m@deep": weighed}})
+    [said] = miner_sections.maps({"aim": "regression", "kernel_maps": {"m@deep": weighed}})
     assert "is off by 0.0" in said
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks import config
-from tasks.crossing import backwards, straddling, suspected
-from tasks.errors import DeepmineError
-from tasks.modalities.leaks import telling_words
-from tasks.shift import shifted
-from tasks.store import read
+from tasks.config import schema
+from tasks.core.errors import DeepmineError
+from tasks.stats.single_feature_auc import telling_words
+from tasks.storage.store import read
+from tasks.validation.crossing import backwards, straddling, suspected
+from tasks.validation.split_drift import shifted
 from tests.images import encode
 from tests.runs import write_raw
 from tests.sounds import encode as wav
@@ -25,9 +25,9 @@ WORDS = list(
     dict.fromkeys(re.findall(r"\w+", "the ship goes home today and sees no storm at all but rain falls on a roof"))
 )
 INPUTS = {
-    "image": config.Input(), "audio": config.Input(modality="audio"), "text": config.Input(modality="text", columns=("t",)),
-    "series": config.Input(modality="series", columns=("s",)), "basket": config.Input(modality="basket", columns=("g",)),
-    "tabular": config.Input(modality="tabular", columns=("x", "job", "since"), categorical=("job",), date=("since",)),
+    "image": schema.Input(), "audio": schema.Input(modality="audio"), "text": schema.Input(modality="text", columns=("t",)),
+    "series": schema.Input(modality="series", columns=("s",)), "basket": schema.Input(modality="basket", columns=("g",)),
+    "tabular": schema.Input(modality="tabular", columns=("x", "job", "since"), categorical=("job",), date=("since",)),
 }  # fmt: skip
 Raw = list[dict[str, Any]]
 
@@ -61,7 +61,7 @@ def rows(kind: str, seed: int = 0, count: int = ROWS) -> Raw:
 
 
 def checked(
-    home: Path, inputs: dict[str, config.Input], found: Raw, warn: Any = lambda text: None, **more: Any
+    home: Path, inputs: dict[str, schema.Input], found: Raw, warn: Any = lambda text: None, **more: Any
 ) -> list[dict[str, Any]]:
     """The leaks that validate finds in rows of ``inputs``; `group`, `time` and `source` of a row are its own."""
     write_raw(home / "made", home / "aside", inputs, found)
@@ -75,7 +75,7 @@ def checked(
     return leaks
 
 
-def only(kind: str) -> dict[str, config.Input]:
+def only(kind: str) -> dict[str, schema.Input]:
     return {kind: INPUTS[kind]}
 
 
@@ -92,7 +92,7 @@ def test_copies_that_are_kept_are_told_from_rows_that_repeat_by_nature(tmp_path:
         row["tabular"], row["label"] = other["tabular"], other["label"]
     [leak] = checked(tmp_path, only("tabular"), found)
     assert (leak["kind"], leak["rows"], len(leak["examples"])) == ("copies", 20, 5)
-    spec = {"tabular": config.Input(modality="tabular", columns=("job",), categorical=("job",))}
+    spec = {"tabular": schema.Input(modality="tabular", columns=("job",), categorical=("job",))}
     assert checked(tmp_path / "few", spec, found, warn=pytest.fail) == []
     [note] = test_validate.summary(tmp_path / "few")["notes"]
     assert "as is usual where columns have few values" in note["sentence"]
@@ -151,7 +151,7 @@ def test_a_column_that_acts_like_a_group(tmp_path: Path) -> None:
     spec = INPUTS["tabular"]
     columns = (*spec.columns, "patient")
     inputs = {
-        "tabular": config.Input(modality="tabular", columns=columns, categorical=("job", "patient"), date=spec.date)
+        "tabular": schema.Input(modality="tabular", columns=columns, categorical=("job", "patient"), date=spec.date)
     }
     [leak] = checked(tmp_path / "a", inputs, found)
     assert (leak["kind"], leak["column"]) == ("suspected group", "patient")
@@ -340,7 +340,7 @@ def bikes(seed: int = 0, count: int = 300) -> Raw:
 
 
 BIKES = {
-    "tabular": config.Input(
+    "tabular": schema.Input(
         modality="tabular", columns=("casual", "registered", "heat", "wind", "season"), categorical=("season",)
     )
 }
@@ -397,7 +397,7 @@ def test_the_order_of_two_columns_gives_a_class_away(tmp_path: Path) -> None:
         late = row["label"] == "a"
         done = due + pd.Timedelta(days=int(row["id"]) % 40 + 1) * (1 if late else -1)
         row["tabular"] |= {"done": done}
-    spec = {"tabular": config.Input(modality="tabular", columns=("x", "job", "since", "done"), categorical=("job",),
+    spec = {"tabular": schema.Input(modality="tabular", columns=("x", "job", "since", "done"), categorical=("job",),
                                     date=("since", "done"))}  # fmt: skip
     [leak] = checked(tmp_path, spec, found, warn=lambda text: None)
     assert (leak["kind"], leak["columns"], leak["label"], leak["auc"]) == ("order", ["done", "since"], "a", 1.0)

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks.errors import DeepmineError
-from tasks.making import Group, write_views
-from tasks.progress import Progress
-from tasks.store import MANIFEST
-from tasks.views import view_schema
+from tasks.core.errors import DeepmineError
+from tasks.core.progress import Progress
+from tasks.extraction.build_views import Group, write_views
+from tasks.features.view import view_schema
+from tasks.storage.store import MANIFEST
 from tests.tasks.test_extract import even, write_clean
 
 

@@ -6,7 +6,8 @@ from scipy import sparse
 from scipy.stats import norm
 from sklearn import metrics as sk
 
-from tasks.intervals import (
+from tasks.metrics.metrics import classification, clustering, confusion, detection, regression
+from tasks.stats.intervals import (
     ari_difference,
     auc,
     auc_difference,
@@ -16,7 +17,6 @@ from tasks.intervals import (
     paired_means,
     wilson,
 )
-from tasks.metrics import classification, clustering, confusion, detection, regression
 
 TRUTH = np.array(list("aaaabbbccc"))
 SAID = np.array(list("aaabbbcccb"))

@@ -11,22 +11,22 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from tasks import config
-from tasks.files import read_json
+from tasks.config import schema
+from tasks.core.files import read_json
+from tasks.core.progress import Progress
+from tasks.features.view import load_view
 from tasks.mine import mine
-from tasks.miners import calibration
-from tasks.miners.calibration import Response
-from tasks.miners.saved import load_miner
-from tasks.progress import Progress
-from tasks.store import PREDICTIONS, SUMMARY, read, vectors
-from tasks.views import load_view
+from tasks.miners import probability_calibration
+from tasks.miners.persistence import load_miner
+from tasks.miners.probability_calibration import Response
+from tasks.storage.store import PREDICTIONS, SUMMARY, read, vectors
 from tests.tasks.test_views import write_view
 
 MINERS = {
-    "svm": config.Miner(miner="linear_svm", views=("deep",), params={"C": 1.0}),
-    "rbf": config.Miner(miner="rbf_svm", views=("deep",), params={"C": 100.0}),
-    "tree": config.Miner(miner="decision_tree", views=("deep",), params={"max_depth": 30}),
-    "forest": config.Miner(miner="random_forest", views=("deep",), params={"n_estimators": 20}),
+    "svm": schema.Miner(miner="linear_svm", views=("deep",), params={"C": 1.0}),
+    "rbf": schema.Miner(miner="rbf_svm", views=("deep",), params={"C": 100.0}),
+    "tree": schema.Miner(miner="decision_tree", views=("deep",), params={"max_depth": 30}),
+    "forest": schema.Miner(miner="random_forest", views=("deep",), params={"n_estimators": 20}),
 }
 
 
@@ -48,9 +48,9 @@ def world(
     return densities / densities.sum(1, keepdims=True)
 
 
-def run(home: Path, chosen: dict[str, config.Miner] | None = None) -> tuple[Any, dict[str, Any]]:
+def run(home: Path, chosen: dict[str, schema.Miner] | None = None) -> tuple[Any, dict[str, Any]]:
     at = {"items": home / "items", "features": home, "miners": home / "m"}
-    mine(params=config.Mine(miners=chosen or MINERS), progress=Progress(quiet=True), **at)
+    mine(params=schema.Mine(miners=chosen or MINERS), progress=Progress(quiet=True), **at)
     return read(home / "m" / PREDICTIONS), read_json(home / "m" / SUMMARY)
 
 
@@ -152,7 +152,7 @@ def test_machines_of_pairs_are_told_as_they_predict_and_come_true(tmp_path: Path
     world(tmp_path, classes=4)
     told = {}
     for shape in ("ovr", "ovo"):
-        pairs = {"svm": config.Miner(miner="rbf_svm", views=("deep",), params={"decision_function_shape": shape})}
+        pairs = {"svm": schema.Miner(miner="rbf_svm", views=("deep",), params={"decision_function_shape": shape})}
         table, summary = run(tmp_path, pairs)
         assert summary["calibrated"]["svm@deep"]["method"] == "temperature"
         told[shape] = shares(table, "svm@deep")
@@ -165,7 +165,7 @@ def test_sums_over_pairs_change_places_where_votes_go_against_them() -> None:
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(400, 3)), rng.integers(0, 5, 400).astype(str)  # noise: votes and sums often differ
     svc = make_pipeline(StandardScaler(), SVC()).fit(X[:200], y[:200])
-    said = calibration.response(svc, X[200:])
+    said = probability_calibration.response(svc, X[200:])
     assert said is not None
     assert (svc.classes_[said.values.argmax(1)] == svc.predict(X[200:])).all()
     assert svc[-1].decision_function_shape == "ovr", "the estimator itself stays as it is"
@@ -188,9 +188,11 @@ def test_a_network_that_is_too_sure_or_too_modest_is_put_right(classes: int, met
     names = [f"c{i}" for i in range(classes)]
     labels = np.array(names)[(true.cumsum(1) > rng.random((4000, 1))).argmax(1)]
     said = softmax(times * logits, axis=1).astype(np.float32)
-    made = calibration.calibrate_network(calibration.of_network(said[:2000]), labels[:2000], names)
+    made = probability_calibration.calibrate_network(
+        probability_calibration.of_network(said[:2000]), labels[:2000], names
+    )
     assert (made.method, made.rows, made.on) == (method, 2000, "val")
-    better = calibration.probabilities(made.calibrator, calibration.of_network(said[2000:]))
+    better = probability_calibration.probabilities(made.calibrator, probability_calibration.of_network(said[2000:]))
     assert better is not None
     assert np.abs(better - true[2000:]).mean() < 0.02 < np.abs(said[2000:] - true[2000:]).mean()
     if classes > 2:
@@ -199,10 +201,12 @@ def test_a_network_that_is_too_sure_or_too_modest_is_put_right(classes: int, met
 
 def test_few_val_rows_leave_a_network_as_it_is() -> None:
     said, labels = np.full((10, 2), 0.5, np.float32), np.array(["a", "b"] * 5)
-    made = calibration.calibrate_network(calibration.of_network(said), labels, ["a", "b"])
+    made = probability_calibration.calibrate_network(probability_calibration.of_network(said), labels, ["a", "b"])
     assert (made.calibrator, made.method, made.rows) == (None, "own", 0)
-    assert calibration.probabilities(made.calibrator, calibration.of_network(said)) is None
-    nothing = calibration.calibrate_network(calibration.of_network(said[:0]), labels[:0], ["a", "b"])
+    assert probability_calibration.probabilities(made.calibrator, probability_calibration.of_network(said)) is None
+    nothing = probability_calibration.calibrate_network(
+        probability_calibration.of_network(said[:0]), labels[:0], ["a", "b"]
+    )
     assert nothing.method == "own"
-    sure = calibration.of_network(np.array([[0, 1], [1, 0]], np.float32)).logits
+    sure = probability_calibration.of_network(np.array([[0, 1], [1, 0]], np.float32)).logits
     assert np.isfinite(sure).all()

@@ -17,16 +17,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import config, sources
-from tasks.config import Input, Join, Source, Window
-from tasks.errors import DeepmineError
+from tasks import sources
+from tasks.config import schema as config
+from tasks.config.schema import Input, Join, Source, Window
+from tasks.core.errors import DeepmineError
+from tasks.core.progress import Progress
 from tasks.ingest import _shard as admitted
 from tasks.ingest import ingest
+from tasks.modalities.raw_schema import raw_schema
 from tasks.plan import _listing as list_source
-from tasks.progress import Progress
-from tasks.raw import raw_schema
-from tasks.splits import draw
-from tasks.store import read, read_manifest
+from tasks.splitting.splits import draw
+from tasks.storage.store import read, read_manifest
 from tests.hostile import damaged
 from tests.images import encode as image
 from tests.images import noise

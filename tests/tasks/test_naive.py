@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tasks.naive import forecast, season
+from tasks.extraction.seasonal_naive import forecast, season
 
 
 def windows(period: float, trend: float = 0.0, noise: float = 0.1, length: int = 60) -> np.ndarray:

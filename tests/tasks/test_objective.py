@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.objective import resolve
+from tasks.config.objective import resolve
 
 
 @pytest.mark.parametrize("labelled", [True, False])

@@ -9,18 +9,18 @@ import pyarrow as pa
 import pytest
 from scipy.stats import ttest_1samp
 
-from tasks import config
-from tasks.files import write_json
-from tasks.metrics import classification
-from tasks.optimism import _r2, corrected, figures, scalars
-from tasks.page import captions, folds, words
-from tasks.sentences import misled
-from tasks.store import SUMMARY, Writer
+from tasks.config import schema
+from tasks.core.files import write_json
+from tasks.evaluation.cross_validation import _r2, corrected, figures, scalars
+from tasks.evaluation.sentences import misled
+from tasks.metrics.metrics import classification
+from tasks.reporting import captions, cross_validation, formatting
+from tasks.storage.store import SUMMARY, Writer
 
 K, EACH = 5, 80
 N = K * EACH
 FOLD = np.arange(N) % K
-PARAMS = config.Evaluate(resamples=400)
+PARAMS = schema.Evaluate(resamples=400)
 KINDS = {
     "one": {"miner": "linear_svm", "clusterer": False}, "two": {"miner": "rbf_svm", "clusterer": False},
     "groups": {"miner": "kmeans", "clusterer": True},
@@ -155,8 +155,8 @@ def test_without_folds_there_is_a_reason_and_no_table(tmp_path: Path, summary: d
     write_json(tmp_path / SUMMARY, summary)
     found = figures(tmp_path, PARAMS)
     assert (found["ways"], scalars(found)) == ({}, {})
-    assert folds.crossed({"judged": found}) == {"folds": 0, "why": why}
-    assert folds.crossed({}) == {"folds": 0, "why": ""}
+    assert cross_validation.crossed({"judged": found}) == {"folds": 0, "why": why}
+    assert cross_validation.crossed({}) == {"folds": 0, "why": ""}
 
 
 def test_without_labels_or_a_way_nothing_fails(tmp_path: Path) -> None:
@@ -194,23 +194,23 @@ def test_what_it_comes_to_is_said_in_a_sentence(optimism: tuple[float, list[floa
 def test_the_page_draws_every_fold_and_hides_what_is_not_there(tmp_path: Path) -> None:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    from tasks.page import HERE
+    from tasks.reporting import HERE
 
     environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
-    environment.filters |= words.FILTERS | captions.FILTERS
+    environment.filters |= formatting.FILTERS | captions.FILTERS
     page = environment.get_template("folds.html")
     write(tmp_path, {
         "nested.<b>@deep": said(LABEL, 0.75, 2), "naive.<b>@deep": said(LABEL, 0.95, 4), "nested.network": LABEL,
         "nested.groups@deep": LABEL, "naive.groups@deep": LABEL,
     }, LABEL, kinds=KINDS | {"<b>": {"miner": "linear_svm", "clusterer": False}})  # fmt: skip
-    text = page.render(crossed=folds.crossed({"judged": figures(tmp_path, PARAMS)}))
+    text = page.render(crossed=cross_validation.crossed({"judged": figures(tmp_path, PARAMS)}))
     assert text.count('class="fold"') == 3 * K, "of two ways, and of the optimism of one"
     assert "+20.0" in text
     assert "<b>@" not in text
     told = " ".join(text.split())
     assert "Over rows: t, of paired rows; it takes the machines as they are." in told
     assert "bootstrap" not in told, "none is made"
-    off = page.render(crossed=folds.crossed({"judged": {"folds": 0, "asked": 0, "why": "x", "ways": {}}}))
+    off = page.render(crossed=cross_validation.crossed({"judged": {"folds": 0, "asked": 0, "why": "x", "ways": {}}}))
     assert "judge: {folds: 5}" in off
     assert "<table" not in off
     assert "1 class" in page.render(crossed={"folds": 0, "why": "1 class"})
@@ -244,7 +244,7 @@ def test_a_fold_whose_numbers_are_all_equal_has_no_r2() -> None:
 def test_f1_is_that_of_evaluate_where_a_class_is_said_that_no_row_has(tmp_path: Path) -> None:
     verdicts = ["c" if i % 10 == 0 else t for i, t in enumerate(LABEL)]
     write(tmp_path, {"nested.one@deep": verdicts}, LABEL)
-    folds = figures(tmp_path, PARAMS)["ways"]["deep_svm"]["f1"]["folds"]
+    cross_validation = figures(tmp_path, PARAMS)["ways"]["deep_svm"]["f1"]["folds"]
     here = FOLD == 0
     truth, own = np.array(LABEL)[here], np.array(verdicts)[here]
-    assert folds[0] == pytest.approx(classification(truth, own, ["a", "b"], 0.95)["f1"])
+    assert cross_validation[0] == pytest.approx(classification(truth, own, ["a", "b"], 0.95)["f1"])

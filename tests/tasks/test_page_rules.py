@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from tasks.page import HERE, captions, rules, words
-from tasks.page.judged import Judged
+from tasks.reporting import HERE, captions, formatting, rules
+from tasks.reporting.test_rows import Judged
 
 
 def row(over: str, about: str, antecedent: list[str], consequent: list[str], **more: Any) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def test_what_other_rows_say_is_told_apart(
     stored = [row("items", "other", ["a"], ["b" * 200], held_up=held_up, held_out_lift_low=low, held_out_lift=lift)]
     [part] = rules.sections({"items": told()}, stored, judged(), 8)
     [rule] = part["tables"][0]["rules"]
-    assert (rule["held"], rule["interval"]) == (words, interval)
+    assert (rule["held"], rule["interval"]) == (formatting, interval)
     assert rule["held_text"] == ("–" if low is None else "1.9")
     assert len(rule["consequent"][0]) <= rules.ITEM
 
@@ -93,7 +93,7 @@ def test_where_no_rules_were_looked_for_there_is_no_section() -> None:
 
 def page_of(template: str) -> Any:
     environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
-    environment.filters |= words.FILTERS | captions.FILTERS
+    environment.filters |= formatting.FILTERS | captions.FILTERS
     return environment.get_template(template)
 
 

@@ -6,10 +6,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from tasks import config
-from tasks.page.rows import Rows
-from tasks.page.texts import shortened
-from tasks.store import Writer
+from tasks.config import schema
+from tasks.reporting.row_cards import Rows
+from tasks.reporting.texts import shortened
+from tasks.storage.store import Writer
 
 TEXTS = ["one two three", "one two, three four five six", None, "one", "a b c d e f g h i j"]
 
@@ -28,7 +28,7 @@ def source(place: Path, tokens: str, length: int) -> Rows:
         "vocabulary": ["one"],
         "lower": True,
     }
-    inputs = {"note": config.Input(modality="text", columns=("note",))}
+    inputs = {"note": schema.Input(modality="text", columns=("note",))}
     return Rows(inputs, {"note": state}, place, place)
 
 

@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from tasks import config, params
-from tasks.errors import DeepmineError
+from tasks.config import loader, schema
+from tasks.core.errors import DeepmineError
 
 ONE = "datasets:\n  d:\n    source: pictures\n"
 
 
-def load(tmp_path: Path, text: str) -> dict[str, config.Dataset]:
+def load(tmp_path: Path, text: str) -> dict[str, schema.Dataset]:
     path = tmp_path / "params.yaml"
     path.write_text(text, encoding="utf-8")
-    return params.load(path)
+    return loader.load(path)
 
 
 def refused(tmp_path: Path, text: str) -> str:
@@ -26,7 +26,7 @@ def refused(tmp_path: Path, text: str) -> str:
 
 
 def test_the_least_that_is_needed(tmp_path: Path) -> None:
-    assert load(tmp_path, ONE) == {"d": config.Dataset(source=config.Source(path="pictures"))}
+    assert load(tmp_path, ONE) == {"d": schema.Dataset(source=schema.Source(path="pictures"))}
 
 
 @pytest.mark.parametrize(
@@ -47,12 +47,12 @@ def test_a_wrong_entry_stands_beside_the_others(tmp_path: Path) -> None:
     path.write_text(
         f"{ONE}  e: {{source: x, trian: {{}}}}\n  E: {{source: x}}\n  1: {{source: x}}\n  f:\n", encoding="utf-8"
     )
-    good, wrong = params.entries(path)
+    good, wrong = loader.entries(path)
     assert list(good) == ["d"]
     assert list(wrong) == ["e", "E", "1", "f"]
     assert "datasets.e.trian: unknown key. Did you mean 'train'?" in wrong["e"]
     with pytest.raises(DeepmineError) as caught:
-        params.load(path)
+        loader.load(path)
     assert str(caught.value).splitlines() == list(wrong.values())
 
 
@@ -60,7 +60,7 @@ def test_a_mistake_in_the_defaults_stops_all(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(f"defaults: {{train: {{epoch: 3}}}}\n{ONE}", encoding="utf-8")
     with pytest.raises(DeepmineError, match=r"defaults.train.epoch: unknown key. Did you mean 'epochs'"):
-        params.entries(path)
+        loader.entries(path)
 
 
 def test_tags_are_not_executed(tmp_path: Path) -> None:
@@ -113,10 +113,10 @@ def test_other_shapes(tmp_path: Path, text: str, says: str) -> None:
 
 def test_a_missing_file_and_other_bytes(tmp_path: Path) -> None:
     with pytest.raises(DeepmineError, match=r"params.yaml: no such file"):
-        params.load(tmp_path / "params.yaml")
+        loader.load(tmp_path / "params.yaml")
     (tmp_path / "params.yaml").write_bytes("datasets: {d: {source: ü}}\n".encode("latin-1"))
     with pytest.raises(DeepmineError, match=r"not UTF-8 at byte 23"):
-        params.load(tmp_path / "params.yaml")
+        loader.load(tmp_path / "params.yaml")
 
 
 def test_yaml_1_2_keeps_text_as_text(tmp_path: Path) -> None:
@@ -140,16 +140,16 @@ def test_defaults_are_merged_key_by_key(tmp_path: Path) -> None:
     """
     made = load(tmp_path, text)
     assert made["a"].train.epochs == 3
-    assert made["a"].train.encoders.image == config.VGG(channels=(4,), dropout=0.5)
+    assert made["a"].train.encoders.image == schema.VGG(channels=(4,), dropout=0.5)
     b = made["b"]
-    assert (b.train.epochs, b.train.batch, b.train.encoders.image) == (5, 8, config.VGG(channels=(8,), dropout=0.5))
-    assert [made[name].train.encoders.text for name in "abc"] == [config.RNN(name="rnn", hidden=4)] * 3
-    assert b.source == config.Source(path="y", label="kind")
+    assert (b.train.epochs, b.train.batch, b.train.encoders.image) == (5, 8, schema.VGG(channels=(8,), dropout=0.5))
+    assert [made[name].train.encoders.text for name in "abc"] == [schema.RNN(name="rnn", hidden=4)] * 3
+    assert b.source == schema.Source(path="y", label="kind")
     assert b.mine.miners["svm"].params == {"C": 9.0, "gamma": "scale"}
     assert list(b.mine.miners) == ["svm", "km"]
     # another name: nothing of the old mapping is left, neither channels and dropout nor lr
-    assert made["c"].train.encoders.image == config.CNN()
-    assert made["c"].train.optimizer == config.Adam(name="adam")
+    assert made["c"].train.encoders.image == schema.CNN()
+    assert made["c"].train.optimizer == schema.Adam(name="adam")
 
 
 def test_a_list_replaces_a_list(tmp_path: Path) -> None:
@@ -168,9 +168,9 @@ def test_a_key_that_is_no_text_is_named(tmp_path: Path, key: str) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(f"defaults: {{train: {{? {key} : 1}}}}\ndatasets: {{a: {{source: x}}}}\n")
     with pytest.raises(DeepmineError, match="is no text"):
-        params.load(path)
+        loader.load(path)
 
 
 def test_a_folder_in_place_of_params_yaml(tmp_path: Path) -> None:
     with pytest.raises(DeepmineError, match="cannot be read"):
-        params.load(tmp_path)
+        loader.load(tmp_path)

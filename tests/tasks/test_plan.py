@@ -9,11 +9,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import STAGES, config
-from tasks.errors import DeepmineError
-from tasks.files import read_json
+from tasks import STAGES
+from tasks.config import schema
+from tasks.config.parsing import parse, plain
+from tasks.core.errors import DeepmineError
+from tasks.core.files import read_json
 from tasks.plan import assign_shards, check_miners, plan, stage_slice
-from tasks.typed import parse, plain
 from tests.images import class_folders, noise, write_image
 
 
@@ -57,12 +58,12 @@ def test_smaller_shards_begin_anew_and_larger_ones_hold_for_what_comes() -> None
     }  # fmt: skip
 
 
-def make(tmp_path: Path, **sections: Any) -> config.Dataset:
-    sections = {"ingest": config.Ingest(shard_rows=4), **sections}
-    return config.Dataset(source=config.Source(path=str(tmp_path / "source")), **sections)
+def make(tmp_path: Path, **sections: Any) -> schema.Dataset:
+    sections = {"ingest": schema.Ingest(shard_rows=4), **sections}
+    return schema.Dataset(source=schema.Source(path=str(tmp_path / "source")), **sections)
 
 
-def run(tmp_path: Path, dataset: config.Dataset) -> tuple[dict[str, Any], list[str]]:
+def run(tmp_path: Path, dataset: schema.Dataset) -> tuple[dict[str, Any], list[str]]:
     """The plan as it was returned, and what it warned of."""
     said: list[str] = []
     made = plan(dataset=dataset, listing=tmp_path / "l.parquet", plan=tmp_path / "p.json", warn=said.append)
@@ -104,20 +105,20 @@ def test_only_what_depends_on_it_changes(tmp_path: Path) -> None:
     first, _ = run(tmp_path, make(tmp_path))
     objective, _ = run(tmp_path, make(tmp_path, objective="autoencoder"))
     assert {k for k in first if first[k] != objective[k]} == {"validate", "train", "mine", "evaluate", "report"}
-    second, _ = run(tmp_path, make(tmp_path, train=config.Train(epochs=3)))
+    second, _ = run(tmp_path, make(tmp_path, train=schema.Train(epochs=3)))
     assert {k for k in first if first[k] != second[k]} == {"train"}
     write_image(tmp_path / "source/a/new.png", noise(99))
-    third, _ = run(tmp_path, make(tmp_path, train=config.Train(epochs=3)))
+    third, _ = run(tmp_path, make(tmp_path, train=schema.Train(epochs=3)))
     assert {k for k in first if second[k] != third[k]} == {"ingest", "listing"}
 
 
 @pytest.mark.parametrize(
     ("stage", "kind", "params"),
     [
-        ("clean", "text", config.Clean(text=config.CleanText(lower=False))),
-        ("validate", "tabular", config.Validate(tabular=config.ValidTabular(max_missing=0.5))),
-        ("train", "audio", config.Train(encoders=config.Encoders(audio=config.CNN(dense=(3,))))),
-        ("train", "series", config.Train(augment=config.Augment(series=config.AugmentSeries(noise=0.5)))),
+        ("clean", "text", schema.Clean(text=schema.CleanText(lower=False))),
+        ("validate", "tabular", schema.Validate(tabular=schema.ValidTabular(max_missing=0.5))),
+        ("train", "audio", schema.Train(encoders=schema.Encoders(audio=schema.CNN(dense=(3,))))),
+        ("train", "series", schema.Train(augment=schema.Augment(series=schema.AugmentSeries(noise=0.5)))),
     ],
 )
 def test_what_is_turned_for_another_modality_changes_nothing(
@@ -126,7 +127,7 @@ def test_what_is_turned_for_another_modality_changes_nothing(
     class_folders(tmp_path / "source", each=3)
     first, _ = run(tmp_path, make(tmp_path))
     assert run(tmp_path, make(tmp_path, **{stage: params}))[0] == first
-    inputs = {"x": config.Input(modality=kind)}
+    inputs = {"x": schema.Input(modality=kind)}
     before, after = (
         stage_slice(make(tmp_path, inputs=inputs, **more), stage, {})["params"] for more in ({}, {stage: params})
     )
@@ -136,9 +137,9 @@ def test_what_is_turned_for_another_modality_changes_nothing(
 @pytest.mark.parametrize("rows", [3, 3000])
 def test_of_a_table_the_listing_is_one_row(tmp_path: Path, rows: int) -> None:
     (tmp_path / "rows.csv").write_text("age,label\n" + "".join(f"{i},{'ab'[i % 2]}\n" for i in range(rows)))
-    dataset = config.Dataset(
-        source=config.Source(path=str(tmp_path / "rows.csv")),
-        inputs={"table": config.Input(modality="tabular", columns=("age",))},
+    dataset = schema.Dataset(
+        source=schema.Source(path=str(tmp_path / "rows.csv")),
+        inputs={"table": schema.Input(modality="tabular", columns=("age",))},
     )
     made, said = run(tmp_path, dataset)
     assert (made["listing"]["rows"], said) == (1, [])
@@ -153,7 +154,7 @@ def test_where_rows_are_read_from_may_move(tmp_path: Path) -> None:
     class_folders(tmp_path / "source", each=3)
     first, _ = run(tmp_path, make(tmp_path))
     (tmp_path / "source").rename(tmp_path / "elsewhere")
-    moved = config.Dataset(source=config.Source(path=str(tmp_path / "elsewhere")), ingest=config.Ingest(shard_rows=4))
+    moved = schema.Dataset(source=schema.Source(path=str(tmp_path / "elsewhere")), ingest=schema.Ingest(shard_rows=4))
     second, _ = run(tmp_path, moved)
     assert {k for k in first if first[k] != second[k]} == {"source"}
 
@@ -175,8 +176,8 @@ def test_a_source_that_never_was_there_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "p.json").exists()
 
 
-def miner(**changes: Any) -> config.Mine:
-    return config.Mine(miners={"mine": replace(config.Miner(miner="linear_svm", views=("raw",)), **changes)})
+def miner(**changes: Any) -> schema.Mine:
+    return schema.Mine(miners={"mine": replace(schema.Miner(miner="linear_svm", views=("raw",)), **changes)})
 
 
 @pytest.mark.parametrize(
@@ -219,31 +220,31 @@ def test_miners_that_passed_are_tried_again_for_another_objective(tmp_path: Path
 @pytest.mark.parametrize(
     "change",
     [
-        {"train": config.Train(epochs=3)},
-        {"clean": config.Clean(seed=1)},
-        {"extract": config.Extract(seed=1)},
-        {"mine": config.Mine(seed=1)},
-        {"ingest": config.Ingest(shard_rows=4, val=0.2)},
-        {"inputs": {"other": config.Input()}},
+        {"train": schema.Train(epochs=3)},
+        {"clean": schema.Clean(seed=1)},
+        {"extract": schema.Extract(seed=1)},
+        {"mine": schema.Mine(seed=1)},
+        {"ingest": schema.Ingest(shard_rows=4, val=0.2)},
+        {"inputs": {"other": schema.Input()}},
         {"objective": "autoencoder"},
-        {"source": config.Source(path=".", window=config.Window(length=3))},
+        {"source": schema.Source(path=".", window=schema.Window(length=3))},
     ],
     ids=lambda change: next(iter(change)),
 )
 def test_folds_depend_on_all_that_they_repeat_and_without_folds_on_nothing(
     tmp_path: Path, change: dict[str, Any], folds: int
 ) -> None:
-    first = replace(make(tmp_path), judge=config.Judge(folds=folds))
+    first = replace(make(tmp_path), judge=schema.Judge(folds=folds))
     before, after = (stage_slice(dataset, "judge", {}) for dataset in (first, replace(first, **change)))
     assert (before == after) == (not folds)
     if folds:
-        assert parse(config.Chain, json.loads(json.dumps(after["chain"])), "chain") == replace(first, **change).chain
+        assert parse(schema.Chain, json.loads(json.dumps(after["chain"])), "chain") == replace(first, **change).chain
 
 
 def test_what_stands_above_or_beside_the_folds_changes_none(tmp_path: Path) -> None:
-    first = replace(make(tmp_path), judge=config.Judge(folds=3))
-    for change in ({"report": config.Report(seed=1)}, {"evaluate": config.Evaluate(seed=1)}, {"validate": config.Validate(leak=0.9)},
-                   {"clean": config.Clean(text=config.CleanText(lower=False))}):  # fmt: skip
+    first = replace(make(tmp_path), judge=schema.Judge(folds=3))
+    for change in ({"report": schema.Report(seed=1)}, {"evaluate": schema.Evaluate(seed=1)}, {"validate": schema.Validate(leak=0.9)},
+                   {"clean": schema.Clean(text=schema.CleanText(lower=False))}):  # fmt: skip
         assert stage_slice(replace(first, **change), "judge", {}) == stage_slice(first, "judge", {}), change  # type: ignore[arg-type]
-    off = [replace(first, judge=config.Judge(seed=seed)) for seed in (0, 1)]
+    off = [replace(first, judge=schema.Judge(seed=seed)) for seed in (0, 1)]
     assert stage_slice(off[0], "judge", {}) == stage_slice(off[1], "judge", {})

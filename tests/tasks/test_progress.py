@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.files import read_json
-from tasks.progress import Progress, Share
+from tasks.core.files import read_json
+from tasks.core.progress import Progress, Share
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from tasks.config import Dataset, Input, Source
-from tasks.errors import DeepmineError
-from tasks.findings import admitted, findings
-from tasks.propose import Proposal, propose
-from tasks.typed import parse
+from tasks.autodetect.preview import admitted, findings
+from tasks.autodetect.proposal import Proposal, propose
+from tasks.config.parsing import parse
+from tasks.config.schema import Dataset, Input, Source
+from tasks.core.errors import DeepmineError
 from tests.images import class_folders
 
 ROOT = Path(__file__).parents[2]
@@ -316,7 +316,7 @@ def test_a_file_that_crashes_or_swells_the_decoder_costs_itself(
     home = next(p for p in sorted(tmp_path.iterdir()) if p.is_dir())
     for name in ("crash.png", "swell.png"):
         (home / name).write_bytes(next(home.iterdir()).read_bytes())
-    monkeypatch.setattr("tasks.findings.admitted", faulty)
+    monkeypatch.setattr("tasks.autodetect.preview.admitted", faulty)
     told = findings(propose(Source(path=str(tmp_path)), []))
     assert any("opened: decoder crashed" in line and line.startswith("problem  1 of") for line in told), told
     assert any("opened: out of memory" in line and line.startswith("problem  1 of") for line in told), told

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks.rawview import train_rows, train_texts
-from tasks.store import Writer, fingerprint
+from tasks.extraction.raw_view import train_rows, train_texts
+from tasks.storage.store import Writer, fingerprint
 from tests.tasks.test_extract import SIDE, SPLIT, STATE_OF_ROWS, even, write_clean
 
 
@@ -15,7 +15,7 @@ def test_large_images_are_fitted_on_fewer_rows(tmp_path: Path, monkeypatch: pyte
     clean = write_clean(tmp_path / "clean", even(20))
     everything = train_rows(clean, "image", STATE_OF_ROWS, 1000)
     assert len(everything) == SPLIT.count("train")
-    monkeypatch.setattr("tasks.rawview.FIT_VALUES", 5 * SIDE * SIDE)
+    monkeypatch.setattr("tasks.extraction.raw_view.FIT_VALUES", 5 * SIDE * SIDE)
     assert np.array_equal(train_rows(clean, "image", STATE_OF_ROWS, 1000), everything[:5])
 
 
@@ -38,7 +38,7 @@ def write_texts(place: Path, sizes: list[int]) -> Path:
 def test_texts_are_train_rows_alone_the_same_however_sharded(
     most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.rawview.FIT_CHARACTERS", most)
+    monkeypatch.setattr("tasks.extraction.raw_view.FIT_CHARACTERS", most)
     found = []
     for name, sizes in {"one": [60], "four": [7, 0, 33, 20]}.items():
         clean = write_texts(tmp_path / name, sizes)

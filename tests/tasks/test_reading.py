@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
+from tasks.features.view import Part, View
 from tasks.miners import MINERS, Task
-from tasks.miners.reading import read_tree, said
-from tasks.page import trees
-from tasks.views import Part, View
+from tasks.miners.tree_text import read_tree, said
+from tasks.reporting import trees
 
 N = 300
 NAMES = ("age", "income", "debt")

@@ -16,13 +16,24 @@ import pytest
 import soundfile
 from PIL import Image
 
-from tasks import config
-from tasks.files import read_json, write_json
-from tasks.page import atlas, captions, examples, forecasts, pictures, quality, results, runs, sounds, words
-from tasks.page.judged import Judged
-from tasks.progress import Progress
+from tasks.config import schema
+from tasks.core.files import read_json, write_json
+from tasks.core.progress import Progress
 from tasks.report import report
-from tasks.store import SUMMARY, read_manifest
+from tasks.reporting import (
+    captions,
+    examples,
+    feature_map,
+    forecasts,
+    formatting,
+    pictures,
+    quality,
+    results,
+    run_record,
+    sounds,
+)
+from tasks.reporting.test_rows import Judged
+from tasks.storage.store import SUMMARY, read_manifest
 from tests.images import encode
 from tests.opened import look, needs_browser, with_probe
 from tests.runs import STORES, finish, stage
@@ -30,15 +41,15 @@ from tests.runs import STORES, finish, stage
 OVERRIDE = "\u202e"
 LABELS = ["plain", f"<script>alert(1)</script>\"' {OVERRIDE}gnp.exe", "<img src=http://evil.example onerror=alert(1)>"]
 MINERS = {
-    "linear_svm": config.Miner(miner="linear_svm", views=("raw", "deep", "raw+deep")),
-    "kmeans": config.Miner(miner="kmeans", views=("deep", "raw")),
-    "near": config.Miner(miner="nearest_neighbours", views=("deep", "raw")),
-    "unlike": config.Miner(miner="local_outlier_factor", views=("deep",)),
-    "forest": config.Miner(miner="isolation_forest", views=("deep",)),
-    "tree": config.Miner(miner="decision_tree", views=("raw", "deep")),
+    "linear_svm": schema.Miner(miner="linear_svm", views=("raw", "deep", "raw+deep")),
+    "kmeans": schema.Miner(miner="kmeans", views=("deep", "raw")),
+    "near": schema.Miner(miner="nearest_neighbours", views=("deep", "raw")),
+    "unlike": schema.Miner(miner="local_outlier_factor", views=("deep",)),
+    "forest": schema.Miner(miner="isolation_forest", views=("deep",)),
+    "tree": schema.Miner(miner="decision_tree", views=("raw", "deep")),
 }
 #: Of so few rows nothing stands; the page is to show rules all the same.
-RULES = config.Rules(views=("items", "deep"), q=1.0, confidence=0.1, min_lift=0.0)
+RULES = schema.Rules(views=("items", "deep"), q=1.0, confidence=0.1, min_lift=0.0)
 SPLITS = ["train"] * 36 + ["val"] * 9 + ["test"] * 15
 Row = dict[str, Any]
 
@@ -47,10 +58,10 @@ def hostile(i: int) -> str:
     return f"{i:02d} </script><script>alert({i})</script> \" onload=' {OVERRIDE}x"
 
 
-def dataset(inputs: dict[str, config.Input], **more: Any) -> config.Dataset:
-    return config.Dataset(
-        source=config.Source(path="/somewhere"), inputs=inputs, mine=config.Mine(miners=MINERS, rules=RULES),
-        evaluate=config.Evaluate(resamples=100), **{"validate": config.Validate(max_rejected=0.2), **more},
+def dataset(inputs: dict[str, schema.Input], **more: Any) -> schema.Dataset:
+    return schema.Dataset(
+        source=schema.Source(path="/somewhere"), inputs=inputs, mine=schema.Mine(miners=MINERS, rules=RULES),
+        evaluate=schema.Evaluate(resamples=100), **{"validate": schema.Validate(max_rejected=0.2), **more},
     )  # fmt: skip
 
 
@@ -139,20 +150,20 @@ def forecast_rows() -> list[Row]:
     ]  # fmt: skip
 
 
-TABLE = config.Input(modality="tabular", columns=COLUMNS, categorical=(COLUMNS[2],))
-WORDS = config.Input(modality="text", columns=("body",))
-FACTS = config.Input(modality="tabular", columns=("price", "colour"), categorical=("colour",))
-OUTLIERS = config.Clean(tabular=config.CleanTabular(outliers=config.Outliers(method="z_score", columns=("age",))))
-IMAGE = {"image": config.Input()}
-RUNS: dict[str, tuple[config.Dataset, list[Row]]] = {
-    "image": (dataset(IMAGE, validate=config.Validate(max_rejected=0.1, labels=tuple(LABELS))), image_rows()),
+TABLE = schema.Input(modality="tabular", columns=COLUMNS, categorical=(COLUMNS[2],))
+WORDS = schema.Input(modality="text", columns=("body",))
+FACTS = schema.Input(modality="tabular", columns=("price", "colour"), categorical=("colour",))
+OUTLIERS = schema.Clean(tabular=schema.CleanTabular(outliers=schema.Outliers(method="z_score", columns=("age",))))
+IMAGE = {"image": schema.Input()}
+RUNS: dict[str, tuple[schema.Dataset, list[Row]]] = {
+    "image": (dataset(IMAGE, validate=schema.Validate(max_rejected=0.1, labels=tuple(LABELS))), image_rows()),
     "text": (dataset({"words": WORDS}), text_rows()),
     "tabular": (dataset({"table": TABLE}, clean=OUTLIERS), table_rows()),
-    "audio": (dataset({"audio": config.Input(modality="audio")}), sound_rows()),
-    "mixed": (dataset({"photo": config.Input(), "words": WORDS, "facts": FACTS}), mixed_rows()),
+    "audio": (dataset({"audio": schema.Input(modality="audio")}), sound_rows()),
+    "mixed": (dataset({"photo": schema.Input(), "words": WORDS, "facts": FACTS}), mixed_rows()),
     "numbers": (dataset({"table": TABLE}, objective="regression"), number_rows()),
     "forecast": (
-        dataset({"load": config.Input(modality="series", columns=("value",))}, objective="forecasting"),
+        dataset({"load": schema.Input(modality="series", columns=("value",))}, objective="forecasting"),
         forecast_rows(),
     ),
     "unlabelled": (dataset(IMAGE), [row | {"label": None} for row in image_rows()[:60]]),
@@ -188,7 +199,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 def write(home: Path, name: str) -> str:
     index, wanted = home / "index.html", RUNS[name][0]
     facts = report(
-        name=name, params=config.Report(map_points=14, examples=3), inputs=wanted.inputs, objective=wanted.objective,
+        name=name, params=schema.Report(map_points=14, examples=3), inputs=wanted.inputs, objective=wanted.objective,
         index=index, progress=Progress(quiet=True), **{store: home / store for store in STORES if store != "judged"},
     )  # fmt: skip
     assert facts["bytes"] == index.stat().st_size
@@ -370,9 +381,9 @@ def test_text_is_shown_as_text_and_cut(made: Made) -> None:
     assert "see you at &lt;b&gt;noon&lt;/b&gt; &amp; bring tea" in shown
     assert "再见再见" in shown
     assert 100 < max(len(t) for t in Reader(shown).texts) <= 360
-    [words] = Reader(page).points()["inputs"]
-    assert words["sprite"] is None
-    assert len(words["texts"]) == 14
+    [formatting] = Reader(page).points()["inputs"]
+    assert formatting["sprite"] is None
+    assert len(formatting["texts"]) == 14
     assert "<img" not in shown
 
 
@@ -521,7 +532,7 @@ def test_the_rate_of_a_stage_is_its_rows_or_what_it_measured() -> None:
         "train": {"seconds": 9.0, "facts": {"rows": 50, "rows_per_second": 70}},
         "mine": {"seconds": 0.0, "facts": {"rows": 50}},
     }  # fmt: skip
-    assert [line["rate"] for line in runs.times(records, ("ingest", *records))] == [None, 25, 70, None]
+    assert [line["rate"] for line in run_record.times(records, ("ingest", *records))] == [None, 25, 70, None]
 
 
 def test_curves_show_whatever_an_epoch_measured() -> None:
@@ -529,7 +540,7 @@ def test_curves_show_whatever_an_epoch_measured() -> None:
         {"epoch": 1, "lr": 0.1, "train_loss": 2.0, "val_loss": 3.0, "train_accuracy": None, "val_r2": 0.5},
         {"epoch": 2, "lr": 0.1, "train_loss": float("nan"), "val_loss": 1.0, "train_accuracy": None, "val_r2": 0.75},
     ]
-    found = runs.curves(history)
+    found = run_record.curves(history)
     assert [(c["title"], c["x"], c["lines"]) for c in found["charts"]] == [
         ("Loss", [1, 2], {"train": [2.0, None], "val": [3.0, 1.0]}),
         ("R²", [1, 2], {"val": [0.5, 0.75]}),
@@ -558,21 +569,21 @@ def test_the_links_follow_the_place_of_the_page(made: Made) -> None:
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        (words.percent(0.98123), "98.1 %"), (words.percent(1.0), "100 %"), (words.percent(0.9999), "99.99 %"),
-        (words.percent(None), "–"), (words.points(-0.0302), "−3.0"), (words.points(-0.0001), "0.0"),
-        (words.seconds(0.01), "< 0.1 s"), (words.seconds(94.2), "94 s"), (words.seconds(400), "6 min 40 s"),
-        (words.seconds(7260), "2 h 1 min"),
-        (words.rate(2069.4), "2,069"), (words.rate(3.21), "3.2"),
-        (words.count(None), "–"), (words.number(-0.05), "−0.05"),
-        (str(words.bdi("<b>")), "<bdi>&lt;b&gt;</bdi>"), (str(words.bdi(0)), "<bdi>0</bdi>"),
-        (words.flatten({"a": {"b": [1, True]}, "c": None, "d": {}}),
+        (formatting.percent(0.98123), "98.1 %"), (formatting.percent(1.0), "100 %"), (formatting.percent(0.9999), "99.99 %"),
+        (formatting.percent(None), "–"), (formatting.points(-0.0302), "−3.0"), (formatting.points(-0.0001), "0.0"),
+        (formatting.seconds(0.01), "< 0.1 s"), (formatting.seconds(94.2), "94 s"), (formatting.seconds(400), "6 min 40 s"),
+        (formatting.seconds(7260), "2 h 1 min"),
+        (formatting.rate(2069.4), "2,069"), (formatting.rate(3.21), "3.2"),
+        (formatting.count(None), "–"), (formatting.number(-0.05), "−0.05"),
+        (str(formatting.bdi("<b>")), "<bdi>&lt;b&gt;</bdi>"), (str(formatting.bdi(0)), "<bdi>0</bdi>"),
+        (formatting.flatten({"a": {"b": [1, True]}, "c": None, "d": {}}),
          [("a.b", "[1, true]"), ("c", "null"), ("d", "{}")]),
         (captions.short("one two  three\n\0four", 14), "one two three…"), (captions.short("one two", 20), "one two"),
         (captions.short("x" * 30, 10), "x" * 9 + "…"), (captions.short("one two three", 11), "one two…"),
         (captions.middle("train/airplane/0058.jpg", 14), "train…0058.jpg"), (captions.middle("a.jpg", 14), "a.jpg"),
         (str(captions.joints("width < 15.17 a.b")), "<bdi>width &lt; 15.17 a.<wbr>b</bdi>"),
         (str(captions.joints("fire-engine_<2>")), "<bdi>fire-<wbr>engine_<wbr>&lt;2&gt;</bdi>"),
-        (captions.values([1.5, -2, 3, 4, 5]), "1.5, −2, 3, 4, …"), (words.significant(float("nan")), "–"),
+        (captions.values([1.5, -2, 3, 4, 5]), "1.5, −2, 3, 4, …"), (formatting.significant(float("nan")), "–"),
     ],
 )  # fmt: skip
 def test_words(text: object, wanted: object) -> None:
@@ -584,10 +595,10 @@ def test_words(text: object, wanted: object) -> None:
 @pytest.mark.parametrize(("rows", "width", "method"), [(1, 4, "PCA"), (2, 1, "PCA"), (29, 4, "PCA"), (40, 4, "t-SNE")])
 def test_a_map_of_any_size(rows: int, width: int, method: str) -> None:
     X = np.random.default_rng(0).normal(size=(rows, width)).astype(np.float32)
-    places, how = atlas.layout(X, 0)
+    places, how = feature_map.layout(X, 0)
     assert (places.shape, how) == ((rows, 2), method)
     assert np.isfinite(places).all()
-    assert np.isfinite(atlas.layout(np.ones_like(X), 0)[0]).all()
+    assert np.isfinite(feature_map.layout(np.ones_like(X), 0)[0]).all()
 
 
 def judged(truth: str, predicted: str) -> Judged:
@@ -741,7 +752,7 @@ def test_a_page_without_these_miners_has_none_of_their_sections(made: Made) -> N
     home = made.home("text").parent / "bare"
     shutil.copytree(made.home("text"), home)
     few = {"linear_svm": MINERS["linear_svm"]}
-    bare = config.Dataset(source=config.Source(path="/x"), inputs={"words": WORDS}, mine=config.Mine(miners=few))
+    bare = schema.Dataset(source=schema.Source(path="/x"), inputs={"words": WORDS}, mine=schema.Mine(miners=few))
     stage("mine", bare, {n: home / n for n in STORES}, home)
     stage("evaluate", bare, {n: home / n for n in STORES}, home)
     page = write(home, "text")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tasks.residuals import residuals
+from tasks.metrics.residuals import residuals
 
 
 def world(seed: int, rows: int = 200, bias: float = 0.0, growth: float = 0.0) -> tuple[np.ndarray, np.ndarray]:

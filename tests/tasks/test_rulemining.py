@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks import config
-from tasks.errors import DeepmineError
-from tasks.files import read_json
+from tasks.config import schema as config
+from tasks.core.errors import DeepmineError
+from tasks.core.files import read_json
+from tasks.core.fractions import percent
+from tasks.core.progress import Progress
+from tasks.features.item_matrix import from_baskets
 from tasks.mine import mine
-from tasks.progress import Progress
-from tasks.rules.transactions import from_baskets
-from tasks.shares import percent
-from tasks.store import RULES, SUMMARY, read
+from tasks.storage.store import RULES, SUMMARY, read
 from tests.itemstore import write_items
 from tests.tasks.test_views import write_view
 

@@ -12,18 +12,18 @@ from scipy.sparse import csr_array
 from scipy.stats import false_discovery_control, fisher_exact
 
 from tasks import sources
-from tasks.config import Input, Source
-from tasks.errors import DeepmineError
+from tasks.config.schema import Input, Source
+from tasks.core.errors import DeepmineError
+from tasks.core.fractions import percent
+from tasks.features.binning import Binning, fit_binning, from_columns
+from tasks.features.item_matrix import Transactions, from_baskets
 from tasks.rules import itemsets as itemsets_module
 from tasks.rules.association import Counts, Rules, find, redundant
-from tasks.rules.columns import Binning, fit_binning, from_columns
 from tasks.rules.itemsets import count, frequent, least_count
-from tasks.rules.judgement import adjusted, judge, lift_interval, recount
 from tasks.rules.pruning import nested, repeated, told_once, twins
 from tasks.rules.search import search
-from tasks.rules.transactions import Transactions, from_baskets
+from tasks.rules.significance import adjusted, judge, lift_interval, recount
 from tasks.rules.wording import as_table, as_words, times
-from tasks.shares import percent
 
 DATA = Path(os.environ.get("DEEPMINE_TEST_DATA", Path(__file__).parents[2] / "../shared/data"))
 GROCERIES = DATA / "groceries.csv"

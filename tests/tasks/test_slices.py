@@ -7,8 +7,8 @@ import pytest
 from scipy.sparse import csr_array
 from scipy.stats import fisher_exact, mannwhitneyu
 
-from tasks.intervals import share_difference
-from tasks.slices import Facts, slices
+from tasks.evaluation.slices import Facts, slices
+from tasks.stats.intervals import share_difference
 
 
 def facts(seed: int, rows: int = 600, attributes: int = 20, levels: int = 3) -> tuple[Facts, np.ndarray]:

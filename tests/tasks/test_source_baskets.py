@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from tasks import sources
-from tasks.config import Input, Join, Source
-from tasks.errors import DeepmineError
+from tasks.config.schema import Input, Join, Source
+from tasks.core.errors import DeepmineError
 from tasks.sources import Batch, baskets
 from tasks.sources.baskets import looks_like_baskets
-from tasks.sources.tablefile import open_table
+from tasks.sources.table_file import open_table
 
 ITEMS = {"basket": Input(modality="basket", columns=("items",))}
 GOODS = {"basket": Input(modality="basket", columns=("good",))}

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tasks import sources
-from tasks.config import Input, Source, Window
-from tasks.errors import DeepmineError
+from tasks.config.schema import Input, Source, Window
+from tasks.core.errors import DeepmineError
 from tasks.sources import Batch
 
 XY = {"series": Input(modality="series", columns=("x", "y"))}
@@ -81,7 +81,7 @@ def test_series_split_by_the_time_they_end_at(tmp_path: Path) -> None:
 
 
 def test_series_come_in_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.sources.series.PIECE", 40)
+    monkeypatch.setattr("tasks.sources.long_series.PIECE", 40)
     text = "who,t,x\n" + "".join(f"{i},{t},{i * 100 + t}\n" for t in range(5) for i in range(60))
     batches = list(sources.tables(long(tmp_path, text), X, 16))
     assert [b.table.num_rows for b in batches] == [16, 16, 16, 12]
@@ -89,7 +89,7 @@ def test_series_come_in_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_bad_rows_come_with_those_around_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.sources.series.PIECE", 4)
+    monkeypatch.setattr("tasks.sources.long_series.PIECE", 4)
     text = "who,t,x\n" + "".join(f"{i},{t},{i if i % 5 else 'oops'}\n" for i in range(40) for t in range(2))
     lines = text.splitlines()
     lines[40:40] = ["broken"]

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks import sources
-from tasks.config import Input, Join, Source
-from tasks.errors import DeepmineError
+from tasks.config.schema import Input, Join, Source
+from tasks.core.errors import DeepmineError
 from tasks.sources import LISTING, Unreadable, exists, read_bytes
 from tests.images import class_folders
 

@@ -8,18 +8,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from tasks import clean, config, rawview
-from tasks.describing import fit
-from tasks.errors import DeepmineError
+from tasks import clean
+from tasks.config import schema
+from tasks.core.errors import DeepmineError
+from tasks.extraction import raw_view as rawview
+from tasks.features.item_encoding import fit
 from tasks.modalities import MODALITIES, modality
-from tasks.raw import column_name
-from tasks.steady import digest, moved
-from tasks.store import read
+from tasks.modalities.raw_schema import column_name
+from tasks.storage.store import read
+from tasks.validation.fit_leakage import digest, moved
 from tests.runs import write_raw
 from tests.tasks import test_clean
 from tests.tasks.test_leakage import INPUTS, only, rows
 
-PARAMS = config.Clean()
+PARAMS = schema.Clean()
 
 
 @pytest.fixture(scope="module", params=MODALITIES)
@@ -91,7 +93,7 @@ def raw_view(kind: str, home: Path, table: pa.Table) -> list[np.ndarray]:
     place = home / "other"
     test_clean.write_raw(place, table, [table.num_rows])
     state = test_clean.state(home, kind)
-    fitted = rawview.fit_raw({kind: state}, place / "raw", config.Extract(components=4))
+    fitted = rawview.fit_raw({kind: state}, place / "raw", schema.Extract(components=4))
     return [value for _, value in sorted(fitted[kind].items())]
 
 

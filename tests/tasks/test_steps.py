@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 import skops.io
 
-from tasks.errors import DeepmineError
-from tasks.modalities import steps
+from tasks.core.errors import DeepmineError
+from tasks.modalities import tabular_steps
 
 WHERE = "params.clean.tabular.numeric"
 ROWS = 60
@@ -36,9 +36,9 @@ def frame(kind: str, whole: bool = False) -> pd.DataFrame:
 
 
 def made(names: Any, kind: str = "numeric", whole: bool = False, seed: int = 0) -> tuple[Any, np.ndarray]:
-    pipe = steps.pipeline(names, kind, WHERE, seed)
+    pipe = tabular_steps.pipeline(names, kind, WHERE, seed)
     values = frame(kind, whole)
-    steps.fit(pipe, values, WHERE)
+    tabular_steps.fit(pipe, values, WHERE)
     out = pipe.transform(values)
     return pipe, out.toarray() if hasattr(out, "toarray") else np.asarray(out)
 
@@ -70,9 +70,9 @@ CASES: list[tuple[list[Any], str]] = [
 @pytest.mark.parametrize(("names", "kind"), CASES, ids=lambda x: str(x))
 def test_a_saved_step_says_the_same(names: list[Any], kind: str) -> None:
     pipe, out = made(names, kind)
-    data = steps.save(pipe, WHERE)
-    assert data == steps.save(made(names, kind)[0], WHERE)
-    loaded = steps.load({"_table.columns.skops": data})["columns.skops"]
+    data = tabular_steps.save(pipe, WHERE)
+    assert data == tabular_steps.save(made(names, kind)[0], WHERE)
+    loaded = tabular_steps.load({"_table.columns.skops": data})["columns.skops"]
     again = loaded.transform(frame(kind))
     again = again.toarray() if hasattr(again, "toarray") else again
     assert np.array_equal(out, np.asarray(again, out.dtype), equal_nan=True)
@@ -81,11 +81,11 @@ def test_a_saved_step_says_the_same(names: list[Any], kind: str) -> None:
 
 def test_every_short_name_was_tried() -> None:
     tried = {step if isinstance(step, str) else step["name"] for names, _ in CASES for step in names}
-    assert set(steps.SHORT) - tried == {"hashed"}
-    pipe = steps.pipeline(["hashed"], "categorical", WHERE, 0)
+    assert set(tabular_steps.SHORT) - tried == {"hashed"}
+    pipe = tabular_steps.pipeline(["hashed"], "categorical", WHERE, 0)
     values = frame("categorical")[["a"]]
-    steps.fit(pipe, values, WHERE)
-    again = steps.load({"a.skops": steps.save(pipe, WHERE)})["a.skops"]
+    tabular_steps.fit(pipe, values, WHERE)
+    again = tabular_steps.load({"a.skops": tabular_steps.save(pipe, WHERE)})["a.skops"]
     out = pipe.transform(values).toarray()
     assert out.shape == (ROWS, 256)
     assert (np.abs(out).sum(1) == 1).all()
@@ -125,11 +125,13 @@ def test_missing_is_a_level_of_its_own_and_an_unseen_one_is_none() -> None:
 
 def test_rare_levels_are_folded_by_the_encoder() -> None:
     values = pd.DataFrame({"a": ["x"] * 30 + ["y"] * 20 + ["p", "q", "r"]}, dtype=object)
-    pipe = steps.pipeline(["rare", "one_hot"], "categorical", WHERE, 0).fit(values)
+    pipe = tabular_steps.pipeline(["rare", "one_hot"], "categorical", WHERE, 0).fit(values)
     assert list(pipe.get_feature_names_out(["a"])) == ["a_x", "a_y", "a_infrequent_sklearn"]
     unseen = pd.DataFrame({"a": ["new", "p"]}, dtype=object)
     assert pipe.transform(unseen).tolist() == [[0, 0, 1], [0, 0, 1]]
-    own = steps.pipeline([{"name": "rare", "min_frequency": 25}, "one_hot"], "categorical", WHERE, 0).fit(values)
+    own = tabular_steps.pipeline([{"name": "rare", "min_frequency": 25}, "one_hot"], "categorical", WHERE, 0).fit(
+        values
+    )
     assert list(own.get_feature_names_out(["a"])) == ["a_x", "a_infrequent_sklearn"]
     assert "right before one_hot or ordinal" in refused(["rare"], "categorical")
     assert "right before one_hot or ordinal" in refused(["rare", "most_frequent", "one_hot"], "categorical")
@@ -139,26 +141,26 @@ def test_rare_levels_are_folded_by_the_encoder() -> None:
 def test_the_parts_of_a_date() -> None:
     # a Monday at six in the morning in April: a quarter of the day and of the year have gone
     moments = np.array([["2024-04-01T06:00:00"], ["1970-01-01T00:00:00"], ["NaT"]], dtype="datetime64[us]")
-    first, second, none = steps.date_parts(moments)
+    first, second, none = tabular_steps.date_parts(moments)
     assert np.allclose(first, [2024, 1, 0, 0, 1, 1, 0, 19814.25], atol=1e-9)
     thursday = 2 * np.pi * 3 / 7
     assert np.allclose(second, [1970, 0, 1, np.sin(thursday), np.cos(thursday), 0, 1, 0])
     assert np.isnan(none).all()
-    before = steps.date_parts(np.array([["1969-12-31T12:00:00"]], dtype="datetime64[us]"))[0]
+    before = tabular_steps.date_parts(np.array([["1969-12-31T12:00:00"]], dtype="datetime64[us]"))[0]
     assert np.allclose(before[[0, 5, 6, 7]], [1969, 0, -1, -0.5])
-    assert list(steps.date_names(None, ["d"])) == [
+    assert list(tabular_steps.date_names(None, ["d"])) == [
         "d_year", "d_month_sin", "d_month_cos", "d_weekday_sin", "d_weekday_cos", "d_hour_sin", "d_hour_cos", "d_days",
     ]  # fmt: skip
 
 
 def test_parts_that_never_change_are_left_out() -> None:
     days = pd.DataFrame({"d": pd.date_range("2020-03-01", periods=20, unit="us")})
-    pipe = steps.pipeline(["date_parts"], "date", WHERE, 0).fit(days)
+    pipe = tabular_steps.pipeline(["date_parts"], "date", WHERE, 0).fit(days)
     assert list(pipe.get_feature_names_out(["d"])) == ["d_weekday_sin", "d_weekday_cos", "d_days"]
 
 
 def test_a_logarithm_of_any_sign() -> None:
-    out = steps.signed_log(np.array([[-np.e + 1, 0, np.e - 1, np.nan]]))
+    out = tabular_steps.signed_log(np.array([[-np.e + 1, 0, np.e - 1, np.nan]]))
     assert np.allclose(out, [[-1, 0, 1, np.nan]], equal_nan=True)
 
 
@@ -201,7 +203,7 @@ def test_what_could_not_be_loaded_is_not_saved() -> None:
     for name in ("Isomap", "Birch"):  # a tree of neighbours in C, and nodes that skops cannot write
         pipe = made(["median", name])[0]
         with pytest.raises(DeepmineError, match=rf"^{WHERE}: "):
-            steps.save(pipe, WHERE)
+            tabular_steps.save(pipe, WHERE)
 
 
 def test_nothing_but_steps_is_loaded() -> None:
@@ -213,7 +215,7 @@ def test_nothing_but_steps_is_loaded() -> None:
         archive.writestr("schema.json", "{}")
     for data in (*strangers, empty.getvalue()):
         with pytest.raises(DeepmineError, match="refused"):
-            steps.load({"columns.skops": data})
+            tabular_steps.load({"columns.skops": data})
 
 
 def test_no_torch_is_imported() -> None:

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import store
-from tasks.errors import DeepmineError
-from tasks.files import file_sha256, inside, read_json, write_json
+from tasks.core.errors import DeepmineError
+from tasks.core.files import file_sha256, inside, read_json, write_json
+from tasks.storage import store
 
 SCHEMA = pa.schema(
     [("id", pa.string()), ("label", pa.string()), ("n", pa.int64()), ("data", pa.binary()),

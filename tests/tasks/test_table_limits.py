@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks import sources
-from tasks.config import Input, Join, Source
-from tasks.errors import DeepmineError, first_few, nearest
-from tasks.sources import parquet, tablefile
+from tasks.config.schema import Input, Join, Source
+from tasks.core.errors import DeepmineError, first_few, nearest
+from tasks.sources import parquet, table_file
 
 MB = 1 << 20
 #: What a child that reads a table holds at most beyond what its imports hold, in MB.
@@ -21,9 +21,9 @@ MOST = 420
 CHILD = """
 import resource, sys
 from tasks import config, sources
-from tasks.errors import DeepmineError
-from tasks.findings import findings
-from tasks.propose import propose
+from tasks.core.errors import DeepmineError
+from tasks.autodetect.preview import findings
+from tasks.autodetect.proposal import propose
 import pandas, pyarrow.csv, pyarrow.parquet
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
@@ -153,7 +153,7 @@ def test_rows_and_lines_at_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert [len(t) for t in batch.table["text"].to_pylist()] == [10, 70, 99, 3, 98]
     assert batch.bad.to_pylist()[0]["source"] == "rows.parquet:row 2"
     assert batch.table["source"].to_pylist()[2] == "rows.parquet:row 3"
-    assert [b.table.num_rows for b in tablefile.open_table(tmp_path / "rows.parquet").read(["text"])] == [2, 2, 1]
+    assert [b.table.num_rows for b in table_file.open_table(tmp_path / "rows.parquet").read(["text"])] == [2, 2, 1]
     lines = [f'{{"text": "{"x" * n}"}}\n' for n in (10, 88, 89, 5)]
     (tmp_path / "rows.jsonl").write_text("".join(lines))
     assert [len(line) for line in lines] == [23, 101, 102, 18]
@@ -207,7 +207,7 @@ def test_parquet_text_that_is_no_utf_8_is_set_aside(tmp_path: Path) -> None:
         if name == "lists":
             column = pa.ListArray.from_arrays(pa.array([0, 1, 2, 3, 4, 5], pa.int32()), raw)
         write(tmp_path / f"{name}.parquet", text=column, label=list("ababa"))
-        found = next(iter(tablefile.open_table(tmp_path / f"{name}.parquet").read(["text", "label"])))
+        found = next(iter(table_file.open_table(tmp_path / f"{name}.parquet").read(["text", "label"])))
         assert found.numbers.tolist() == [0, 2, 3]
         assert found.table["label"].to_pylist() == ["a", "a", "b"]
         assert [(row.number, row.reason, row.detail) for row in found.bad] == [

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks import sources
-from tasks.config import Input, Join, Source
-from tasks.errors import DeepmineError
+from tasks.config.schema import Input, Join, Source
+from tasks.core.errors import DeepmineError
 from tasks.sources import Batch, delimited
 from tasks.sources.rows import Seen
 
@@ -214,7 +214,7 @@ def test_json_lines(tmp_path: Path) -> None:
 
 
 def test_json_lines_in_many_blocks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.sources.lines.BLOCK", 200)
+    monkeypatch.setattr("tasks.sources.json_lines.BLOCK", 200)
     text = "".join(f'{{"x": "{i}"}}\n' for i in range(300))
     batches = read(table(tmp_path, text, "rows.jsonl"), rows=128)
     assert good(batches, "id", "source", "x") == [(f"{i:09d}", f"rows.jsonl:{i + 1}", str(i)) for i in range(300)]

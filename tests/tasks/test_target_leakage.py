@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from sklearn import datasets
 
-from tasks.config import Validate
-from tasks.modalities.target_leakage import MOST, larger, of_number, r2_of
+from tasks.config.schema import Validate
+from tasks.validation.target_leakage import MOST, larger, of_number, r2_of
 
 ROOT = Path(__file__).parents[2]
 N = 1000

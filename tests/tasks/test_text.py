@@ -11,18 +11,18 @@ import pytest
 import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from tasks import config
-from tasks.errors import DeepmineError
-from tasks.modalities import Admitted, text, tfidf, tokens
+from tasks.config import schema
+from tasks.core.errors import DeepmineError
+from tasks.modalities import Admitted, text, text_tfidf, text_tokens
 from tasks.sources import Unreadable
 
-SPEC = config.Input(modality="text", columns=("a",))
+SPEC = schema.Input(modality="text", columns=("a",))
 DATA = Path(os.environ.get("DEEPMINE_TEST_DATA", Path(__file__).parents[2] / "../shared/data"))
 RTL = "\u202e"
 
 
 def admitted(*cells: Any, **params: Any) -> Admitted:
-    return text.admit_columns(pa.table({"a": pa.array(cells)}), SPEC, config.Ingest(**params))
+    return text.admit_columns(pa.table({"a": pa.array(cells)}), SPEC, schema.Ingest(**params))
 
 
 def raw(*texts: str | None) -> pa.Table:
@@ -30,7 +30,7 @@ def raw(*texts: str | None) -> pa.Table:
 
 
 def settled(train: tuple[str | None, ...], **params: Any) -> dict[str, Any]:
-    return text.settle(raw(*train), SPEC, config.Clean(text=config.CleanText(**{"min_count": 1} | params)))
+    return text.settle(raw(*train), SPEC, schema.Clean(text=schema.CleanText(**{"min_count": 1} | params)))
 
 
 def ids(state: dict[str, Any], *texts: str | None) -> np.ndarray:
@@ -48,7 +48,7 @@ def sentences(count: int, seed: int = 0, words: int = 50) -> tuple[str, ...]:
 
 
 def file(data: bytes) -> tuple[dict[str, Any], str]:
-    return text.admit(data, config.Ingest())
+    return text.admit(data, schema.Ingest())
 
 
 @pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
@@ -91,7 +91,7 @@ def test_what_is_repaired_is_told() -> None:
 
 def test_a_line_of_ten_megabytes_is_cut_and_counted() -> None:
     facts, item = file(b"word " * 2_000_000)
-    assert len(item) == facts["characters"] == config.Ingest().max_characters
+    assert len(item) == facts["characters"] == schema.Ingest().max_characters
     assert (facts["cut"], facts["words"]) == (True, 20_000)
 
 
@@ -102,11 +102,11 @@ def test_empty_cells_are_refused_and_null_ones_missing() -> None:
 
 
 def test_several_columns_are_joined_and_missing_only_together() -> None:
-    spec = config.Input(modality="text", columns=("title", "body", "year"))
+    spec = schema.Input(modality="text", columns=("title", "body", "year"))
     table = pa.table({
         "title": ["T", "T", None, None, ""], "body": ["B", None, "", None, ""], "year": [1999, None, 2001, None, None],
     })  # fmt: skip
-    found = text.admit_columns(table, spec, config.Ingest())
+    found = text.admit_columns(table, spec, schema.Ingest())
     assert found.columns[""].to_pylist() == ["T\nB\n1999", "T", "2001", None, ""]
     assert found.reasons == [None, None, None, None, "empty text"]
 
@@ -114,7 +114,7 @@ def test_several_columns_are_joined_and_missing_only_together() -> None:
 def test_cells_that_are_no_utf8_are_named_row_by_row() -> None:
     cells = pa.array([b"fine", b"ab\xff", None, "é".encode()])
     for column in (cells, cells.cast(pa.string(), safe=False)):  # as CSV gives it; as a Parquet file may claim
-        found = text.admit_columns(pa.table({"a": column}), SPEC, config.Ingest())
+        found = text.admit_columns(pa.table({"a": column}), SPEC, schema.Ingest())
         assert found.reasons == [None, "invalid UTF-8", None, None]
         assert found.details[1] == "column 'a', at byte 2"
         assert found.columns[""].to_pylist() == ["fine", None, None, "é"]
@@ -160,7 +160,7 @@ def test_words_numbers_and_signs_of_all_scripts() -> None:
         assert [known[i] for i in ids(state, column[0].as_py())[0]][: len(words)] == words
     # both patterns make the same of what either may be asked for
     every = " ".join(f"x{chr(i)}{chr(i)}1" for i in range(0x20, 0x300) if not 0x7F <= i < 0xA0)
-    assert tokens._words().findall(every) == tokens.LATIN_WORDS.findall(every)
+    assert text_tokens._words().findall(every) == text_tokens.LATIN_WORDS.findall(every)
 
 
 def test_characters_as_tokens() -> None:
@@ -181,8 +181,8 @@ def test_bytes_as_tokens() -> None:
 def test_the_automatic_length_leaves_one_text_in_a_hundred_longer() -> None:
     texts = tuple("w " * n for n in [3] * 197 + [7, 500, 900])
     assert settled(texts)["length"] == 7
-    assert settled(("w " * 900,) * 5)["length"] == config.CleanText().max_auto_length
-    assert settled(("w " * 900,) * 5, tokens="character")["length"] == 4 * config.CleanText().max_auto_length
+    assert settled(("w " * 900,) * 5)["length"] == schema.CleanText().max_auto_length
+    assert settled(("w " * 900,) * 5, tokens="character")["length"] == 4 * schema.CleanText().max_auto_length
     assert settled(texts, length=5)["length"] == 5
     long = "w " * 40 + "v"
     state = settled((long,), length=4)
@@ -203,12 +203,12 @@ def test_word_dropout_makes_known_words_unknown() -> None:
 
     def dropped(rate: float, seed: int = 1) -> torch.Tensor:
         generator = torch.Generator().manual_seed(seed)
-        return text.augment(items, config.AugmentText(word_dropout=rate), torch.zeros(200).bool(), generator)
+        return text.augment(items, schema.AugmentText(word_dropout=rate), torch.zeros(200).bool(), generator)
 
     found = dropped(0.25)
     assert found.dtype == torch.int32
     changed = found != items
-    assert (found[changed] == tokens.UNKNOWN).all()
+    assert (found[changed] == text_tokens.UNKNOWN).all()
     assert not changed[:, 20:].any()
     assert 0.22 < changed[:, :20].float().mean() < 0.28
     assert torch.equal(found, dropped(0.25))
@@ -227,7 +227,7 @@ def fitted(state: dict[str, Any], *train: str) -> dict[str, np.ndarray]:
 
 #: What the raw view is, by scikit-learn.
 VECTORIZERS: dict[str, dict[str, Any]] = {
-    "words": {"ngram_range": (1, 2), "tokenizer": lambda text: tokens.split(text, "word"), "token_pattern": None},
+    "words": {"ngram_range": (1, 2), "tokenizer": lambda text: text_tokens.split(text, "word"), "token_pattern": None},
     "characters": {"ngram_range": (2, 5), "analyzer": "char_wb"},
 }
 
@@ -278,15 +278,15 @@ def test_tf_idf_keeps_the_runs_of_most_rows(monkeypatch: pytest.MonkeyPatch) -> 
     train = sentences(200)
     state = settled(train)
     every = fitted(state, *train)
-    monkeypatch.setattr(tfidf, "MAX_FEATURES", 40)
+    monkeypatch.setattr(text_tfidf, "MAX_FEATURES", 40)
     some = fitted(state, *train)
-    for kind in tfidf.RUNS:
+    for kind in text_tfidf.RUNS:
         assert len(some[f"{kind}.codes"]) == 40
         assert some[f"{kind}.idf"].max() <= np.sort(every[f"{kind}.idf"])[40]
         assert np.array_equal(some[f"{kind}.codes"], np.sort(some[f"{kind}.codes"]))
     whole = text.raw(cleaned(state, *train), some, state)
-    monkeypatch.setattr(tfidf, "BLOCK", 70)  # in other blocks: the same
-    monkeypatch.setattr(tfidf, "PENDING", 100)
+    monkeypatch.setattr(text_tfidf, "BLOCK", 70)  # in other blocks: the same
+    monkeypatch.setattr(text_tfidf, "PENDING", 100)
     column = cleaned(state, *train)
     again = text.fit_raw([column.slice(0, 11), column.slice(11)], state)
     assert all(np.array_equal(some[name], again[name]) for name in some)
@@ -330,7 +330,7 @@ def test_a_data_set_is_described_in_one_line() -> None:
     found = admitted("a b c", "d\0", "e " * 100, None, max_characters=50)
     facts = pa.table({name: found.columns[name] for name in text.FACTS})
     assert text.describe(facts) == "3 words in the middle, 1 to 25, 1 cut, 1 with NUL characters"
-    [(expectation, arguments, action, _)] = text.checks(SPEC, config.ValidText(min_characters=3))
+    [(expectation, arguments, action, _)] = text.checks(SPEC, schema.ValidText(min_characters=3))
     assert (expectation, action) == ("expect_column_values_to_be_between", "reject")
     assert arguments == {"column": "characters", "min_value": 3}
 

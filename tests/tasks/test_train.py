@@ -9,14 +9,14 @@ import pyarrow as pa
 import pytest
 import torch
 
-from tasks import config
+from tasks.config import schema as config
+from tasks.core.errors import DeepmineError
+from tasks.core.files import read_json, write_json
+from tasks.core.progress import Progress
 from tasks.encoders.network import Card, Network, load_network
 from tasks.encoders.sizes import sized
-from tasks.errors import DeepmineError
-from tasks.files import read_json, write_json
 from tasks.modalities import image
-from tasks.progress import Progress
-from tasks.store import HISTORY, STATE, Writer
+from tasks.storage.store import HISTORY, STATE, Writer
 from tasks.train import resident, train
 
 

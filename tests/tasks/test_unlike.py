@@ -7,15 +7,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks import config
-from tasks.files import read_json
-from tasks.intervals import mean_difference, share_difference
-from tasks.judges import Said
+from tasks.config import schema
+from tasks.core.files import read_json
+from tasks.core.progress import Progress
+from tasks.evaluation.novelty import agreement, detectors
+from tasks.evaluation.scorers import Said
 from tasks.mine import mine
-from tasks.page import unlike as page
-from tasks.progress import Progress
-from tasks.store import PREDICTIONS, SUMMARY, read
-from tasks.unlike import agreement, detectors
+from tasks.reporting import novelty as page
+from tasks.stats.intervals import mean_difference, share_difference
+from tasks.storage.store import PREDICTIONS, SUMMARY, read
 from tests.tasks.test_views import write_view
 
 NAMES = ("isolation_forest", "local_outlier_factor", "one_class_svm")
@@ -23,7 +23,7 @@ TRAIN, VAL, TEST, PLANTED = 500, 50, 400, 20
 #: Share of clean rows that may be flagged where 1 % is asked for; a one-class machine keeps closest to its train rows.
 ALARMS = {"isolation_forest": 0.03, "local_outlier_factor": 0.03, "one_class_svm": 0.08}
 N = TRAIN + VAL + TEST
-PARAMS = config.Evaluate(resamples=300)
+PARAMS = schema.Evaluate(resamples=300)
 
 
 def world(home: Path, *, planted: int = PLANTED, labels: bool = True) -> np.ndarray:
@@ -40,9 +40,9 @@ def world(home: Path, *, planted: int = PLANTED, labels: bool = True) -> np.ndar
 
 
 def run(home: Path, names: tuple[str, ...] = NAMES) -> tuple[pa.Table, dict[str, Any]]:
-    chosen = {name: config.Miner(miner=name, views=("deep",)) for name in names}
+    chosen = {name: schema.Miner(miner=name, views=("deep",)) for name in names}
     at = {"items": home / "items", "features": home, "miners": home / "m"}
-    mine(params=config.Mine(miners=chosen), progress=Progress(quiet=True), **at)
+    mine(params=schema.Mine(miners=chosen), progress=Progress(quiet=True), **at)
     return read(home / "m" / PREDICTIONS), read_json(home / "m" / SUMMARY)
 
 

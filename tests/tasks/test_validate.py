@@ -11,14 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import config
-from tasks.errors import DeepmineError
-from tasks.expectations import Check, Outcome, run_suite
-from tasks.files import read_json
-from tasks.progress import Progress
-from tasks.raw import raw_schema
-from tasks.store import QUARANTINE, SUMMARY, Writer, read
+from tasks.config import schema as config
+from tasks.core.errors import DeepmineError
+from tasks.core.files import read_json
+from tasks.core.progress import Progress
+from tasks.modalities.raw_schema import raw_schema
+from tasks.storage.store import QUARANTINE, SUMMARY, Writer, read
 from tasks.validate import class_table, copies, validate
+from tasks.validation.expectations import Check, Outcome, run_suite
 
 IMAGE = {"image": config.Input()}
 RAW = raw_schema(IMAGE)

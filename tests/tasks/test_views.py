@@ -8,9 +8,19 @@ import pyarrow as pa
 import pytest
 from scipy import sparse
 
-from tasks.errors import DeepmineError
-from tasks.store import Writer, read_manifest
-from tasks.views import COLUMNS, Part, blocks, columns_of, has_view, load_view, trained_for, vector_columns, view_schema
+from tasks.core.errors import DeepmineError
+from tasks.features.view import (
+    COLUMNS,
+    Part,
+    blocks,
+    columns_of,
+    has_view,
+    load_view,
+    trained_for,
+    vector_columns,
+    view_schema,
+)
+from tasks.storage.store import Writer, read_manifest
 
 N = 30
 IDS = np.array([f"r{i:02d}" for i in range(N)])

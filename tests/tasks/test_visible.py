@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.progress import Progress
-from tasks.visible import visible, visible_lines
+from tasks.core.printable import visible, visible_lines
+from tasks.core.progress import Progress
 
 #: What may not reach a terminal from a name: C0 (a line's end is our own), DEL, C1, overrides and isolates, separators.
 STEERS = re.compile("[\0-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")

@@ -1,0 +1,1 @@
+"""What `deepmine add` proposes for a source."""

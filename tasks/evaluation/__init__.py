@@ -1,0 +1,1 @@
+"""What predictions on held-out rows are worth, and what follows."""

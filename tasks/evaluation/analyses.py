@@ -1,0 +1,178 @@
+"""Figures beyond the table of ways: curves, calibration, costs, residuals, slices, every two verdicts compared."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from scipy.sparse import csr_array
+
+from tasks.core.errors import DeepmineError, nearest
+from tasks.evaluation.comparisons import comparisons
+from tasks.evaluation.scorers import Classes, Numbers, Said
+from tasks.evaluation.slices import Facts, slices
+from tasks.features.items import load_items
+from tasks.features.view import rows_of
+from tasks.metrics import curves
+from tasks.metrics.calibration import calibration
+from tasks.metrics.costs import Prices, costs
+from tasks.metrics.residuals import residuals
+from tasks.stats import cluster_robust
+from tasks.stats.cluster_robust import methods
+from tasks.stats.intervals import has_auc
+from tasks.storage.store import MANIFEST, read, read_manifest
+
+if TYPE_CHECKING:
+    from tasks.config.schema import Evaluate
+
+#: Figures of the calibration and of the costs that are numbers of a way.
+CALIBRATION, COSTS = ("ece", "ece_interval", "brier", "log_loss"), ("cost", "cost_interval", "threshold")
+
+
+def groups_of(raw: Path, ids: np.ndarray) -> np.ndarray:
+    """(N,) the group of each row as ingest read it, "" where it has none."""
+    nothing = np.full(len(ids), "", dtype=object)
+    if not len(ids) or "group" not in [name for name, _ in read_manifest(raw).schema]:
+        return nothing
+    table = read(raw, ["id", "group"])
+    places = pc.index_in(pa.array(ids.tolist(), pa.string()), table["id"].combine_chunks())
+    return np.array(table["group"].take(places).fill_null("").to_pylist(), dtype=object)
+
+
+def in_groups(groups: np.ndarray) -> tuple[np.ndarray | None, dict[str, Any] | None]:
+    """(N,) numbers of the groups where there are several rows in some and several groups; and what a page says of them."""
+    if not len(groups) or not (groups != "").any():
+        return None, None
+    numbers = cluster_robust.codes(groups.astype(str))
+    count = int(numbers.max()) + 1
+    if count == len(groups):
+        return None, None
+    return numbers if count > 1 else None, {"groups": count, "rows": len(groups), "few": count < cluster_robust.FEW}
+
+
+def figures(
+    judge: Classes | Numbers, val: Said, chosen: dict[str, str], best: str, items: Path, params: "Evaluate"
+) -> dict[str, Any]:
+    """Every figure by its name; what has nothing to do here is missing, or says why.
+
+    Args:
+        chosen: way -> the verdict that stands for it; ``best`` is the way that val rows favour.
+    """
+    test = judge.test
+    sampling: dict[str, Any] = {
+        "confidence": params.confidence, "resamples": params.resamples, "seed": params.seed, "groups": test.groups,
+    }  # fmt: skip
+    names = {name: judge.values(name) for name in test.by if name != "constant"}
+    higher = judge.measure["better"] == "higher"
+    planned = [name for way, name in chosen.items() if way != "constant"]
+    found: dict[str, Any] = {"comparisons": comparisons(names, chosen[best], higher, **sampling, planned=planned)}
+    if isinstance(judge, Classes):
+        found |= _curves(judge, chosen, best, params.confidence)
+        found["methods"] = methods(found["curves"].values())
+        found["calibration"] = {
+            way: calibration(
+                test.truth, test.probabilities[name], judge.classes, judge.positive, params.bins, **sampling
+            )
+            for way, name in chosen.items() if name in test.probabilities
+        }  # fmt: skip
+        found["costs"] = _costs(judge, val, chosen, params, sampling)
+    else:
+        found["residuals"] = residuals(test.truth, test.by[chosen[best]], judge.some, **sampling)
+    return found | {"slices": _slices(judge, chosen[best], items, params)}
+
+
+def _curves(judge: Classes, chosen: dict[str, str], best: str, confidence: float) -> dict[str, Any]:
+    """Of two classes the curves of the positive one, of more the mean of each against the rest."""
+    test, found = judge.test, {}
+    for way, name in chosen.items():
+        if judge.positive is not None:
+            true, scores = test.truth == judge.positive, judge.rank(name)
+            if scores is not None and has_auc(true):
+                found[way] = curves.one(true, scores)
+        elif name in test.probabilities:
+            made = curves.several(test.truth, test.probabilities[name], judge.classes, confidence, test.groups)
+            found |= {way: made} if made else {}
+    return {"curves": found, "class_auc": found.get(best, {}).get("classes", {})}
+
+
+def _costs(
+    judge: Classes, val: Said, chosen: dict[str, str], params: "Evaluate", sampling: dict[str, Any]
+) -> dict[str, Any] | None:
+    """None where nobody said what mistakes cost; else of each way that has probabilities."""
+    if params.costs is None:
+        return None
+    prices = Prices(params.costs.false_positive, params.costs.false_negative)
+    told = {"false_positive": prices.false_positive, "false_negative": prices.false_negative}
+    if judge.positive is None:
+        return {**told, "ways": {}, "best": None, "why": "there are not two classes"}
+    place = judge.classes.index(judge.positive)
+    ways = {
+        way: costs(
+            _sides(val, name, judge.positive, place), _sides(judge.test, name, judge.positive, place), prices, **sampling
+        )
+        for way, name in chosen.items() if name in judge.test.probabilities
+    }  # fmt: skip
+    best = min(ways, key=lambda way: ways[way]["val_cost"] or 0.0, default=None)
+    return {**told, "ways": ways, "best": best, "why": None if ways else "no way gives probabilities"}
+
+
+def _sides(said: Said, name: str, positive: str, place: int) -> tuple[np.ndarray, np.ndarray]:
+    return said.truth == positive, said.probabilities[name][:, place]
+
+
+def _slices(judge: Classes | Numbers, name: str, items: Path, params: "Evaluate") -> dict[str, Any]:
+    """Slices of what the best way's rows are worth; of two classes also of how many of the positive rows it finds."""
+    test, wanted = judge.test, params.slices
+    facts = _facts(items, test.ids, wanted.columns)
+    values = judge.values(name)
+    limits: dict[str, Any] = {"min_rows": wanted.min_rows, "q": wanted.q, "confidence": params.confidence}
+    whole = facts.with_classes(test.truth) if isinstance(judge, Classes) else facts
+    found = {judge.measure["key"]: slices(values, whole, **limits, groups=test.groups)}
+    if isinstance(judge, Classes) and judge.positive is not None:
+        rows = np.flatnonzero(test.truth == judge.positive)
+        part = Facts(csr_array(facts.held[rows]), facts.names, facts.attributes, facts.kinds)
+        groups = test.groups
+        if groups is not None:
+            own = np.unique(groups[rows], return_inverse=True)[1]
+            groups = own if len(set(own.tolist())) > 1 else None
+        if len(rows):
+            found["recall"] = slices(values[rows], part, **limits, groups=groups)
+    return found
+
+
+def _facts(items: Path, ids: np.ndarray, columns: tuple[str, ...]) -> Facts:
+    """What the store of items knows of the rows ``ids``, of the attributes ``columns`` (empty: of all).
+
+    Raises:
+        DeepmineError: one of ``columns`` is no attribute of it.
+    """
+    if not (items / MANIFEST).is_file():
+        return Facts(csr_array((len(ids), 0)), (), (), ())
+    known = load_items(items)
+    for column in columns:
+        if column not in known.attributes:
+            near = nearest(column, sorted(set(known.attributes)))
+            raise DeepmineError(f"evaluate.slices.columns: nothing is known of '{column}'.{near}")
+    keep = [i for i, attribute in enumerate(known.attributes) if not columns or attribute in columns]
+    names, attributes = (tuple(told[i] for i in keep) for told in (known.names, known.attributes))
+    held = csr_array(known.view.X)[rows_of(known.view, ids)][:, keep]
+    return Facts(csr_array(held, dtype=np.float64), names, attributes, ("item",) * len(keep))
+
+
+def numbers(found: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
+    """What metrics.json says of it: figures of each way, and those of the whole."""
+    ways: dict[str, dict[str, Any]] = {}
+    for way, made in found.get("curves", {}).items():
+        if "auc" in made:
+            ways.setdefault(way, {}).update({k: made[k] for k in ("auc", "auc_interval", "average_precision")})
+    for way, made in found.get("calibration", {}).items():
+        ways.setdefault(way, {}).update({k: made[k] for k in CALIBRATION})
+    for way, made in ((found.get("costs") or {}).get("ways", {})).items():
+        ways.setdefault(way, {}).update({k: made[k] for k in COSTS})
+    parts = {}
+    for measure, made in found.get("slices", {}).items():
+        worst = made["worst"]
+        own = {"tried": made["tried"] + made["pairs_tried"], "stand": made["stand"]}
+        parts[measure] = own | ({f"worst_{measure}": worst["value"], "worst_rows": worst["rows"]} if worst else {})
+    return ways, parts

@@ -1,0 +1,199 @@
+"""Did fusion pay? Approaches, with and without a network, compared on the same test rows."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tasks.core.errors import many
+from tasks.evaluation.conclusions import ROLES, Table, conclude, in_words
+from tasks.splitting.folds import ENOUGH, rank
+from tasks.stats.cluster_robust import methods
+
+if TYPE_CHECKING:
+    # this brings scikit-learn, which whoever shows a `table` need not wait for
+    from tasks.evaluation.scorers import Classes, Numbers, Said
+
+SVM, BOOSTING = ("linear_svm", "rbf_svm", "poly_svm", "nystroem_svm"), ("gradient_boosting",)
+#: Predictions without any model, and what each is called where labels are classes and where they are numbers.
+BASELINES = {
+    "constant": ("always the commonest class", "always the train median"), "naive": ("seasonal naive", "seasonal naive")
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Way:
+    """One approach: the best of some ``miners`` on a ``view`` (of all that no other approach has: None), or its own name.
+
+    Attributes:
+        kind: `plain` needs no network, `network` is the network alone, `fused` is a miner on its deep features.
+    """
+
+    title: str
+    kind: str
+    view: str | None = None
+    miners: tuple[str, ...] | None = None
+
+
+WAYS = {
+    "constant": Way("constant prediction", "plain"),
+    "naive": Way("seasonal naive", "plain"),
+    "raw_svm": Way("raw → SVM", "plain", "raw", SVM),
+    "raw_boosting": Way("raw → gradient boosting", "plain", "raw", BOOSTING),
+    "raw_other": Way("raw → other miner", "plain", "raw"),
+    "network": Way("the network alone", "network"),
+    "deep_svm": Way("deep → SVM", "fused", "deep", SVM),
+    "deep_other": Way("deep → other miner", "fused", "deep"),
+    "both_svm": Way("raw + deep → SVM", "fused", "raw+deep", SVM),
+    "both_other": Way("raw + deep → other miner", "fused", "raw+deep"),
+}
+#: Kinds of approaches, the simplest first.
+KINDS = ("plain", "network", "fused")
+#: What a person reads for each approach.
+TITLES = {key: way.title for key, way in WAYS.items()}
+#: Differences that are shown wherever both approaches were judged, beside those that the conclusion rests on.
+PAIRS = (
+    ("deep_svm", "network"), ("deep_svm", "raw_svm"), ("deep_svm", "raw_boosting"), ("both_svm", "deep_svm"),
+    ("network", "raw_svm"), ("network", "raw_boosting"), ("network", "naive"), ("deep_svm", "naive"),
+)  # fmt: skip
+
+
+class Choice:
+    """By what approaches are chosen: val rows; where these are few, also folds of train and val rows.
+
+    Folds are asked of what needs no network, where they are honest, and among miners of one view (`folds.rank`). A network
+    is too dear to be made anew for each fold, so that between what needs one and what needs none val rows decide even if
+    they are few: then the simplest approach within a standard error of the best (Breiman et al. 1984).
+
+    Args:
+        folds: verdict -> its figure in folds.
+    """
+
+    def __init__(self, judge: "Classes | Numbers", val: "Said", folds: dict[str, float]) -> None:
+        self.judge, self.val, self.folds = judge, val, folds if len(val.ids) < ENOUGH else {}
+
+    @property
+    def words(self) -> str:
+        """What chose, as the subject of a sentence."""
+        if not self.folds:
+            return "Val rows" if len(self.val.ids) else "The order of approaches, as there are no val rows,"
+        return f"{many(len(self.val.ids), 'val row', 'val rows')} and folds of train and val rows"
+
+    def best(self, names: list[str]) -> str:
+        """The best of miners of one view, or of what needs no network; of equals, or without any figure, the first."""
+        folds = self.folds if all(name in self.folds for name in names) else {}
+        return max(names, key=lambda n: rank(n.partition("@")[2], self._merit(n), folds.get(n)))
+
+    def simplest(self, names: list[str]) -> str:
+        """The best of ``names``; by few val rows the first of them that is no standard error worse."""
+        best = max(names, key=self._merit)
+        if len(self.val.ids) >= ENOUGH:
+            return best
+        sign = 1 if self.judge.measure["better"] == "higher" else -1
+        top = sign * self.judge.values(best, self.val).astype(np.float64)
+        for name in names:
+            lost = top - sign * self.judge.values(name, self.val)
+            if len(lost) < 2 or lost.mean() <= lost.std(ddof=1) / len(lost) ** 0.5:
+                return name
+        return best
+
+    def _merit(self, name: str) -> float:
+        return self.judge.merit(name, self.val) if len(self.val.ids) else 0.0
+
+
+def fusion(
+    judge: "Classes | Numbers", val: "Said", kinds: dict[str, Any], scores: dict[str, Any],
+    folds: dict[str, float] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """The table of approaches, their differences, and what follows; all choices are made on ``val`` rows and ``folds``.
+
+    Args:
+        kinds: name of each miner in params.yaml -> its entry `miner` in the registry.
+        scores: every figure of each verdict on test rows.
+    """
+    choice = Choice(judge, val, folds or {})
+    named = {key: candidates(key, list(judge.test.by), kinds) for key in WAYS}
+    chosen = {key: choice.best(names) for key, names in named.items() if names}
+    ways = {
+        way: {"by": name, **{k: v for k, v in scores[name].items() if k != "classes"}} for way, name in chosen.items()
+    }
+    told = titles(judge.measure)
+    learned = [way for way in chosen if way not in BASELINES]
+    found: dict[str, Any] = {
+        "ways": ways, "pairs": {}, "sentence": "", "confidence": judge.params.confidence, "measure": judge.measure,
+        "methods": {"ways": methods(ways.values()), "pairs": {}},
+        "best": "", "raw": None, "chosen": chosen, "titles": told, "conclusion": None, "chosen_on": choice.words,
+    }  # fmt: skip
+    if not learned:
+        return found
+    picked = {kind: way for kind in KINDS if (way := _best(kind, list(chosen), chosen, choice))}
+    best = _of_all(learned, chosen, choice)
+    plain = tuple(way for way in chosen if WAYS[way].kind == "plain")
+    baselines = tuple(way for way in chosen if way in BASELINES)
+    compared = _compared(judge, chosen)
+    table = Table(ways, told, judge.measure, compared, plain, baselines, best, choice.words)
+    concluded = conclude(table, picked)
+    shown = [*PAIRS, *((picked.get(a), picked.get(b)) for a, b in ROLES), (best, picked["plain"]), (best, "naive")]
+    pairs = {f"{a} - {b}": compared(a, b) for a, b in dict.fromkeys(shown) if a in chosen and b in chosen and a != b}
+    found["methods"]["pairs"] = methods(pairs.values())
+    return found | {
+        "pairs": pairs, "sentence": in_words(concluded, table), "best": best, "raw": concluded.plain,
+        "conclusion": asdict(concluded) | {"paid": concluded.paid},
+    }  # fmt: skip
+
+
+def _of_all(learned: list[str], chosen: dict[str, str], choice: Choice) -> str:
+    """The best approach that learns something, which may need a network or none."""
+    if len(choice.val.ids) >= ENOUGH:
+        return max(learned, key=lambda way: choice.judge.merit(chosen[way], choice.val))
+    ofs = [way for kind in KINDS if (way := _best(kind, learned, chosen, choice))]
+    names = [chosen[way] for way in ofs]
+    return ofs[names.index(choice.simplest(names))]
+
+
+def _best(kind: str, ways: list[str], chosen: dict[str, str], choice: Choice) -> str | None:
+    """The approach of a kind that is favoured; of equals the first that learns something."""
+    mine = sorted((way for way in ways if WAYS[way].kind == kind), key=lambda way: way in BASELINES)
+    return mine[[chosen[way] for way in mine].index(choice.best([chosen[way] for way in mine]))] if mine else None
+
+
+def _compared(judge: "Classes | Numbers", chosen: dict[str, str]) -> Callable[[str, str], dict[str, Any]]:
+    """The paired difference of two approaches on test rows, each made once."""
+    return cache(lambda a, b: judge.pair(chosen[a], chosen[b]))
+
+
+def titles(measure: dict[str, str]) -> dict[str, str]:
+    """What a person reads for each approach where verdicts are judged by ``measure``."""
+    at = 0 if measure["unit"] == "share" else 1
+    return TITLES | {name: told[at] for name, told in BASELINES.items()}
+
+
+def candidates(key: str, names: list[str], kinds: dict[str, Any]) -> list[str]:
+    """Those of the verdicts ``names`` that may stand for the approach ``key``."""
+    way = WAYS[key]
+    if way.view is None:
+        return [key] if key in names else []
+    taken = {miner for other in WAYS.values() if other.view == way.view for miner in other.miners or ()}
+    here = {name: kinds[name.partition("@")[0]]["miner"] for name in names if name.partition("@")[2] == way.view}
+    return [name for name, miner in here.items() if (miner in way.miners if way.miners else miner not in taken)]
+
+
+def table(result: dict[str, Any]) -> list[dict[str, str]]:
+    """One row of text a way, for places that show plain tables; ``result`` is what `evaluate` wrote."""
+    found = result["fusion"]
+    measure, titles = found["measure"], dict(result["titles"])
+    rows = []
+    for way, v in found["ways"].items():
+        values = [v[measure["key"]], *v["interval"]]
+        value, low, high = (f"{x:.2%}" if measure["unit"] == "share" else f"{x:.4g}" for x in values)
+        row = {"way": titles[way], "by": v["by"], measure["title"]: value, "interval": f"{low} to {high}"}
+        if measure["key"] == "accuracy":
+            row["F1 (macro)"] = f"{v['f1']:.2%}"
+        elif v["r2"] is not None:
+            row |= {"RMSE": f"{v['rmse']:.4g}", "R2": f"{v['r2']:.3f}"}
+        if (v.get("positive") or {}).get("auc") is not None:
+            row |= {"F1 (positive class)": f"{v['positive']['f1']:.2%}", "AUC": f"{v['positive']['auc']:.4f}"}
+        rows.append(row)
+    return rows

@@ -1,0 +1,240 @@
+"""Slices: parts of the test rows, told in words, in which a verdict is better or worse than in the rest."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.sparse import csr_array, hstack
+from scipy.stats import false_discovery_control, hypergeom, norm, rankdata
+from scipy.stats import t as student
+
+from tasks.stats.cluster_robust import T_OVER_GROUPS, Interval, methods
+from tasks.stats.intervals import share_difference
+
+#: What the intervals of differences of errors are called.
+WELCH = "Welch's"
+#: Items whose pairs are tried at most (the most frequent): there are half their square of pairs.
+MOST_PAIRED = 200
+#: Slices of each end that are kept beside those which stand.
+KEPT = 15
+#: Groups times items that are looked at in one piece: 48 bytes each.
+CELLS = 10_000_000
+#: The attribute of the items that name groups of rows.
+GROUP = "group"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of N test rows: (N, M) whether a row has an item, the items' names and their attributes."""
+
+    held: csr_array
+    names: tuple[str, ...]
+    attributes: tuple[str, ...]
+    kinds: tuple[str, ...]
+
+    def with_classes(self, truth: np.ndarray) -> "Facts":
+        """Each class of ``truth`` (N,) as one more item."""
+        labels = sorted(set(truth.tolist()))
+        own = csr_array((truth[:, None] == np.array(labels)[None]).astype(np.float64))
+        return Facts(
+            csr_array(hstack([self.held, own])), (*self.names, *labels), (*self.attributes, *["class"] * len(labels)),
+            (*self.kinds, *["class"] * len(labels)),
+        )  # fmt: skip
+
+
+def slices(
+    values: np.ndarray, facts: Facts, min_rows: int, q: float, confidence: float, groups: np.ndarray | None = None
+) -> dict[str, Any]:
+    """Which items, and pairs of items, go with better or worse ``values`` (N,): hits as booleans, or sizes of errors.
+
+    Each slice of at least ``min_rows`` rows, with as many outside, is compared with the rows outside it. Hits: Fisher's
+    exact test and Newcombe's (1998) interval; errors: the rank-sum test of Mann and Whitney and Welch's interval, which
+    must agree. A slice *stands* where Benjamini and Hochberg's (1995) q-value over all slices that were tried is at
+    most ``q``. A pair stands where it differs the same way from the rest of either item's rows too, so that it says more
+    than both. Where rows come in ``groups`` (N,), a difference between rows must also be one between groups.
+    """
+    size = np.asarray(facts.held.sum(0)).ravel()
+    enough = (size >= min_rows) & (len(values) - size >= min_rows)
+    held = csr_array(facts.held[:, np.flatnonzero(enough)])
+    picked = np.flatnonzero(enough)
+    score = values.astype(np.float64)
+    if not len(picked):
+        nothing: list[dict[str, Any]] = []
+        return {"tried": 0, "pairs_tried": 0, "slices": nothing, "worst": None, "min_rows": min_rows, "q": q,
+                "stand": 0, "rows": len(values), "methods": {}}  # fmt: skip
+    single = _compare(score, held, values.dtype == bool)
+    if groups is not None:
+        rows = np.array([facts.attributes[i] != GROUP for i in picked], bool)
+        between, half = _between_groups(score, held, groups, confidence)
+        single["p"] = np.where(rows, np.maximum(single["p"], between), single["p"])
+        single["half"] = np.where(rows, half, np.nan)
+    single["q"] = false_discovery_control(single["p"])
+    found = [
+        {"items": [facts.names[i]], "attributes": [facts.attributes[i]], "kind": facts.kinds[i], **_row(single, k)}
+        for k, i in enumerate(picked)
+    ]
+    items = [i for i in range(len(picked)) if facts.kinds[picked[i]] == "item"]
+    deep, tried = (
+        ([], 0) if groups is not None else _pairs(score, held, items, picked, facts, min_rows, values.dtype == bool)
+    )
+    limits = (-1.0, 1.0) if values.dtype == bool else (-np.inf, np.inf)
+    for slice_ in [*found, *deep]:
+        half = slice_.pop("half", np.nan)
+        slice_["interval"] = (
+            _bounds(slice_, values.dtype == bool, confidence) if np.isnan(half)
+            else Interval(np.clip([slice_["difference"] - half, slice_["difference"] + half], *limits), T_OVER_GROUPS)
+        )  # fmt: skip
+        crosses = slice_["interval"][0] <= 0 <= slice_["interval"][1]
+        slice_["stands"] = bool(slice_["q"] <= q and not crosses)
+        for key in ("spread", "spread_outside"):
+            slice_.pop(key)
+    kept = _kept(found) + [pair for pair in deep if pair["stands"]]
+    plain = [s for s in found if s["kind"] == "item"]
+    worst = min(plain, key=lambda s: (s["value"] if values.dtype == bool else -s["value"], s["items"]), default=None)
+    return {
+        "tried": len(found), "pairs_tried": tried, "slices": kept, "worst": worst, "min_rows": min_rows, "q": q,
+        "stand": sum(s["stands"] for s in kept), "rows": len(values), "methods": methods(kept),
+    }  # fmt: skip
+
+
+def _kept(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that stand, and the `KEPT` first and last of the others by difference."""
+    order = sorted(found, key=lambda s: (s["difference"], s["items"]))
+    ends = {id(s) for s in [*order[:KEPT], *order[-KEPT:]]}
+    return [s for s in order if s["stands"] or id(s) in ends]
+
+
+def _compare(score: np.ndarray, held: csr_array, hits: bool) -> dict[str, np.ndarray]:
+    """Of M slices (N, M): rows, means and spreads inside and outside, and the p-value of their difference, all (M,)."""
+    inside, total = np.asarray(held.sum(0)).ravel(), len(score)
+    first, second = held.T @ score, held.T @ score**2
+    return _against(inside, first, second, total - inside, score.sum() - first, (score**2).sum() - second, hits) | (
+        {} if hits else {"p": _rank_sum(score, held, inside)}
+    )
+
+
+def _against(
+    n: np.ndarray, first: np.ndarray, second: np.ndarray, m: np.ndarray, first_m: np.ndarray, second_m: np.ndarray,
+    hits: bool,
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """From counts, sums and sums of squares of two parts of the rows; of hits with the p-value of Fisher's exact test."""
+    inner, outer = first / n, first_m / m
+    found = {
+        "rows": n, "value": inner, "outside": outer, "difference": inner - outer, "rows_outside": m,
+        "spread": np.maximum(second / n - inner**2, 0) / np.maximum(n - 1, 1),
+        "spread_outside": np.maximum(second_m / m - outer**2, 0) / np.maximum(m - 1, 1),
+    }  # fmt: skip
+    if hits:
+        found["p"] = _fisher(*(np.rint(part).astype(np.int64) for part in (first, n, first + first_m, n + m)))
+    return found
+
+
+def _fisher(both: np.ndarray, inside: np.ndarray, hits: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """(M,) two-sided p-values of Fisher's exact test: twice the smaller tail."""
+    low, high = hypergeom.cdf(both, total, hits, inside), hypergeom.sf(both - 1, total, hits, inside)
+    return np.asarray(np.clip(2 * np.minimum(low, high), 0.0, 1.0))
+
+
+def _rank_sum(score: np.ndarray, held: csr_array, inside: np.ndarray) -> np.ndarray:
+    """(M,) p-values of Mann and Whitney's test (1947), by the normal distribution, with ties accounted for."""
+    n, ranks = len(score), rankdata(score)
+    _, ties = np.unique(score, return_counts=True)
+    outside = n - inside
+    variance = inside * outside / 12 * ((n + 1) - (ties**3 - ties).sum() / (n * (n - 1)))
+    off = np.abs(held.T @ ranks - inside * (n + 1) / 2) - 0.5  # for continuity
+    return np.asarray(np.minimum(2 * norm.sf(np.maximum(off, 0) / np.sqrt(np.maximum(variance, 1e-12))), 1.0))
+
+
+def _between_groups(
+    score: np.ndarray, held: csr_array, groups: np.ndarray, confidence: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """(M,) p-values of the differences with errors robust to what groups share, 1 where a side has under two groups; and
+    (M,) half of their intervals' width, NaN there."""
+    block = max(1, CELLS // (int(groups.max()) + 1))
+    parts = [_block_between(score, csr_array(held[:, s : s + block]), groups) for s in range(0, held.shape[1], block)]
+    off, spread, least = (np.concatenate(part) for part in zip(*parts, strict=True))
+    free = np.maximum(least - 1, 1)
+    p = 2 * student.sf(np.abs(off) / np.maximum(spread, 1e-12), free)
+    half = student.ppf((1 + confidence) / 2, free) * spread
+    return np.where(least < 2, 1.0, p), np.where(least < 2, np.nan, half)
+
+
+def _block_between(score: np.ndarray, held: csr_array, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(M,) differences of means, their standard errors, and of the side that has fewer groups how many it has."""
+    count = int(groups.max()) + 1
+    member = csr_array((np.ones(len(groups)), (groups, np.arange(len(groups)))), shape=(count, len(groups)))
+    n = np.asarray(held.sum(0)).ravel()
+    rest = len(score) - n
+    inner = held.T @ score / n
+    outer = (score.sum() - held.T @ score) / rest
+    # (G, M) sums within groups of the rows' influences on the difference
+    sizes, totals = (member @ held).toarray(), (member @ csr_array(held.multiply(score[:, None]))).toarray()
+    all_sizes, all_totals = member @ np.ones(len(score)), member @ score
+    own = (totals - sizes * inner) / n - ((all_totals[:, None] - totals) - (all_sizes[:, None] - sizes) * outer) / rest
+    spread = np.sqrt(count / (count - 1) * (own**2).sum(0))
+    # sides with few groups: as many degrees of freedom as the smaller has
+    least = np.minimum((sizes > 0).sum(0), ((all_sizes[:, None] - sizes) > 0).sum(0))
+    return inner - outer, spread, least
+
+
+def _pairs(
+    score: np.ndarray, held: csr_array, items: list[int], picked: np.ndarray, facts: Facts, min_rows: int, hits: bool
+) -> tuple[list[dict[str, Any]], int]:
+    """Pairs of items of two attributes, and how many there were: the p-value is the largest of three.
+
+    Against the rows outside, and against the rest of either item's rows. Only pairs that differ the same way from all
+    three can be small. For errors the three are tests of means (Welch's), as ranks of each rest would cost too much.
+    """
+    size = np.asarray(held.sum(0)).ravel()
+    items = sorted(items, key=lambda i: (-int(size[i]), i))[:MOST_PAIRED]
+    if len(items) < 2:
+        return [], 0
+    X = csr_array(held[:, items])
+    n, first, second = ((X.T @ X.multiply(w[:, None])).toarray() for w in (np.ones(len(score)), score, score**2))
+    a, b = np.triu_indices(len(items), 1)
+    attribute = np.array([facts.attributes[picked[i]] for i in items])
+    inside = n[a, b]
+    rests = [n[a, a] - inside, n[b, b] - inside, len(score) - inside]
+    keep = (attribute[a] != attribute[b]) & (np.minimum.reduce([inside, *rests]) >= min_rows)
+    a, b = a[keep], b[keep]
+    if not len(a):
+        return [], 0
+    own_n, own_first, own_second = (part[a, b] for part in (n, first, second))
+    whole = [np.full(len(a), total) for total in (len(score), score.sum(), (score**2).sum())]
+    wider = [whole, [part[a, a] for part in (n, first, second)], [part[b, b] for part in (n, first, second)]]
+    against = [
+        _against(own_n, own_first, own_second, w - own_n, w_first - own_first, w_second - own_second, hits)
+        for w, w_first, w_second in wider
+    ]
+    same = np.abs(sum(np.sign(part["difference"]) for part in against)) == len(against)
+    p = np.maximum.reduce([part["p"] if hits else _welch(part) for part in against])
+    found = {**against[0], "p": np.where(same, p, 1.0)}
+    found["q"] = false_discovery_control(found["p"])
+    told = [
+        {"items": [facts.names[picked[items[i]]] for i in pair], "attributes": [str(attribute[i]) for i in pair],
+         "kind": "pair", **_row(found, k)}
+        for k, pair in enumerate(zip(a.tolist(), b.tolist(), strict=True)) if found["q"][k] < 0.5
+    ]  # fmt: skip
+    return told, len(a)
+
+
+def _row(found: dict[str, np.ndarray], k: int) -> dict[str, Any]:
+    whole = {"rows", "rows_outside"}
+    return {key: int(values[k]) if key in whole else float(values[k]) for key, values in found.items()}
+
+
+def _welch(found: dict[str, np.ndarray]) -> np.ndarray:
+    """(M,) p-values of Welch's (1947) test, the smaller part's rows less one as degrees of freedom: on the safe side."""
+    error = np.sqrt(np.maximum(found["spread"] + found["spread_outside"], 1e-300))
+    free = np.minimum(found["rows"], found["rows_outside"]) - 1
+    return np.asarray(2 * student.sf(np.abs(found["difference"]) / error, free))
+
+
+def _bounds(one: dict[str, Any], hits: bool, confidence: float) -> Interval:
+    """[low, high] of the difference of a slice and the rows outside."""
+    n, m, difference = one["rows"], one["rows_outside"], one["difference"]
+    if hits:
+        found = share_difference(round(one["value"] * n), n, round(one["outside"] * m), m, confidence)
+        return Interval(found["interval"], found["interval"].method)
+    half = float(student.ppf((1 + confidence) / 2, min(n, m) - 1)) * (one["spread"] + one["spread_outside"]) ** 0.5
+    return Interval((difference - half, difference + half), WELCH)

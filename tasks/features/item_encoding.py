@@ -1,0 +1,252 @@
+"""What is known of each row in words, made of the raw and the cleaned data: groups, columns, measurements, goods.
+
+Every fact is a column first (`facts`), then items (`fit` on train rows, `held` of any): a category is one item a level,
+a number the interval that it lies in, a truth value one item where it is true.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from scipy.sparse import csr_array, hstack
+
+from tasks.features.binning import Binning, fit_binning, from_columns, intervals
+from tasks.features.items import MOST_LEVELS, items_schema, items_table
+from tasks.features.view import COLUMNS
+from tasks.modalities import modality
+from tasks.modalities.raw_schema import column_name
+from tasks.storage.store import Scratch, Writer, fingerprint, read_manifest, read_shard
+
+if TYPE_CHECKING:
+    from tasks.config.schema import Input
+
+#: Intervals of a column of numbers: quarters of the train rows. Of more, each says less of more rows.
+BINS = 4
+#: Characters of a level at most; what is longer is a text, not a category.
+LONGEST = 100
+GROUP = "group"
+MISSING = " missing"
+#: Parts of a date, with what names them.
+PARTS = {"year": "year of {}", "month": "month of {}", "weekday": "weekday of {}", "hour": "hour of {}"}
+MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
+WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+
+#: What train rows settle of one column: `cuts` of numbers, `levels` of categories, neither of a truth value.
+Fitted = dict[str, dict[str, Any]]
+
+
+def write_items(
+    clean: Path, raw: Path, items: Path, inputs: "dict[str, Input]", states: dict[str, Any], chosen: pa.Array,
+    cache: Scratch, code: str,
+) -> int:  # fmt: skip
+    """Write the store of the items of all rows of ``clean``, shard by shard; how many items there are.
+
+    Args:
+        states: what `settle` made of each input.
+        chosen: ids of the train rows that levels and intervals are fitted on.
+        cache: keeps what was measured of a shard, so that an unchanged one is not read again.
+    """
+    made_by, shards = read_manifest(clean), []
+    for before, after in zip(read_manifest(raw).shards, made_by.shards, strict=True):
+        key = f"{fingerprint('facts', code, made_by.made_by, before.sha256, after.sha256)}.facts"
+        found = cache.find(key)
+        if found is None:
+            columns = [*COLUMNS, *inputs]
+            table = facts(raw_of(raw, before, inputs), read_shard(clean, after, columns), inputs, states)
+            found = cache.put(key, table)
+        shards.append(found[0])
+    fitted = fit(_chosen(shards, chosen))
+    goods = {name: own for name, spec in inputs.items() if (own := _goods(spec, states[name]))}
+    names, attributes = named(fitted, goods)
+    schema = items_schema(names, attributes, fitted=json.dumps(fitted, ensure_ascii=False))
+    writer = Writer(items, schema, schema.metadata[b"fingerprint"].decode())
+    for path, shard in zip(shards, made_by.shards, strict=True):
+        parts = [held(_kept(path), fitted)]
+        rows = read_shard(clean, shard, [*COLUMNS, *goods])
+        parts += [modality(inputs[n].modality).items(rows[n], states[n]) for n in goods]
+        writer.add(items_table(rows, csr_array(hstack(parts, format="csr")), schema))
+    writer.finish({"in": made_by.rows, "accepted": made_by.rows, "quarantined": {}})
+    return len(names)
+
+
+def raw_of(raw: Path, shard: Any, inputs: "dict[str, Input]") -> pa.Table:
+    """What `facts` asks for of a shard of the raw data."""
+    columns = [column_name(n, s) for n, spec in inputs.items() for s in _asked(spec)]
+    return read_shard(raw, shard, ["id", GROUP, *dict.fromkeys(columns)])
+
+
+def facts(raw: pa.Table, rows: pa.Table, inputs: "dict[str, Input]", states: dict[str, Any]) -> pa.Table:
+    """What is known of the cleaned ``rows`` of a shard: their ids as column "", then numbers, texts and truth values.
+
+    Columns stand in an order, and are called names, that no shard changes. A truth value is what nobody needs a level
+    to tell: that a column is missing.
+    """
+    raw = raw.take(pc.index_in(rows["id"], raw["id"].combine_chunks()))
+    found: list[tuple[str, str, pa.Array]] = [("", GROUP, _whole(raw[GROUP]))]
+    for name, spec in inputs.items():
+        made, there = modality(spec.modality), _whole(rows[name].is_valid())
+        found.append(("", f"{name}{MISSING}", pc.invert(there)))
+        if hasattr(made, "measure"):
+            table = pa.table({suffix: raw[column_name(name, suffix)] for suffix in _asked(spec)})
+            for key, value in made.measure(table, rows[name], spec, states[name]).items():
+                found += [(name, k, pc.if_else(there, v, pa.scalar(None, v.type))) for k, v in _told(key, value)]
+    times = Counter(key for _, key, _ in found)
+    full = unique(f"{name} {key}" if name and times[key] > 1 else key for name, key, _ in found)
+    # no column of a person is called ""
+    return pa.table({"": _whole(rows["id"]), **dict(zip(full, (value for *_, value in found), strict=True))})
+
+
+def facts_of(columns: dict[str, pa.Array]) -> pa.Table:
+    """Columns of numbers, texts, dates and truth values as `facts` has them, and where each is missing."""
+    found = []
+    for name, values in columns.items():
+        found += [*_told(name, values), (f"{name}{MISSING}", values.is_null())]
+    rows = len(next(iter(columns.values()), ()))
+    full = unique(key for key, _ in found)
+    return pa.table({"": np.arange(rows), **dict(zip(full, (value for _, value in found), strict=True))})
+
+
+def fit(table: pa.Table) -> Fitted:
+    """Levels and intervals of `facts` of train rows. Columns that tell none of these rows from another are left out.
+
+    Of many levels the most frequent stay, none of them of a single row.
+    """
+    columns, flags = {}, []
+    for name in table.column_names[1:]:
+        column = table[name].combine_chunks()
+        different = pc.count_distinct(column.drop_null()).as_py()
+        column = _frequent(column) if pa.types.is_string(column.type) else column
+        # of a measurement that is the same wherever it is, that the input is missing tells as much
+        if different > 1 or (different and column.null_count and f"{name}{MISSING}" in table.column_names):
+            if pa.types.is_boolean(column.type):
+                flags.append(name)
+            else:
+                columns[name] = column
+    columns = {name: column for name, column in columns.items() if column.null_count < len(column)}
+    binning = fit_binning(pa.table(columns), BINS) if columns else Binning({}, {})
+    fitted: Fitted = {name: {"cuts": list(cuts)} for name, cuts in binning.cuts.items()}
+    fitted |= {name: {"levels": list(levels)} for name, levels in binning.levels.items() if levels}
+    return fitted | {name: {} for name in flags}
+
+
+def held(table: pa.Table, fitted: Fitted) -> csr_array:
+    """(N, M) bool: which of the items of ``fitted`` each row of `facts` has. A level that train rows had not is none."""
+    # numbered, as two columns may make items of equal names: `a=b` with the level c, and `a` with the level b=c
+    number = {name: str(i) for i, name in enumerate(fitted)}
+    cuts, levels = (
+        {number[name]: tuple(own[key]) for name, own in fitted.items() if key in own} for key in ("cuts", "levels")
+    )
+    parts = [csr_array((table.num_rows, 0), dtype=bool)]
+    if cuts or levels:
+        columns = pa.table({number[name]: table[name] for name, own in fitted.items() if own})
+        parts.append(from_columns(columns, Binning(cuts, levels), np.arange(table.num_rows)).matrix)
+    flags = [table[name].fill_null(False).to_numpy()[:, None] for name, own in fitted.items() if not own]
+    return csr_array(hstack([*parts, *map(csr_array, flags)], format="csr"))
+
+
+def named(fitted: Fitted, goods: dict[str, list[str]]) -> tuple[list[str], list[str]]:
+    """Names and attributes of the items of ``fitted``, then of the ``goods`` of each input; no two names alike."""
+    names: list[str] = []
+    attributes: list[str] = []
+    for name, own in fitted.items():
+        if "cuts" in own:
+            names += intervals(name, tuple(own["cuts"]))
+        else:
+            names += [f"{name}={level}" for level in own["levels"]] if own else [name]
+        attribute = name if own else name.removesuffix(MISSING)
+        attributes += [attribute] * (len(names) - len(attributes))
+    several = len(goods) > 1
+    listed = [f"{name} {good}" if several else good for name, own in goods.items() for good in own]
+    names = unique(names + listed)
+    return names, attributes + names[len(attributes) :]
+
+
+def unique(names: Iterable[str]) -> list[str]:
+    """``names`` with a number behind those that stood before: `a`, `a (2)`."""
+    found: list[str] = []
+    seen: set[str] = set()
+    for name in names:
+        other = next(n for i in count(1) if (n := name if i == 1 else f"{name} ({i})") not in seen)
+        seen.add(other)
+        found.append(other)
+    return found
+
+
+def _asked(spec: "Input") -> list[str]:
+    made = modality(spec.modality)
+    return list(made.measured_by(spec)) if hasattr(made, "measure") else []
+
+
+def _goods(spec: "Input", state: dict[str, Any]) -> list[str]:
+    """The items that a modality gives by itself, where it does: what lies in a basket, the words of a text."""
+    made = modality(spec.modality)
+    return list(made.item_names(state)) if hasattr(made, "items") else []
+
+
+def _chosen(shards: list[Path], chosen: pa.Array) -> pa.Table:
+    wanted, parts = set(chosen.to_pylist()), []  # Arrow would hash all of them anew for every shard
+    for path in shards:
+        table = _kept(path)
+        parts.append(table.filter(pa.array([name in wanted for name in table[""].to_pylist()], pa.bool_())))
+    return pa.concat_tables(parts)
+
+
+def _kept(path: Path) -> pa.Table:
+    return pq.read_table(path, page_checksum_verification=True, use_threads=False)
+
+
+def _whole(values: Any) -> pa.Array:
+    """A column in one piece: numbers as float64 without NaN or infinity, dictionaries as text, dates as they are."""
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    values = values if isinstance(values, pa.Array) else pa.array(values)
+    if pa.types.is_integer(values.type) or pa.types.is_floating(values.type):
+        values = pc.cast(values, pa.float64(), safe=False)
+        return pc.if_else(pc.is_finite(values), values, pa.scalar(None, pa.float64()))
+    return values.cast(pa.string()) if pa.types.is_large_string(values.type) else values
+
+
+def _told(name: str, values: Any) -> Iterator[tuple[str, pa.Array]]:
+    """A column as columns of numbers, texts and truth values: of a date its parts."""
+    values = _whole(values)
+    if pa.types.is_timestamp(values.type):
+        weekday = pa.array(WEEKDAYS).take(pc.day_of_week(values))
+        month = pa.array(MONTHS).take(pc.subtract(pc.month(values), 1))
+        parts = {"year": pc.year(values), "month": month, "weekday": weekday, "hour": pc.hour(values)}
+        yield from ((form.format(name), _whole(parts[part])) for part, form in PARTS.items())
+    else:
+        yield name, values
+
+
+def _frequent(column: pa.Array) -> pa.Array:
+    """A column of texts with null for levels that are too long or too rare to be items."""
+    counted = column.drop_null().value_counts()
+    levels = sorted(
+        (-n, level)
+        for level, n in zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True)
+        if level and len(level) <= LONGEST
+    )
+    if len(levels) > MOST_LEVELS:
+        levels = [(n, level) for n, level in levels[:MOST_LEVELS] if n < -1]
+    kept = pa.array([level for _, level in levels], pa.string())
+    return pc.if_else(pc.is_in(column, kept), column, pa.scalar(None, pa.string()))

@@ -1,0 +1,125 @@
+"""Calibration: whether what is said to be 90 % sure comes true nine times of ten."""
+
+from typing import Any
+
+import numpy as np
+from scipy.special import erf
+from scipy.stats import chi2
+
+from tasks.stats import cluster_robust
+from tasks.stats.intervals import bootstrap, percentiles, wilson
+
+#: Rows that a bin needs at least: with fewer there are fewer bins.
+BIN_ROWS = 10
+#: A class that was called impossible and came true would cost an infinite logarithm.
+LEAST = float(np.finfo(np.float64).eps)
+
+
+def calibration(
+    truth: np.ndarray, probabilities: np.ndarray, classes: list[str], positive: str | None, bins: int,
+    confidence: float, resamples: int, seed: int, groups: np.ndarray | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """The reliability curve and its error, the scores of the probabilities, and how sure they are against how often right.
+
+    With two classes it is the positive one's probability that is judged (how often it comes true), with more that of
+    the class which was said (how often that is right: Guo et al. 2017). Bins hold about equally many rows.
+
+    The expected calibration error is the mean distance of the curve from the diagonal, weighted by rows. Chance alone
+    makes it larger than zero: `by_chance` is what it would be if the probabilities were true. So its interval lies
+    around the error less what chance adds to it (as Kumar et al. 2019 take it from its square), as wide as a bootstrap
+    of the rows makes it; and whether there is any error at all is told by the p-value of Hosmer and Lemeshow's (1980)
+    statistic, here with as many degrees of freedom as bins, since nothing was fitted on these rows.
+
+    Args:
+        truth: (N,) classes; one that is not among ``classes`` has no probability.
+        probabilities: (N, K), in the order of ``classes``.
+        groups: (N,) numbers of the groups of rows, whose rows do not count as independent then.
+    """
+    known = probabilities[np.arange(len(truth)), _places(truth, classes)] * np.isin(truth, classes)
+    sure, right = probabilities.max(1), np.array(classes)[probabilities.argmax(1)] == truth
+    if positive is None:
+        event, p = right, sure
+    else:
+        event, p = truth == positive, probabilities[:, classes.index(positive)]
+    place = binned(p, bins)
+    error = np.abs(np.bincount(place, weights=p - event)).sum() / len(p)
+    spread = np.bincount(place, weights=p * (1 - p))
+    miss = np.bincount(place, weights=event - p)
+    if groups is None:
+        ends, gap = _resampled(p - event, sure - right, place, confidence, resamples, seed)
+        doubt = spread
+    else:
+        off = (p - event) * np.sign(-miss)[place]
+        ends = [end - off.mean() for end in cluster_robust.mean(off, groups, confidence)[0]]
+        gap = cluster_robust.mean(sure - right, groups, confidence)[0]
+        # where rows of a group err alike, so many rows say less than they seem to
+        together = np.zeros((groups.max() + 1, len(spread)))
+        np.add.at(together, (groups, place), event - p)
+        doubt = np.maximum(spread, (together**2).sum(0))
+    middle = error - _added(miss, spread) / len(p)
+    return {
+        "bins": _bins(place, p, event, confidence), "of": "said" if positive is None else "positive",
+        "ece": float(error), "ece_interval": [max(float(middle) + end, 0.0) for end in ends],
+        "by_chance": float(_added(np.zeros(len(spread)), spread) / len(p)),
+        "p": float(chi2.sf((miss**2 / np.maximum(doubt, 1e-9)).sum(), len(spread))),
+        "brier": _brier(truth, probabilities, classes), "log_loss": float(-np.log(np.maximum(known, LEAST)).mean()),
+        "sure": float(sure.mean()), "right": float(right.mean()), "gap": float((sure - right).mean()),
+        "gap_interval": gap, "rows": len(p),
+    }  # fmt: skip
+
+
+def binned(p: np.ndarray, bins: int) -> np.ndarray:
+    """(N,) bins, from 0, of about equally many rows; rows of the same probability share one."""
+    wanted = max(min(bins, len(p) // BIN_ROWS), 1)
+    edges = np.unique(np.quantile(p, np.linspace(0, 1, wanted + 1)[1:-1]))
+    _, place = np.unique(np.searchsorted(edges, p, side="right"), return_inverse=True)
+    return np.asarray(place)
+
+
+def _bins(place: np.ndarray, p: np.ndarray, event: np.ndarray, confidence: float) -> list[dict[str, Any]]:
+    found = []
+    for i in range(place.max() + 1):
+        rows = place == i
+        hits, n = int(event[rows].sum()), int(rows.sum())
+        found.append(
+            {"low": float(p[rows].min()), "high": float(p[rows].max()), "said": float(p[rows].mean()),
+             "came": hits / n, "interval": wilson(hits, n, confidence), "rows": n}
+        )  # fmt: skip
+    return found
+
+
+def _resampled(
+    over: np.ndarray, gap: np.ndarray, place: np.ndarray, confidence: float, resamples: int, seed: int
+) -> tuple[list[float], list[float]]:
+    """How far the error of resampled rows lies from the error itself, [low, high], and [low, high] of the mean gap.
+
+    Bins are fixed and keep their side of the diagonal, else those near it would fold over and make the interval short.
+    """
+    parts = np.zeros((len(over), place.max() + 2))
+    parts[np.arange(len(over)), place] = over
+    parts[:, -1] = gap
+    means = bootstrap(parts, resamples, seed)
+    side = np.sign(parts[:, :-1].sum(0))
+    off = means[:, :-1] @ side - (parts[:, :-1].mean(0) @ side)
+    return percentiles(off, confidence), percentiles(means[:, -1], confidence)
+
+
+def _added(miss: np.ndarray, variance: np.ndarray) -> float:
+    """How much chance adds to the sum of the sizes of B sums ``miss`` with ``variance`` each, by the folded normal."""
+    deviation = np.sqrt(np.maximum(variance, 1e-12))
+    true = np.sqrt(np.maximum(miss**2 - variance, 0))  # its square less what chance adds to that
+    size = deviation * np.sqrt(2 / np.pi) * np.exp(-(true**2) / (2 * deviation**2)) + true * erf(
+        true / (deviation * np.sqrt(2))
+    )
+    return float((size - true).sum())
+
+
+def _brier(truth: np.ndarray, probabilities: np.ndarray, classes: list[str]) -> float:
+    """Brier's (1950) mean squared error; of two classes the half of it, as is usual there."""
+    wanted = truth[:, None] == np.array(classes)[None]
+    return float(((probabilities - wanted) ** 2).sum(1).mean()) * (0.5 if len(classes) == 2 else 1.0)
+
+
+def _places(truth: np.ndarray, classes: list[str]) -> np.ndarray:
+    places = np.searchsorted(np.array(classes), truth)  # classes are sorted
+    return np.minimum(places, len(classes) - 1)

@@ -1,0 +1,154 @@
+"""Who does as well as the best, and where the best does worse: verdicts and slices compared, in tables and in words."""
+
+from typing import Any
+
+from tasks.reporting.formatting import change, count, cut, figure, isolated, seconds
+
+#: Verdicts of the matrix of comparisons, and characters of a name in a sentence.
+MOST_COMPARED, NAME = 24, 60
+#: Share of the best one's seconds under which another is worth naming as the cheaper.
+MUCH = 0.8
+MEASURES = {"accuracy": "accuracy", "mae": "mean absolute error", "recall": "share of the positive rows that is found"}
+
+
+def alike(found: dict[str, Any], base: dict[str, Any], records: dict[str, Any]) -> dict[str, Any] | None:
+    """Who is as good as the best and cheaper, and the matrix of all differences."""
+    if len(found["names"]) < 2:
+        return None
+    best, unit = found["best"], base["unit"]
+    names = found["names"][:MOST_COMPARED]
+    if best not in names:
+        names = [*names[:-1], best]
+    cells = {(p["a"], p["b"]): p for p in found["pairs"]}
+    rows = []
+    for i, a in enumerate(names):
+        row = [
+            None if a == b else _cell(cells.get((a, b)) or cells[b, a], (a, b) in cells, unit, base["sure"])
+            for b in names
+        ]
+        rows.append(
+            {"name": a, "number": i + 1, "value": figure(found["means"][a], unit), "best": a == best, "cells": row}
+        )
+    return {
+        "sentence": _cheapest(found, base, records), "rows": rows, "more": len(found["names"]) - len(names),
+        "others": [
+            {**one, "told": _difference(one, unit), "cost": seconds(_cost(one["name"], records))} for one in found["alike"]
+        ],
+        "best": best, "pairs": len(found["pairs"]),
+    }  # fmt: skip
+
+
+def _cell(pair: dict[str, Any], forward: bool, unit: str, sure: float) -> dict[str, Any]:
+    sign = 1 if forward else -1
+    ends = sorted(sign * end for end in pair["interval"])
+    told = f"{change(ends[0], unit)} to {change(ends[1], unit)}, p {_p(pair['p'])}, adjusted {_p(pair['holm'])}"
+    better = sign * pair["difference"] > 0 if unit == "share" else sign * pair["difference"] < 0
+    tone = "" if pair["holm"] > 1 - sure else "better" if better else "worse"
+    return {"told": change(sign * pair["difference"], unit), "title": told, "tone": tone}
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _cost(name: str, records: dict[str, Any]) -> float | None:
+    """Seconds to have a verdict: choosing and fitting, and the network's training where it has a part in it."""
+    if name == "naive":
+        return 0.0
+    total = 0.0
+    if name != "network":
+        times = records.get("mine", {}).get("facts", {}).get("seconds_of", {}).get(name)
+        if not times:
+            return None
+        total = times.get("choose", 0.0) + times["fit"]
+    if name == "network" or "deep" in name.partition("@")[2].split("+"):
+        if "seconds" not in records.get("train", {}):
+            return None
+        total += records["train"]["seconds"]
+    return float(total)
+
+
+def _difference(one: dict[str, Any], unit: str) -> str:
+    points = " points" if unit == "share" else ""
+    low, high = one["interval"]
+    return f"{change(one['difference'], unit)}{points} ({change(low, unit)} to {change(high, unit)})"
+
+
+def _name(name: str) -> str:
+    return isolated(cut(name, NAME))
+
+
+def _cheapest(found: dict[str, Any], base: dict[str, Any], records: dict[str, Any]) -> str:
+    best, others = found["best"], found["alike"]
+    first = f"Of all {count(len(found['names']))} verdicts val rows favour {_name(best)}"
+    if not others:
+        return f"{first}; every other is worse on the test rows."
+    costs = {name: _cost(name, records) for name in (best, *(one["name"] for one in others))}
+    known = {name: cost for name, cost in costs.items() if cost is not None}
+    cheapest = min(known, key=lambda name: (known[name], name != best), default=best)
+    many = "one other" if len(others) == 1 else f"{count(len(others))} others"
+    if best not in known:
+        return f"{first}; {many} cannot be told from it."
+    if cheapest == best or known[cheapest] > MUCH * known[best]:
+        return f"{first}; {many} cannot be told from it, and none of them is much cheaper."
+    one = next(one for one in others if one["name"] == cheapest)
+    return (
+        f"{first}, but {_name(cheapest)} cannot be told from it, {_difference(one, base['unit'])}, and takes "
+        f"{seconds(known[cheapest])} in place of {seconds(known[best])}."
+    )
+
+
+def slices(found: dict[str, Any], base: dict[str, Any]) -> dict[str, Any] | None:
+    """The worst and best slices in words, and the table of each measure."""
+    parts = []
+    for measure, made in found.items():
+        if made["tried"]:
+            unit = "number" if measure == "mae" else "share"
+            order = sorted(made["slices"], key=lambda s: s["value"], reverse=unit == "number")  # the worst first
+            rows = [{**one, "told": _spelt(one, base)} for one in order]
+            parts.append({**made, "measure": measure, "unit": unit, "rows_told": rows, "title": MEASURES[measure]})
+    if not parts:
+        return None
+    return {"parts": parts, "lines": [line for part in parts for line in _worst(part, base)]}
+
+
+def _spelt(one: dict[str, Any], base: dict[str, Any]) -> str:
+    named = " and ".join(_name(item) for item in one["items"])
+    return f"class {named}" if one["kind"] == "class" else named
+
+
+def _worst(part: dict[str, Any], base: dict[str, Any]) -> list[str]:
+    """Sentences on the worst and the best slice that stands, and the worst class."""
+    unit, rows = part["unit"], part["rows_told"]
+    sign = 1 if unit == "share" else -1
+    standing = [s for s in rows if s["stands"] and s["kind"] != "class"]
+    tried = f"{count(part['tried'])} slices" + (
+        f" and {count(part['pairs_tried'])} pairs of them" if part["pairs_tried"] else ""
+    )
+    lines = []
+    worse = [s for s in standing if sign * s["difference"] < 0]
+    better = [s for s in standing if sign * s["difference"] > 0]
+    if worse:
+        first = "Positive rows are missed most where" if part["measure"] == "recall" else "Worst where"
+        lines.append(f"{first} {_told(worse[0], unit, part['measure'])}")
+    if better and (part["measure"] != "recall" or not worse):
+        first = "Positive rows are found best where" if part["measure"] == "recall" else "Best where"
+        lines.append(f"{first} {_told(better[-1], unit, part['measure'])}")
+    bad = [s for s in rows if s["stands"] and s["kind"] == "class" and sign * s["difference"] < 0]
+    if bad:
+        lines.append(f"Worst of the classes: {_told(bad[0], unit, part['measure'])}")
+    if not standing and part["measure"] != "recall":
+        lines.append(f"{'Else none' if bad else 'None'} of {tried} differs from the rest by more than chance allows.")
+    return lines
+
+
+def _told(one: dict[str, Any], unit: str, measure: str) -> str:
+    value, outside = figure(one["value"], unit), figure(one["outside"], unit)
+    points = " points" if unit == "share" else ""
+    low, high = one["interval"]
+    words = {
+        "accuracy": f"right on {value} of {count(one['rows'])} rows, elsewhere on {outside}",
+        "mae": f"off by {value} on average in {count(one['rows'])} rows, elsewhere by {outside}",
+        "recall": f"{value} of {count(one['rows'])} positive rows are found, elsewhere {outside}",
+    }[measure]
+    return f"{one['told']}: {words} ({change(low, unit)} to {change(high, unit)}{points})."

@@ -1,0 +1,81 @@
+"""What cross-validation found, arranged as the tables of the page."""
+
+from typing import Any
+
+from tasks.reporting.axis_scale import LIMITS, balanced, marks, scale
+from tasks.reporting.formatting import bounds, figure, significant
+
+SCHEMES = {
+    "stratified": "Each fold has about the same share of every class (of numbers: of large and small ones)",
+    "group": "All rows of a group are in one fold",
+    "time": "Each fold comes after all that was learned from for it",
+}
+COLUMNS = {"f1": "F1 (macro)", "auc": "AUC", "rmse": "RMSE", "r2": "R²"}
+
+
+def crossed(verdict: dict[str, Any]) -> dict[str, Any]:
+    """The ways with their folds, differences and optimism, and the places of dots and whiskers in percent of a cell.
+
+    Without folds `folds` is 0, and `why` says the reason where some were asked for.
+    """
+    found = verdict.get("judged") or {}
+    if not found.get("ways"):
+        return {"folds": 0, "why": found.get("why", "") if found.get("asked") else ""}
+    key, titles, ways = found["measure"]["key"], found["titles"], found["ways"]
+    main = found["chosen"] or list(ways)
+    unit = found["measure"]["unit"]
+    place, ends = scale([x for way in main for x in (*ways[way]["interval"], *ways[way]["folds"])], LIMITS[unit])
+    gaps = {way: ways[way]["optimism"] for way in ways if "optimism" in ways[way]}
+    shown = [way for way in main if way in gaps]
+    across, edges = balanced([x for way in shown for x in (*gaps[way]["interval"], *gaps[way]["folds"])], unit)
+    columns = [name for name in COLUMNS if any(name in ways[way] for way in main)]
+    rows = [
+        {"title": titles[way], "value": ways[way][key], "interval": ways[way]["interval"],
+         "cells": [_cell(ways[way].get(name), name) for name in columns],
+         "dots": [place(x) for x in ways[way]["folds"]], "marks": marks(ways[way]["interval"], ways[way][key], place)}
+        for way in main
+    ]  # fmt: skip
+    optimism = [
+        {**gaps[way], "title": titles[way], "nested": ways[way][key], "naive": ways[way]["naive"],
+         "dots": [across(x) for x in gaps[way]["folds"]],
+         "marks": marks(gaps[way]["interval"], gaps[way]["difference"], across) | {"zero": across(0.0)}}
+        for way in shown
+    ]  # fmt: skip
+    single = [
+        {"way": way, "value": ways[way][key], "interval": ways[way]["interval"], "spread": ways[way]["spread"],
+         "cells": [_cell(ways[way].get(name), name) for name in columns], "optimism": gaps.get(way)}
+        for way in ways if way not in found["chosen"]
+    ]  # fmt: skip
+    pairs = [
+        {**pair, "titles": [titles[way] for way in name.split(" - ")],
+         "main": all(way in main for way in name.split(" - "))}
+        for name, pair in found["pairs"].items()
+    ]  # fmt: skip
+    return {
+        **{name: found[name] for name in ("folds", "why", "sentence", "confidence", "measure", "set_aside", "lacking")},
+        "grouped": found["grouped"], "methods": found["methods"],
+        "rows": found["judged_rows"], "scheme": SCHEMES[found["scheme"]], "ways": rows, "ends": ends, "optimism": optimism,
+        "edges": edges, "single": single, "pairs": pairs, "columns": [COLUMNS[name] for name in columns],
+        "sizes": found["sizes"], "clusters": _clusters(found["clusters"]),
+    }  # fmt: skip
+
+
+def _clusters(found: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {"name": name.partition("@")[0], "view": name.partition("@")[2], **values["nested"], "optimism": values.get("optimism")}
+        for name, values in sorted(found.items())
+    ]  # fmt: skip
+
+
+def _cell(values: dict[str, Any] | None, name: str) -> tuple[str, str]:
+    """A mean over folds, and its interval."""
+    if values is None:
+        return "–", ""
+    unit = "share" if name == "f1" else "number"
+    low, high = values["interval"]
+    if name in ("f1", "auc"):  # the t-interval of a few folds knows no bounds, but a share has some
+        low, high = max(low, 0.0), min(high, 1.0)
+    if unit == "share":
+        return figure(values["mean"], unit), bounds([low, high], unit)
+    mean, low, high = (significant(x, 3) for x in (values["mean"], low, high))
+    return mean, f"{low} to {high}"

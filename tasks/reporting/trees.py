@@ -1,0 +1,60 @@
+"""A decision tree as a picture: boxes and lines in places of their own, for a small SVG."""
+
+from typing import Any
+
+from tasks.reporting.captions import short, undirected
+from tasks.reporting.formatting import significant
+
+#: A box, the room between boxes, and characters of a line in a box.
+WIDTH, HEIGHT, ACROSS, DOWN, LINE = 132, 58, 6, 34, 21
+
+
+def trees(texts: dict[str, str], nodes: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each tree with its picture and its rules."""
+    return [
+        {"name": key.partition("@")[0], "view": key.partition("@")[2], "text": text, **picture(nodes[key])}
+        for key, text in sorted(texts.items()) if key in nodes
+    ]  # fmt: skip
+
+
+def picture(root: dict[str, Any]) -> dict[str, Any]:
+    """Boxes and lines of the nodes under ``root``: leaves side by side, each parent above the middle of its two."""
+    boxes: list[dict[str, Any]] = []
+    edges: list[dict[str, Any]] = []
+    leaves = 0
+
+    def place(node: dict[str, Any], level: int) -> float:
+        """The middle of the node's box."""
+        nonlocal leaves
+        if "ask" in node:
+            ends = [place(node[way], level + 1) for way in ("yes", "no")]
+            middle = sum(ends) / 2
+            top = level * (HEIGHT + DOWN)
+            for end, word in zip(ends, ("yes", "no"), strict=True):
+                edges.append({"x1": round(middle, 1), "y1": top + HEIGHT, "x2": round(end, 1), "y2": top + HEIGHT + DOWN,
+                              "word": word, "x": round((middle + end) / 2, 1), "y": top + HEIGHT + DOWN / 2})  # fmt: skip
+        else:
+            middle = leaves * (WIDTH + ACROSS) + WIDTH / 2
+            leaves += 1
+        boxes.append({"x": round(middle - WIDTH / 2, 1), "y": level * (HEIGHT + DOWN), "middle": round(middle, 1),
+                      "lines": _lines(node), "leaf": not {"ask", "more"} & set(node)})  # fmt: skip
+        return middle
+
+    place(root, 0)
+    wide = max(box["x"] for box in boxes) + WIDTH
+    high = max(box["y"] for box in boxes) + HEIGHT
+    return {"boxes": boxes, "edges": edges, "width": wide, "height": high, "box": [WIDTH, HEIGHT]}
+
+
+def _lines(node: dict[str, Any]) -> list[str]:
+    told = node["told"]
+    if told and not told[0][0]:
+        said = ", ".join(significant(value) for _, value in told)
+    else:
+        said = ", ".join(f"{label}: {count:,}" for label, count in told)
+    rows = f"{node['rows']:,} {'row' if node['rows'] == 1 else 'rows'}"
+    if "ask" in node:
+        name, most = node["ask"]
+        tail = f" ≤ {significant(most)}?"
+        return [short(undirected(name), LINE - len(tail)) + tail, short(undirected(said), LINE), rows]
+    return [short(undirected(said), LINE), rows, *([f"… {node['more']:,} more nodes"] if "more" in node else [])]

@@ -1,0 +1,1 @@
+"""Statistics that know no data set: intervals, tests."""

@@ -1,0 +1,1 @@
+"""Stores of Parquet shards with their manifests, and what stands in them."""
