@@ -17,9 +17,10 @@ from flows.server import NOTE
 from tasks.checkup import Finding, Hashes
 from tasks.checkup.outputs import faults
 from tasks.checkup.scratch import scratch_faults
-from tasks.core.errors import Damaged, DeepmineError, many
+from tasks.core.errors import Damaged, DeepmineError
 from tasks.core.files import read_json
 from tasks.core.progress import Progress
+from tasks.core.text import many
 
 RUN = "deepmine run"
 CACHE = Path(".dvc/cache/files/md5")

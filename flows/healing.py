@@ -11,8 +11,8 @@ from typing import Any
 import psutil
 
 from flows.lock import CLOCK
-from tasks.core.errors import many
 from tasks.core.files import write_atomically
+from tasks.core.text import many
 
 DVC_TMP, LOCKFILE = Path(".dvc/tmp"), Path("dvc.lock")
 #: Temporary files: ours, `.NAME.PID` (of `write_atomically`) and `.KEY.PID.THREAD` (of a scratch); DVC's own.

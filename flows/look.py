@@ -12,8 +12,9 @@ from flows.cli import show_error
 from flows.graph import Graph, Node
 from flows.screen import cell, console
 from tasks.config.schema import Dataset
-from tasks.core.errors import Damaged, DeepmineError, many
+from tasks.core.errors import Damaged, DeepmineError
 from tasks.core.files import read_json
+from tasks.core.text import many
 from tasks.plan import CHAIN, read_plan
 from tasks.plan import plan as make_plan
 from tasks.sources import snapshot

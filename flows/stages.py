@@ -14,11 +14,12 @@ from flows.watchdog import die_with_parent
 from tasks.config import schema
 from tasks.config.parsing import parse
 from tasks.core.cpu import cores
-from tasks.core.errors import Damaged, DeepmineError, many
+from tasks.core.errors import Damaged, DeepmineError
 from tasks.core.faults import assert_addresses, assert_writable, machine_faults
 from tasks.core.files import read_json, write_json
 from tasks.core.progress import Progress
 from tasks.core.space import Roomy, assert_room, folder_bytes, stored_bytes
+from tasks.core.text import many
 from tasks.sources.listing_file import read_listing
 
 LIBRARIES = (

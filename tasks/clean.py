@@ -12,14 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.core.errors import DeepmineError
+from tasks.core.errors import DeepmineError, Unreadable
 from tasks.core.files import inside, named, write_atomically, write_json
 from tasks.core.progress import Progress
 from tasks.core.sandbox import SPARE, Guard, Limits, split
-from tasks.features.item_encoding import write_items
+from tasks.extraction.row_items import write_items
 from tasks.modalities import modality
 from tasks.modalities.raw_schema import column_name, input_fields
-from tasks.sources.base import Unreadable
 from tasks.storage.quarantine import set_aside
 from tasks.storage.store import (
     MANIFEST,

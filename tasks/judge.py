@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 from tasks.config.objective import resolve
 from tasks.core.errors import DeepmineError
 from tasks.core.files import named, read_json, write_json
-from tasks.core.fractions import CONFIDENCE
 from tasks.core.progress import Progress, Share
+from tasks.core.text import CONFIDENCE
 from tasks.evaluation.predictions import merits, resplit, verdicts
 from tasks.features.view import parse_numbers
 from tasks.splitting.folds import Cases, Folds, make_folds, told

@@ -15,8 +15,8 @@ from threadpoolctl import threadpool_limits
 
 from tasks.core.cpu import cores
 from tasks.core.files import inside, named, write_json
-from tasks.core.fractions import CONFIDENCE
 from tasks.core.progress import Progress
+from tasks.core.text import CONFIDENCE
 from tasks.features.items import load_items
 from tasks.features.view import View, has_view, load_view, parse_numbers, trained_for
 from tasks.miners import LEAST_ROWS, MOST_ROWS, Task, accelerate, clusters, kind, unfit

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from tasks.config.arguments import wrong_arguments
 from tasks.config.parsing import Between, ByName, frozen
-from tasks.core.fractions import CONFIDENCE
+from tasks.core.text import CONFIDENCE
 
 #: Names of datasets, inputs, miners and recipes: they become parts of paths, keys, commands and pages.
 NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")

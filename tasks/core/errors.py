@@ -32,6 +32,9 @@ def first_few(names: Sequence[str], most: int = 40) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
-def many(n: int, one: str, more: str) -> str:
-    """`1 row`, `2,000 rows`: a number with the word for one or for more."""
-    return f"{n:,} {one if n == 1 else more}"
+class Unreadable(Exception):
+    """One item cannot be used; ``reason`` is a short phrase to count by, ``detail`` the particulars."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason, self.detail = reason, detail

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array, hstack
 
-from tasks.core.fractions import percent
-from tasks.rules.significance import adjusted, fisher
-from tasks.rules.wording import enumerated
+from tasks.core.text import enumerated, percent
+from tasks.stats.fisher import fisher
+from tasks.stats.multiple_testing import adjusted
 from tasks.storage.store import NOISE
 
 #: Clusters that are told of at most, the largest; and items of each, in the list and in its sentence.

@@ -5,10 +5,11 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from scipy.stats import binom, wilcoxon
 
 from tasks.stats import cluster_robust
 from tasks.stats.intervals import bootstrap, paired_difference, percentiles
+from tasks.stats.multiple_testing import holm
+from tasks.stats.paired_tests import mcnemar, signed_ranks
 
 
 def comparisons(
@@ -68,24 +69,3 @@ def _differences(
          "interval": percentiles(drawn[a] - drawn[b], confidence), "p": signed_ranks(values[a] - values[b])}
         for a, b in pairs
     ]  # fmt: skip
-
-
-def mcnemar(a: np.ndarray, b: np.ndarray) -> float:
-    """p-value of McNemar's exact test of two (N,) hits: only rows on which one alone is right count."""
-    one, two = int((a & ~b).sum()), int((~a & b).sum())
-    return float(min(2 * binom.cdf(min(one, two), one + two, 0.5), 1.0))
-
-
-def signed_ranks(difference: np.ndarray) -> float:
-    """p-value of Wilcoxon's test of (N,) differences; 1 where there are none."""
-    size = np.abs(difference).max(initial=0.0)
-    return float(wilcoxon(difference, method="asymptotic").pvalue) if size > 0 else 1.0
-
-
-def holm(p_values: np.ndarray) -> np.ndarray:
-    """(M,) p-values adjusted so that any false claim among M is as rare as it would be in one test (Holm 1979)."""
-    order = np.argsort(p_values, kind="stable")
-    steps = np.maximum.accumulate(p_values[order] * np.arange(len(p_values), 0, -1)) if len(p_values) else p_values
-    adjusted = np.empty(len(p_values))
-    adjusted[order] = np.minimum(steps, 1.0)
-    return adjusted

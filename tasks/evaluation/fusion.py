@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.core.errors import many
+from tasks.core.text import many
 from tasks.evaluation.conclusions import ROLES, Table, conclude, in_words
 from tasks.splitting.folds import ENOUGH, rank
 from tasks.stats.cluster_robust import methods

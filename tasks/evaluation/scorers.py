@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tasks.core.text import plain
 from tasks.features.view import as_numbers, parse_numbers
 from tasks.metrics.metrics import classification, confusion, detection, regression
 from tasks.stats import cluster_robust
@@ -176,11 +177,6 @@ def _bands(truth: np.ndarray, said: np.ndarray) -> list[dict[str, Any]]:
                  "mae": float(np.abs(error).mean()), "bias": float(error.mean())}
             )  # fmt: skip
     return found
-
-
-def plain(values: np.ndarray) -> list[float]:
-    """Numbers of six digits, for a page."""
-    return [float(f"{v:.6g}") for v in values]
 
 
 def _text(values: list[Any]) -> np.ndarray:

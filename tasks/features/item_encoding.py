@@ -4,28 +4,20 @@ Every fact is a column first (`facts`), then items (`fit` on train rows, `held` 
 a number the interval that it lies in, a truth value one item where it is true.
 """
 
-import json
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from scipy.sparse import csr_array, hstack
 
 from tasks.features.binning import Binning, fit_binning, from_columns, intervals
-from tasks.features.items import MOST_LEVELS, items_schema, items_table
-from tasks.features.view import COLUMNS
-from tasks.modalities import modality
-from tasks.modalities.raw_schema import column_name
-from tasks.storage.store import Scratch, Writer, fingerprint, read_manifest, read_shard
+from tasks.features.items import MOST_LEVELS
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Input
+    pass
 
 #: Intervals of a column of numbers: quarters of the train rows. Of more, each says less of more rows.
 BINS = 4
@@ -55,72 +47,11 @@ WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 Fitted = dict[str, dict[str, Any]]
 
 
-def write_items(
-    clean: Path, raw: Path, items: Path, inputs: "dict[str, Input]", states: dict[str, Any], chosen: pa.Array,
-    cache: Scratch, code: str,
-) -> int:  # fmt: skip
-    """Write the store of the items of all rows of ``clean``, shard by shard; how many items there are.
-
-    Args:
-        states: what `settle` made of each input.
-        chosen: ids of the train rows that levels and intervals are fitted on.
-        cache: keeps what was measured of a shard, so that an unchanged one is not read again.
-    """
-    made_by, shards = read_manifest(clean), []
-    for before, after in zip(read_manifest(raw).shards, made_by.shards, strict=True):
-        key = f"{fingerprint('facts', code, made_by.made_by, before.sha256, after.sha256)}.facts"
-        found = cache.find(key)
-        if found is None:
-            columns = [*COLUMNS, *inputs]
-            table = facts(raw_of(raw, before, inputs), read_shard(clean, after, columns), inputs, states)
-            found = cache.put(key, table)
-        shards.append(found[0])
-    fitted = fit(_chosen(shards, chosen))
-    goods = {name: own for name, spec in inputs.items() if (own := _goods(spec, states[name]))}
-    names, attributes = named(fitted, goods)
-    schema = items_schema(names, attributes, fitted=json.dumps(fitted, ensure_ascii=False))
-    writer = Writer(items, schema, schema.metadata[b"fingerprint"].decode())
-    for path, shard in zip(shards, made_by.shards, strict=True):
-        parts = [held(_kept(path), fitted)]
-        rows = read_shard(clean, shard, [*COLUMNS, *goods])
-        parts += [modality(inputs[n].modality).items(rows[n], states[n]) for n in goods]
-        writer.add(items_table(rows, csr_array(hstack(parts, format="csr")), schema))
-    writer.finish({"in": made_by.rows, "accepted": made_by.rows, "quarantined": {}})
-    return len(names)
-
-
-def raw_of(raw: Path, shard: Any, inputs: "dict[str, Input]") -> pa.Table:
-    """What `facts` asks for of a shard of the raw data."""
-    columns = [column_name(n, s) for n, spec in inputs.items() for s in _asked(spec)]
-    return read_shard(raw, shard, ["id", GROUP, *dict.fromkeys(columns)])
-
-
-def facts(raw: pa.Table, rows: pa.Table, inputs: "dict[str, Input]", states: dict[str, Any]) -> pa.Table:
-    """What is known of the cleaned ``rows`` of a shard: their ids as column "", then numbers, texts and truth values.
-
-    Columns stand in an order, and are called names, that no shard changes. A truth value is what nobody needs a level
-    to tell: that a column is missing.
-    """
-    raw = raw.take(pc.index_in(rows["id"], raw["id"].combine_chunks()))
-    found: list[tuple[str, str, pa.Array]] = [("", GROUP, _whole(raw[GROUP]))]
-    for name, spec in inputs.items():
-        made, there = modality(spec.modality), _whole(rows[name].is_valid())
-        found.append(("", f"{name}{MISSING}", pc.invert(there)))
-        if hasattr(made, "measure"):
-            table = pa.table({suffix: raw[column_name(name, suffix)] for suffix in _asked(spec)})
-            for key, value in made.measure(table, rows[name], spec, states[name]).items():
-                found += [(name, k, pc.if_else(there, v, pa.scalar(None, v.type))) for k, v in _told(key, value)]
-    times = Counter(key for _, key, _ in found)
-    full = unique(f"{name} {key}" if name and times[key] > 1 else key for name, key, _ in found)
-    # no column of a person is called ""
-    return pa.table({"": _whole(rows["id"]), **dict(zip(full, (value for *_, value in found), strict=True))})
-
-
 def facts_of(columns: dict[str, pa.Array]) -> pa.Table:
     """Columns of numbers, texts, dates and truth values as `facts` has them, and where each is missing."""
     found = []
     for name, values in columns.items():
-        found += [*_told(name, values), (f"{name}{MISSING}", values.is_null())]
+        found += [*expanded(name, values), (f"{name}{MISSING}", values.is_null())]
     rows = len(next(iter(columns.values()), ()))
     full = unique(key for key, _ in found)
     return pa.table({"": np.arange(rows), **dict(zip(full, (value for _, value in found), strict=True))})
@@ -192,30 +123,7 @@ def unique(names: Iterable[str]) -> list[str]:
     return found
 
 
-def _asked(spec: "Input") -> list[str]:
-    made = modality(spec.modality)
-    return list(made.measured_by(spec)) if hasattr(made, "measure") else []
-
-
-def _goods(spec: "Input", state: dict[str, Any]) -> list[str]:
-    """The items that a modality gives by itself, where it does: what lies in a basket, the words of a text."""
-    made = modality(spec.modality)
-    return list(made.item_names(state)) if hasattr(made, "items") else []
-
-
-def _chosen(shards: list[Path], chosen: pa.Array) -> pa.Table:
-    wanted, parts = set(chosen.to_pylist()), []  # Arrow would hash all of them anew for every shard
-    for path in shards:
-        table = _kept(path)
-        parts.append(table.filter(pa.array([name in wanted for name in table[""].to_pylist()], pa.bool_())))
-    return pa.concat_tables(parts)
-
-
-def _kept(path: Path) -> pa.Table:
-    return pq.read_table(path, page_checksum_verification=True, use_threads=False)
-
-
-def _whole(values: Any) -> pa.Array:
+def whole(values: Any) -> pa.Array:
     """A column in one piece: numbers as float64 without NaN or infinity, dictionaries as text, dates as they are."""
     if isinstance(values, pa.ChunkedArray):
         values = values.combine_chunks()
@@ -226,14 +134,14 @@ def _whole(values: Any) -> pa.Array:
     return values.cast(pa.string()) if pa.types.is_large_string(values.type) else values
 
 
-def _told(name: str, values: Any) -> Iterator[tuple[str, pa.Array]]:
+def expanded(name: str, values: Any) -> Iterator[tuple[str, pa.Array]]:
     """A column as columns of numbers, texts and truth values: of a date its parts."""
-    values = _whole(values)
+    values = whole(values)
     if pa.types.is_timestamp(values.type):
         weekday = pa.array(WEEKDAYS).take(pc.day_of_week(values))
         month = pa.array(MONTHS).take(pc.subtract(pc.month(values), 1))
         parts = {"year": pc.year(values), "month": month, "weekday": weekday, "hour": pc.hour(values)}
-        yield from ((form.format(name), _whole(parts[part])) for part, form in PARTS.items())
+        yield from ((form.format(name), whole(parts[part])) for part, form in PARTS.items())
     else:
         yield name, values
 

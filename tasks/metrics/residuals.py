@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from tasks.evaluation.scorers import plain
+from tasks.core.text import plain
 from tasks.stats.intervals import paired_means
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.sources.base import Unreadable
+from tasks.core.errors import Unreadable
 
 #: A fixed list, by how a file begins: a decoder that nobody needs is only a way in for hostile files.
 FORMATS = {b"RIFF": "WAV", b"fLaC": "FLAC", b"OggS": "OGG"}

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from PIL import Image, UnidentifiedImageError
 
+from tasks.core.errors import Unreadable
 from tasks.modalities import Shown
 from tasks.modalities.image_metadata import ORIENTATION, without_metadata
 from tasks.modalities.measurements import light
-from tasks.sources.base import Unreadable
 
 if TYPE_CHECKING:
     import torch

@@ -11,7 +11,12 @@ from tasks.core.errors import DeepmineError
 from tasks.modalities import Admitted, Shown, tabular_columns, tabular_outliers
 from tasks.modalities.tabular_cells import DATE, read, shortened
 from tasks.modalities.tabular_steps import load, save
-from tasks.stats.single_feature_auc import single_feature_scores as single_feature_scores
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tasks.config.schema import Input
+from tasks.stats.single_feature_auc import scores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -306,3 +311,8 @@ def describe(facts: pa.Table) -> str:
     cells = facts.num_rows * max(facts.num_columns, 1)
     missing = sum(column.null_count for column in facts.columns) / max(cells, 1)
     return ", ".join(parts) + (f"; {missing:.2%} of the cells are missing" if missing else "")
+
+
+def single_feature_scores(frame: "pd.DataFrame", label: Any, spec: "Input") -> dict[str, float]:
+    """`scores` of the columns of an input."""
+    return scores(frame[list(spec.columns)], label, spec.categorical)

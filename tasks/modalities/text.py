@@ -11,13 +11,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.core.errors import DeepmineError
+from tasks.core.errors import DeepmineError, Unreadable
 from tasks.modalities import Admitted, Shown
 from tasks.modalities.text_tfidf import MAX_FEATURES, RUNS
 from tasks.modalities.text_tfidf import fit_raw as fit_raw
 from tasks.modalities.text_tfidf import raw as raw
 from tasks.modalities.text_tokens import BYTES, PADDING, UNKNOWN, size, split
-from tasks.sources.base import Unreadable
 
 if TYPE_CHECKING:
     import torch

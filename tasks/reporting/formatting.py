@@ -6,7 +6,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from tasks.core import fractions
+from tasks.core import text
 
 #: What stands where nothing was recorded.
 NONE = "–"
@@ -15,8 +15,8 @@ ISOLATE, END = "\u2068", "\u2069"
 
 
 def percent(share: float | None) -> str:
-    """As `shares.percent`; NONE where it is none."""
-    return NONE if share is None else fractions.percent(share)
+    """As `tasks.core.text.percent`; NONE where it is none."""
+    return NONE if share is None else text.percent(share)
 
 
 def confidence(share: float) -> str:

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from markupsafe import Markup
 
+from tasks.core.errors import Unreadable
 from tasks.modalities import Shown, modality
 from tasks.reporting import pictures, sounds
 from tasks.reporting.captions import short
-from tasks.sources.base import Unreadable
 from tasks.storage.store import read_manifest, read_shards
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tasks.core.errors import many
+from tasks.core.text import many
 from tasks.reporting.formatting import bounds, confidence, count, cut, figure, isolated, number, percent, significant
 
 #: Test rows, and test rows of a class, under which a figure may be far off.

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tasks.core.fractions import percent
+from tasks.core.text import percent
 from tasks.modalities import modality
 from tasks.reporting.row_cards import Rows
 from tasks.storage.store import read_shards

@@ -7,6 +7,8 @@ import numpy as np
 from tasks.features.item_matrix import Transactions
 from tasks.rules.association import Counts, Rules
 from tasks.rules.itemsets import Itemsets, count
+from tasks.stats.fisher import fisher
+from tasks.stats.multiple_testing import adjusted
 
 
 @dataclass(frozen=True)
@@ -106,23 +108,6 @@ def lift_interval(counts: Counts, confidence: float) -> np.ndarray:
     ends = np.exp(ratio[:, None] + norm.ppf((1 + confidence) / 2) * spread[:, None] * np.array([-1.0, 1.0]))  # (R, 2)
     share = inside[:, None] / max(counts.rows, 1)
     return np.where(inside[:, None] > 0, 1 / (share + (1 - share) / ends), np.nan)
-
-
-def fisher(both: np.ndarray, antecedent: np.ndarray, consequent: np.ndarray, rows: np.ndarray | int) -> np.ndarray:
-    """(R,) p-values of Fisher's exact test: so many or more of ``both`` by chance, all else given; of no rows 1."""
-    from scipy.stats import hypergeom
-
-    p_values = np.asarray(hypergeom.sf(both - 1, rows, consequent, antecedent), np.float64)  # NaN where there are none
-    return np.where(both > 0, np.clip(p_values, 0.0, 1.0), 1.0)
-
-
-def adjusted(p_values: np.ndarray, tried: int) -> np.ndarray:
-    """(R,) as Benjamini and Hochberg adjust the p-values of R of ``tried`` tests, where the others gave 1."""
-    from scipy.stats import false_discovery_control
-
-    if not len(p_values):
-        return p_values
-    return np.asarray(np.minimum(false_discovery_control(p_values) * (tried / len(p_values)), 1.0), np.float64)
 
 
 def recount(rules: Rules, transactions: Transactions) -> Counts:

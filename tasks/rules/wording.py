@@ -1,12 +1,11 @@
 """Rules as a sentence each and as a table."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 
-from tasks.core.fractions import percent
+from tasks.core.text import enumerated, percent
 from tasks.rules.association import Rules
 from tasks.rules.significance import Judgement
 
@@ -70,11 +69,6 @@ def as_table(rules: Rules, judgement: Judgement) -> pa.Table:
     told = [None if there is None or gone else as_words(there, i, "test ") for i, gone in enumerate(unknown)]
     columns["held_out_words"] = pa.array(told, pa.string())
     return pa.table(columns)
-
-
-def enumerated(names: Sequence[str]) -> str:
-    """["a", "b", "c"] -> "a, b and c"."""
-    return " and ".join([*([", ".join(names[:-1])] if len(names) > 1 else []), *names[-1:]])
 
 
 def times(lift: float) -> str:

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.core.errors import DeepmineError
+from tasks.core.errors import DeepmineError, Unreadable
 from tasks.sources.base import (
     EMBEDDED,
     LISTING,
     SHARES,
     SPLITS,
     NotNow,
-    Unreadable,
     Warn,
     by_item,
     column,

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tasks.core.errors import DeepmineError
+from tasks.core.errors import DeepmineError, Unreadable
 
 if TYPE_CHECKING:
     from tasks.config.schema import Input, Source
@@ -38,14 +38,6 @@ LINES = (".jsonl", ".ndjson", ".json")
 PACKED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 
 Warn = Callable[[str], None]
-
-
-class Unreadable(Exception):
-    """One item cannot be used; ``reason`` is a short phrase to count by, ``detail`` the particulars."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(f"{reason}: {detail}" if detail else reason)
-        self.reason, self.detail = reason, detail
 
 
 class NotNow(Unreadable):

@@ -10,8 +10,8 @@ from functools import cache, lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tasks.core.errors import DeepmineError, nearest
-from tasks.sources.base import ABSENT, EMBEDDED, NO_FILE, NotNow, State, Unreadable, root_of, state
+from tasks.core.errors import DeepmineError, Unreadable, nearest
+from tasks.sources.base import ABSENT, EMBEDDED, NO_FILE, NotNow, State, root_of, state
 
 if TYPE_CHECKING:
     from tasks.config.schema import Source

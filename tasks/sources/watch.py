@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from tasks.core.errors import DeepmineError, many
+from tasks.core.errors import DeepmineError
+from tasks.core.text import many
 from tasks.sources import snapshot
 from tasks.sources.base import NotNow, State, paths_of, root_of, state_of
 from tasks.sources.files import CHANGED, Listed, Read, read_listed

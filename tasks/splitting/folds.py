@@ -10,7 +10,7 @@ from threading import Lock
 
 import numpy as np
 
-from tasks.core.errors import many
+from tasks.core.text import many
 from tasks.splitting.splits import draw
 from tasks.storage.store import read, read_manifest
 

@@ -9,7 +9,6 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.config.schema import Input
 
 #: Rows that are looked at, at most; an area under 0.99 is told from one above it by far fewer.
 ROWS = 100_000
@@ -18,11 +17,6 @@ MIN_CLASS = 5
 FOLDS = 5
 #: Rows of each class whose words are looked at first, and the share of them that a telling word must be in or not in.
 SAMPLE, NEARLY = 200, 0.85
-
-
-def single_feature_scores(frame: "pd.DataFrame", label: Any, spec: "Input") -> dict[str, float]:
-    """`scores` of the columns of an input."""
-    return scores(frame[list(spec.columns)], label, spec.categorical)
 
 
 def scores(frame: "pd.DataFrame", label: Any, categorical: Collection[str]) -> dict[str, float]:

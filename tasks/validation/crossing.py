@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from tasks.core.errors import many
+from tasks.core.text import many
 from tasks.modalities import repeats
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from tasks.core.errors import many
+from tasks.core.text import many
 
 #: Sketches whose grey levels deviate by less are not compared: rounding to whole levels alone takes the
 #: correlation of two equal pictures at this contrast down to .98, and a blank image has none at all.

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, wilcoxon
 
-from tasks.evaluation.comparisons import comparisons, holm, mcnemar, signed_ranks
+from tasks.evaluation.comparisons import comparisons
+from tasks.stats.multiple_testing import holm
+from tasks.stats.paired_tests import mcnemar, signed_ranks
 
 
 def test_mcnemar_and_holm_by_hand() -> None:

@@ -304,7 +304,7 @@ def test_infinite_numbers_are_missing(tmp_path: Path) -> None:
         [{"id": str(i), "split": "train", "content": str(i), "table.age": v, "table.job": "x"} for i, v in
          enumerate([1.0, 2.0, 3.0, float("nan"), float("inf"), 6.0])], raw_schema({"table": TABLE}),
     )  # fmt: skip
-    from tasks.features.item_encoding import facts
+    from tasks.extraction.row_items import facts
 
     rows = pa.table({"id": raw["id"], "table": pa.chunked_array([pa.array([[0.0]] * 6, pa.list_(pa.float32(), 1))])})
     table = facts(raw, rows, {"table": TABLE}, {"table": {}})

@@ -11,8 +11,8 @@ import pytest
 from tasks.config import schema as config
 from tasks.core.errors import DeepmineError
 from tasks.core.files import read_json
-from tasks.core.fractions import percent
 from tasks.core.progress import Progress
+from tasks.core.text import percent
 from tasks.features.item_matrix import from_baskets
 from tasks.mine import mine
 from tasks.storage.store import RULES, SUMMARY, read

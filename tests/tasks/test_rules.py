@@ -14,7 +14,7 @@ from scipy.stats import false_discovery_control, fisher_exact
 from tasks import sources
 from tasks.config.schema import Input, Source
 from tasks.core.errors import DeepmineError
-from tasks.core.fractions import percent
+from tasks.core.text import percent
 from tasks.features.binning import Binning, fit_binning, from_columns
 from tasks.features.item_matrix import Transactions, from_baskets
 from tasks.rules import itemsets as itemsets_module
@@ -22,8 +22,9 @@ from tasks.rules.association import Counts, Rules, find, redundant
 from tasks.rules.itemsets import count, frequent, least_count
 from tasks.rules.pruning import nested, repeated, told_once, twins
 from tasks.rules.search import search
-from tasks.rules.significance import adjusted, judge, lift_interval, recount
+from tasks.rules.significance import judge, lift_interval, recount
 from tasks.rules.wording import as_table, as_words, times
+from tasks.stats.multiple_testing import adjusted
 
 DATA = Path(os.environ.get("DEEPMINE_TEST_DATA", Path(__file__).parents[2] / "../shared/data"))
 GROCERIES = DATA / "groceries.csv"
