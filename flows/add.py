@@ -14,7 +14,7 @@ from tasks.autodetect.preview import findings
 from tasks.autodetect.proposal import Proposal, propose
 from tasks.config.loader import check_name, entries, load_defaults, merge, read_yaml
 from tasks.config.parsing import plain
-from tasks.config.schema import Source
+from tasks.config.source import Source
 from tasks.core.errors import DeepmineError, nearest
 from tasks.core.files import write_atomically
 

@@ -16,7 +16,7 @@ from flows.lock import project_lock
 from flows.project import SCRATCH, paths, pick, read_record
 from flows.redact import redact
 from flows.screen import Watcher
-from tasks.config.schema import Dataset
+from tasks.config.dataset import Dataset
 from tasks.core.errors import DeepmineError
 from tasks.core.faults import fault_in, machine_faults
 

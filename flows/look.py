@@ -11,7 +11,7 @@ from flows import healing, lock, project
 from flows.cli import show_error
 from flows.graph import Graph, Node
 from flows.screen import cell, console
-from tasks.config.schema import Dataset
+from tasks.config.dataset import Dataset
 from tasks.core.errors import Damaged, DeepmineError
 from tasks.core.files import read_json
 from tasks.core.text import many

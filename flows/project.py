@@ -7,8 +7,8 @@ from typing import Any
 
 import tasks
 from flows.redact import redact
+from tasks.config.dataset import Dataset
 from tasks.config.loader import check_name, entries
-from tasks.config.schema import Dataset
 from tasks.core.errors import DeepmineError, nearest
 from tasks.core.files import read_json
 from tasks.core.printable import visible

@@ -11,8 +11,9 @@ from typing import Any, get_type_hints
 
 from flows import project
 from flows.watchdog import die_with_parent
-from tasks.config import schema
+from tasks.config.dataset import Chain, Dataset
 from tasks.config.parsing import parse
+from tasks.config.source import Input, Source
 from tasks.core.cpu import cores
 from tasks.core.errors import Damaged, DeepmineError
 from tasks.core.faults import assert_addresses, assert_writable, machine_faults
@@ -98,21 +99,21 @@ def _offer(stage: str, name: str, progress: Progress) -> dict[str, Any]:
         raise Damaged(plan["plan"], f"it is the plan of dataset '{values['dataset']}'")
     if stage == "ingest":
         read_listing(plan["listing"], expected=values["listing"]["digest"])
-    kind = get_type_hints(schema.Dataset)[stage]
+    kind = get_type_hints(Dataset)[stage]
     part = values[stage]
     offered: dict[str, Any] = {
         **plan, **project.paths(stage, name), "name": name, "progress": progress, "warn": project.warn, "code": part["code"],
         "params": parse(kind, part["params"], f"{plan['plan']}: {stage}"),
-        "source": parse(schema.Source, values["source"], f"{plan['plan']}: source"),
+        "source": parse(Source, values["source"], f"{plan['plan']}: source"),
         "scratch": project.SCRATCH / name / stage, "records": project.record_folder(name),
     }  # fmt: skip
     if "inputs" in part:
-        offered["inputs"] = {k: parse(schema.Input, v, f"{plan['plan']}: inputs") for k, v in part["inputs"].items()}
+        offered["inputs"] = {k: parse(Input, v, f"{plan['plan']}: inputs") for k, v in part["inputs"].items()}
     if "confidence" in part:
         offered["confidence"] = part["confidence"]
     if "objective" in part:
         offered["objective"] = part["objective"]
-    offered["chain"] = parse(schema.Chain, part["chain"], f"{plan['plan']}: chain") if "chain" in part else None
+    offered["chain"] = parse(Chain, part["chain"], f"{plan['plan']}: chain") if "chain" in part else None
     if stage == "report":
         offered["quality"] = project.paths("validate", name)["quality"]
     return offered

@@ -34,7 +34,8 @@ from tasks.storage.store import (
 from tasks.validation import fit_leakage
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Clean, Input
+    from tasks.config.clean import Clean
+    from tasks.config.source import Input
 
 #: Wall time of one item, generous: ingest has read it within its own limit already.
 SECONDS = 300.0

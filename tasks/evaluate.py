@@ -26,7 +26,7 @@ from tasks.storage.ledger import ledger
 from tasks.storage.store import BESIDE, PREDICTIONS, SUMMARY, read, read_manifest
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Evaluate
+    from tasks.config.evaluate import Evaluate
 
 SPLITS = ("val", "test")
 

@@ -20,7 +20,7 @@ from tasks.features.view import view_schema
 from tasks.storage.store import fingerprint, read_manifest
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Extract
+    from tasks.config.train import Extract
 
 #: Files of what the raw view was fitted to.
 FITTED = "raw.safetensors"

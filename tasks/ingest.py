@@ -27,7 +27,8 @@ from tasks.storage.row_digest import row_digests
 from tasks.storage.store import QUARANTINE, Scratch, Writer, fingerprint
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Ingest, Input, Source
+    from tasks.config.ingest import Ingest
+    from tasks.config.source import Input, Source
 
 #: What a child says of a row besides the facts of its items: where `reason` is not null, these are.
 #: A `hiccup` is no reason: the file was not read, and there is nothing to say of it.
@@ -57,7 +58,8 @@ def ingest(
 ) -> dict[str, Any]:  # fmt: skip
     """Listed items, or the rows of a table, to Parquet shards, each with all that was found out about it.
 
-    Writes two stores: ``raw`` (see `tasks.modalities.raw_schema`) and ``unreadable`` (`id`, `reason`, `detail` and where it came from).
+    Writes two stores: ``raw`` (see `tasks.modalities.raw_schema`) and ``unreadable`` (`id`, `reason`, `detail`
+    and where it came from).
     Files stay encoded, less metadata: nothing of their content is lost, and they are a fraction of the decoded size.
     They are decoded in child processes only, so that a file which crashes, stalls or swells the decoder costs itself
     alone. Tables are streamed.

@@ -30,7 +30,9 @@ from tasks.splitting.folds import Cases, Folds, make_folds, told
 from tasks.storage.store import MANIFEST, QUARANTINE, SUMMARY, Scratch, Writer, fingerprint, read, read_manifest
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Chain, Judge, Mine
+    from tasks.config.dataset import Chain
+    from tasks.config.evaluate import Judge
+    from tasks.config.mine import Mine
 
 #: The verbs of a fold, in their order. By name: where there are no folds none of them is imported or changes anything.
 CHAIN = {

@@ -34,7 +34,7 @@ from tasks.splitting.folds import Cases, cases_of
 from tasks.storage.store import MANIFEST, PREDICTIONS, RULES, SUMMARY, Writer, fingerprint
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Mine
+    from tasks.config.mine import Mine
 
 HELD_OUT = ("val", "test")
 #: Clusters to look for where there are no classes to count and nothing else says how many.

@@ -17,7 +17,7 @@ from tasks.sources import snapshot
 from tasks.sources.listing_file import digest, read_listing, write_listing
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Dataset
+    from tasks.config.dataset import Dataset
 
 #: Stages that know modalities; those after them see features alone.
 ABOVE_THE_WAIST = ("ingest", "validate", "clean", "train", "extract", "report")

@@ -34,7 +34,8 @@ from tasks.reporting.texts import shortened
 from tasks.storage.store import HISTORY, PREDICTIONS, RULES, STATE, SUMMARY, read, read_manifest
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Input, Report
+    from tasks.config.evaluate import Report
+    from tasks.config.source import Input
 
 PARTS = 4
 #: The stages whose records the page shows; its own is written after it.

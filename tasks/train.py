@@ -26,7 +26,7 @@ from tasks.modalities import modality
 from tasks.storage.store import HISTORY, STATE, fingerprint, read, read_manifest, read_shards
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Train
+    from tasks.config.train import Train
 
 #: Train rows that are enough to see whether mirror images keep their class, and to set an encoder's first weights.
 MIRROR_ROWS, FIRST_ROWS = 4000, 500

@@ -22,7 +22,8 @@ from tasks.validation import near_duplicates
 from tasks.validation.expectations import Check, Outcome, run_suite
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Input, Validate
+    from tasks.config.source import Input
+    from tasks.config.validate import Validate
 
 #: Reasons that say nothing of the data's quality, so that they do not count towards the threshold.
 COPIES = ("copy", "copy across splits", "copies with different labels")

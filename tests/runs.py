@@ -10,8 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from tasks import STAGES
-from tasks.config import schema as config
+from tasks.config.dataset import Dataset
+from tasks.config.ingest import Ingest
 from tasks.config.parsing import plain
+from tasks.config.source import Input
 from tasks.core.files import read_json, write_json
 from tasks.core.progress import Progress
 from tasks.features.view import view_schema
@@ -28,7 +30,7 @@ WIDTH = 6
 
 
 def finish(
-    home: Path, dataset: config.Dataset, rows: list[dict[str, Any]], *, seed: int = 0, sure: float = 0.9
+    home: Path, dataset: Dataset, rows: list[dict[str, Any]], *, seed: int = 0, sure: float = 0.9
 ) -> dict[str, Path]:
     """Write the outputs of every stage before the report; gives them by name.
 
@@ -57,7 +59,7 @@ def finish(
     return at
 
 
-def stage(name: str, dataset: config.Dataset, at: dict[str, Path], home: Path) -> Any:
+def stage(name: str, dataset: Dataset, at: dict[str, Path], home: Path) -> Any:
     """Run one real stage on ``at``."""
     from importlib import import_module
 
@@ -70,9 +72,9 @@ def stage(name: str, dataset: config.Dataset, at: dict[str, Path], home: Path) -
     return verb(**{key: known[key] for key in inspect.signature(verb).parameters})
 
 
-def write_raw(raw: Path, unreadable: Path, inputs: dict[str, config.Input], rows: list[dict[str, Any]]) -> None:
+def write_raw(raw: Path, unreadable: Path, inputs: dict[str, Input], rows: list[dict[str, Any]]) -> None:
     """What `ingest` makes of ``rows``, with the modalities' own decoding."""
-    params, schema = config.Ingest(), raw_schema(inputs)
+    params, schema = Ingest(), raw_schema(inputs)
     good: list[dict[str, Any]] = []
     lost: list[dict[str, Any]] = []
     for row in rows:
@@ -100,7 +102,7 @@ def write_raw(raw: Path, unreadable: Path, inputs: dict[str, config.Input], rows
     aside.finish({"in": len(lost), "accepted": len(lost), "quarantined": {}})
 
 
-def admitted(spec: config.Input, value: Any, params: config.Ingest) -> tuple[dict[str, Any], Any]:
+def admitted(spec: Input, value: Any, params: Ingest) -> tuple[dict[str, Any], Any]:
     """The facts and the item of one input of one row."""
     made = modality(spec.modality)
     if made.GUARDED:
@@ -114,7 +116,7 @@ def admitted(spec: config.Input, value: Any, params: config.Ingest) -> tuple[dic
 
 
 def write_features(
-    at: dict[str, Path], dataset: config.Dataset, objective: str, rng: np.random.Generator, sure: float
+    at: dict[str, Path], dataset: Dataset, objective: str, rng: np.random.Generator, sure: float
 ) -> None:
     """Views of random features that know the labels, the network's verdict, its card and its history."""
     rows = read(at["clean"], ["id", "content", "split", "label"])

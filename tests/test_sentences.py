@@ -7,13 +7,17 @@ import pytest
 from ruamel.yaml import YAML
 
 from tasks.autodetect import column_types
-from tasks.config import schema
+from tasks.config.dataset import Dataset
+from tasks.config.ingest import Ingest
 from tasks.config.loader import read_yaml
 from tasks.config.parsing import plain
+from tasks.config.source import Source
+from tasks.config.train import Train
 from tasks.encoders.training import schedule
 from tasks.evaluation import cluster_profiles
 from tasks.extraction import deep_view
-from tasks.miners import MINERS, MOST_ROWS, kernel_approximation, n_clusters, stability
+from tasks.miners import MINERS, MOST_ROWS, n_clusters, stability
+from tasks.miners.kernel_approximation import CHEAP, KERNEL_ROWS
 from tasks.modalities import audio, image, tabular_steps, text
 from tasks.rules import search
 from tasks.validation import near_duplicates
@@ -40,7 +44,7 @@ def percent(share: float) -> str:
 def test_the_defaults_of_params_yaml_are_those_of_the_code() -> None:
     """But for what the file adds on purpose: miners, rules, smoothing, and an encoder of each modality."""
     given = read_yaml(ROOT / "params.yaml")["defaults"]
-    own = plain(schema.Dataset(source=schema.Source(path=".")))
+    own = plain(Dataset(source=Source(path=".")))
     differ = []
 
     def compare(one: object, other: object, where: str) -> None:
@@ -58,7 +62,7 @@ def test_the_defaults_of_params_yaml_are_those_of_the_code() -> None:
 
 
 def test_shares_of_splits() -> None:
-    ingest = schema.Ingest()
+    ingest = Ingest()
     val, test, train = percent(ingest.val), percent(ingest.test), percent(1 - ingest.val - ingest.test)
     readme = source("README.md")
     assert f"else by hash: {train} train, {val} val, {test} test |" in readme
@@ -77,14 +81,11 @@ def test_comments_of_params_yaml_name_what_the_code_uses() -> None:
     assert listed == MOST_ROWS
     told = source("params.yaml")
     assert f"auto: {deep_view.ROWS['cpu']} on a CPU, {deep_view.ROWS['cuda']} on a GPU" in told
-    assert (
-        f"null: exact up to {kernel_approximation.KERNEL_ROWS:,} train rows, and above where an estimated {kernel_approximation.CHEAP:g} seconds"
-        in told
-    )
+    assert f"null: exact up to {KERNEL_ROWS:,} train rows, and above where an estimated {CHEAP:g} seconds" in told
     assert f"the lowest with few enough combinations, {search.FEWEST} rows at least" in told
     assert f"correlation of two images at {image.SKETCH}x{image.SKETCH} grey" in told
     epochs = read_yaml(ROOT / "params.yaml")["datasets"]["mnist"]["train"]["epochs"]
-    auto = schedule(schema.Train(), 3500)[0]
+    auto = schedule(Train(), 3500)[0]
     assert f"epochs: {epochs} # enough for digits; `auto` would take {auto}" in told
 
 
@@ -98,9 +99,9 @@ def test_what_auto_comes_to_while_training() -> None:
     assert said
     assert batches
     few, many, most = int(said[1]), int(said[2].replace(",", "")), int(said[3])
-    assert [schedule(schema.Train(), n)[0] for n in (many, 10 * many, 10)] == [few, few, most]
-    assert schedule(schema.Train(), int(many * 0.8))[0] > few
-    assert [schedule(schema.Train(), n)[1] for n in (64 * 32, 64, 10**6)] == [64, int(batches[1]), int(batches[2])]
+    assert [schedule(Train(), n)[0] for n in (many, 10 * many, 10)] == [few, few, most]
+    assert schedule(Train(), int(many * 0.8))[0] > few
+    assert [schedule(Train(), n)[1] for n in (64 * 32, 64, 10**6)] == [64, int(batches[1]), int(batches[2])]
 
 
 def test_the_page_on_clusters() -> None:
@@ -125,10 +126,7 @@ def test_the_page_on_clusters() -> None:
 def test_numbers_of_miners_in_the_readme() -> None:
     readme = source("README.md")
     assert f"train rows choose from {n_clusters.TRIED[0]} to {n_clusters.TRIED[-1]} by silhouette" in readme
-    assert (
-        f"is exact up to {kernel_approximation.KERNEL_ROWS:,} train rows, and above as long as an estimated {kernel_approximation.CHEAP:g} seconds"
-        in readme
-    )
+    assert f"is exact up to {KERNEL_ROWS:,} train rows, and above as long as an estimated {CHEAP:g} seconds" in readme
     assert f"a kernel map (Nystroem, {kernel_approximation.COMPONENTS:,} components)" in readme
     rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|.*\| ([\d,]+) train rows;", (ROOT / "README.md").read_text(), re.M)
     assert {name: int(n.replace(",", "")) for names, n in rows for name in re.findall(r"`(\w+)`", names)} == {

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from tasks import sources
 from tasks.autodetect.column_types import ROWS, Column, look, objective_of, usual
-from tasks.config.schema import Input, Source
+from tasks.config.source import Input, Source
 from tasks.core.errors import DeepmineError, nearest
 from tasks.sources.baskets import ITEMS, looks_like_baskets
 from tasks.sources.table_file import TableFile, open_table

@@ -12,7 +12,8 @@ import pyarrow as pa
 from tasks import sources
 from tasks.autodetect.column_types import ROWS
 from tasks.autodetect.proposal import Proposal, some
-from tasks.config.schema import Ingest, Input, Source
+from tasks.config.ingest import Ingest
+from tasks.config.source import Input, Source
 from tasks.core.errors import DeepmineError
 from tasks.core.sandbox import CHUNK_BYTES, SPARE, Guard, Limits, split
 from tasks.modalities import drawn_by_id, modality

@@ -12,7 +12,8 @@ import pyarrow as pa
 from tasks import sources
 from tasks.autodetect.basket_tables import proposed_baskets
 from tasks.autodetect.column_types import CLASSES, ROWS, SUFFIXES, Column, look, objective_of, steps, usual
-from tasks.config.schema import NAME, RESERVED, Input, Source, Window
+from tasks.config.fields import NAME, RESERVED
+from tasks.config.source import Input, Source, Window
 from tasks.core.errors import DeepmineError
 from tasks.sources.rows import COMMON
 from tasks.sources.table_file import TableFile, open_table

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from tasks import STAGES
+from tasks.config.dataset import Dataset
+from tasks.config.fields import NAME, NAMED
 from tasks.config.parsing import parse
-from tasks.config.schema import NAME, NAMED, Dataset
 from tasks.core.errors import DeepmineError, nearest
 
 #: More YAML nodes than any person writes: an alias bomb expands to billions.

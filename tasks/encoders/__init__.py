@@ -9,7 +9,7 @@ An encoder is a `torch.nn.Module` built as `Encoder(form, **options)` with an at
 - ``{"kind": "vector", "shape": (D,)}``: float (N, D); with ``"binary": True`` all are zeros and ones.
 
 Padded steps have no influence, and a row of nothing but padding has a finite vector. Options are declared in
-`tasks/config/schema.py`.
+`tasks/config/encoders.py`.
 """
 
 from importlib import import_module

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from tasks.core.errors import DeepmineError
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Loss
+    from tasks.config.train import Loss
 
 #: scores (N, K), targets, class weights (K,) or None, the loss's parameters -> scalar.
 #: Targets are classes (N,) int64 or numbers (N, K) float.

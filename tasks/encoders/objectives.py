@@ -14,7 +14,7 @@ from tasks.encoders.network import Network
 from tasks.encoders.resident_rows import Rows, Tensors
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Loss
+    from tasks.config.train import Loss
 
 #: Items of a batch to the network's inputs, normalised.
 Prepare = Callable[[Tensors], Tensors]

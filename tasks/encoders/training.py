@@ -18,7 +18,7 @@ from tasks.encoders.optimizers import SCHEDULES, optimizer, trained
 from tasks.encoders.resident_rows import Rows, epoch_order, epoch_rows
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Train
+    from tasks.config.train import Train
 
 
 @dataclass(frozen=True)

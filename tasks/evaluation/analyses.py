@@ -24,7 +24,7 @@ from tasks.stats.intervals import has_auc
 from tasks.storage.store import MANIFEST, read, read_manifest
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Evaluate
+    from tasks.config.evaluate import Evaluate
 
 #: Figures of the calibration and of the costs that are numbers of a way.
 CALIBRATION, COSTS = ("ece", "ece_interval", "brier", "log_loss"), ("cost", "cost_interval", "threshold")

@@ -17,7 +17,7 @@ from tasks.metrics.metrics import clustering
 from tasks.stats.intervals import ari_difference, ari_interval
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Evaluate
+    from tasks.config.evaluate import Evaluate
 
 #: Clusterings of which each is held against each, at most.
 MOST_COMPARED = 12

@@ -24,7 +24,7 @@ from tasks.stats.intervals import auc, has_auc, wilson
 from tasks.storage.store import SUMMARY, read
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Evaluate
+    from tasks.config.evaluate import Evaluate
 
 NESTED, NAIVE = "nested", "naive"
 #: What the intervals over folds are called.

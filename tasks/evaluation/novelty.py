@@ -13,7 +13,7 @@ from tasks.stats.intervals import auc, has_auc, mean_difference, share_differenc
 from tasks.storage.store import UNLIKE
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Evaluate
+    from tasks.config.evaluate import Evaluate
 
 #: The most unlike rows that are named.
 NAMED = 24

@@ -15,7 +15,7 @@ from tasks.stats.intervals import auc_difference, has_auc, paired_difference, pa
 from tasks.storage.store import vectors
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Evaluate
+    from tasks.config.evaluate import Evaluate
 
 #: Rows of the picture of true and predicted numbers at most, and bands of the truth in which errors are told.
 DRAWN, BANDS = 400, 5

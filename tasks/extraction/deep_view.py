@@ -12,7 +12,7 @@ from tasks.extraction.build_views import Rows, State, Vectors
 from tasks.modalities import modality
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Extract
+    from tasks.config.train import Extract
 
 #: `auto` rows and pixels of a batch, by device. On a CPU what a layer writes should stay in a core's cache: in
 #: batches of 512 the plain CNN took twice the time of 128. A GPU needs more to be worth starting a kernel for.

@@ -17,7 +17,7 @@ from tasks.modalities import modality
 from tasks.storage.store import fingerprint, read_shards
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Extract
+    from tasks.config.train import Extract
 
 #: Numbers that principal components are fitted on, at most: 512 MB of float32, of which fitting takes a few copies.
 FIT_VALUES = 1 << 27

@@ -17,7 +17,7 @@ from tasks.modalities.raw_schema import column_name
 from tasks.storage.store import Scratch, Writer, fingerprint, read_manifest, read_shard
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Input
+    from tasks.config.source import Input
 from tasks.features.item_encoding import GROUP, MISSING, expanded, fit, held, named, unique, whole
 
 

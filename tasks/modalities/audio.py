@@ -21,7 +21,11 @@ from tasks.modalities.drawing import spectrogram
 if TYPE_CHECKING:
     import torch
 
-    from tasks.config.schema import AugmentAudio, Clean, Ingest, Input, ValidAudio
+    from tasks.config.clean import Clean
+    from tasks.config.ingest import Ingest
+    from tasks.config.source import Input
+    from tasks.config.train import AugmentAudio
+    from tasks.config.validate import ValidAudio
 
 #: Decibels of digital silence.
 SILENCE = -200.0

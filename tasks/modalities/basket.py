@@ -16,7 +16,11 @@ if TYPE_CHECKING:
     import torch
     from scipy.sparse import csr_array
 
-    from tasks.config.schema import AugmentBasket, Clean, Ingest, Input, ValidBasket
+    from tasks.config.clean import Clean
+    from tasks.config.ingest import Ingest
+    from tasks.config.source import Input
+    from tasks.config.train import AugmentBasket
+    from tasks.config.validate import ValidBasket
 
 #: Names are read in place: there is no decoder that could crash or swell.
 GUARDED = False

@@ -19,7 +19,11 @@ from tasks.modalities.measurements import light
 if TYPE_CHECKING:
     import torch
 
-    from tasks.config.schema import AugmentImage, Clean, Ingest, Input, ValidImage
+    from tasks.config.clean import Clean
+    from tasks.config.ingest import Ingest
+    from tasks.config.source import Input
+    from tasks.config.train import AugmentImage
+    from tasks.config.validate import ValidImage
 
 #: A fixed list: a decoder that nobody needs is only a way in for hostile files.
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")

@@ -8,7 +8,7 @@ import pyarrow as pa
 from tasks.modalities import modality
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Input
+    from tasks.config.source import Input
 
 #: Columns of the raw data before those of the inputs.
 COMMON = {

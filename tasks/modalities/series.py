@@ -18,7 +18,11 @@ from tasks.modalities.series_channels import read, within
 if TYPE_CHECKING:
     import torch
 
-    from tasks.config.schema import AugmentSeries, Clean, Ingest, Input, ValidSeries
+    from tasks.config.clean import Clean
+    from tasks.config.ingest import Ingest
+    from tasks.config.source import Input
+    from tasks.config.train import AugmentSeries
+    from tasks.config.validate import ValidSeries
 
 #: Numbers of a table are read in place: there is no decoder that could crash or swell.
 GUARDED = False

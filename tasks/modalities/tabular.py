@@ -15,14 +15,18 @@ from tasks.modalities.tabular_steps import load, save
 if TYPE_CHECKING:
     import pandas as pd
 
-    from tasks.config.schema import Input
+    from tasks.config.source import Input
 from tasks.stats.single_feature_auc import scores
 
 if TYPE_CHECKING:
     import pandas as pd
     import torch
 
-    from tasks.config.schema import AugmentTabular, Clean, Ingest, Input, ValidTabular
+    from tasks.config.clean import Clean
+    from tasks.config.ingest import Ingest
+    from tasks.config.source import Input
+    from tasks.config.train import AugmentTabular
+    from tasks.config.validate import ValidTabular
 
 #: Items are values of a table, which nothing has to decode.
 GUARDED = False

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sklearn.compose import ColumnTransformer
     from sklearn.pipeline import Pipeline
 
-    from tasks.config.schema import CleanTabular, Step
+    from tasks.config.clean import CleanTabular, Step
 
 WHERE = "params.clean.tabular"
 #: Levels of a column above which one_hot gives way to hashed.

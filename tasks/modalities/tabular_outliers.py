@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from sklearn.pipeline import Pipeline
 
-    from tasks.config.schema import Outliers
+    from tasks.config.clean import Outliers
 
 WHERE = "params.clean.tabular.outliers"
 BY_COLUMN = ("z_score", "iqr")

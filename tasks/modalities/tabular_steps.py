@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from sklearn.pipeline import Pipeline
 
-    from tasks.config.schema import Step
+    from tasks.config.clean import Step
 
 
 def signed_log(X: Any) -> np.ndarray:

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     import torch
     from scipy.sparse import csr_array
 
-    from tasks.config.schema import AugmentText, Clean, Ingest, Input, ValidText
+    from tasks.config.clean import Clean
+    from tasks.config.ingest import Ingest
+    from tasks.config.source import Input
+    from tasks.config.train import AugmentText
+    from tasks.config.validate import ValidText
 
 #: Texts are read in place: there is no decoder of somebody else's that could crash or swell.
 GUARDED = False

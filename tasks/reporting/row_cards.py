@@ -18,7 +18,7 @@ from tasks.reporting.captions import short
 from tasks.storage.store import read_manifest, read_shards
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Input
+    from tasks.config.source import Input
 
 #: Characters of a text below an example, and of all texts (or tables) of the map together.
 TEXT, MAP_TEXT = 360, 600_000

@@ -23,7 +23,7 @@ from tasks.rules.wording import as_table
 from tasks.storage.store import Writer
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Rules as Params
+    from tasks.config.mine import Rules as Params
 
 #: Held-out rows that are named for a rule, and against it, at most.
 EXEMPLARS = 8

@@ -18,7 +18,7 @@ from tasks.rules.pruning import common, twins
 from tasks.rules.search import FEWEST
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Rules as Params
+    from tasks.config.mine import Rules as Params
 
 #: Share of the train rows that have a label at least for rules about it, which leave out the others.
 LABELLED = 0.5

@@ -32,7 +32,7 @@ from tasks.sources.rows import layout, rows
 from tasks.sources.shards import Batch, shards
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Input, Source
+    from tasks.config.source import Input, Source
 
 __all__ = [
     "EMBEDDED", "LISTING", "SPLITS", "Batch", "NotNow", "Unreadable", "by_item", "column", "exists", "hashed", "is_table",

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from tasks.core.errors import DeepmineError, Unreadable
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Input, Source
+    from tasks.config.source import Input, Source
 
 EMBEDDED = "embedded:"
 SPLITS = {

@@ -14,7 +14,7 @@ from tasks.core.errors import DeepmineError, Unreadable, nearest
 from tasks.sources.base import ABSENT, EMBEDDED, NO_FILE, NotNow, State, root_of, state
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Source
+    from tasks.config.source import Source
 
 #: Items of `embedded:mnist`: 500 of each digit in order.
 DIGITS = 5000

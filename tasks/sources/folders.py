@@ -14,7 +14,7 @@ from tasks.core.errors import DeepmineError, nearest
 from tasks.sources.base import SPLITS, cannot_look, state_of
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Source
+    from tasks.config.source import Source
 
 JUNK = {"thumbs.db", "desktop.ini"}
 #: What a group of `source.pattern` may be called.

@@ -31,7 +31,7 @@ from tasks.sources.rows import layout, rows
 from tasks.sources.snapshot import SNAPSHOT, STATE, TABLES, settle, versions
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Input, Source
+    from tasks.config.source import Input, Source
 
 #: Size, time and hash of a row that cannot be used.
 NOTHING = (-1, 0, None)

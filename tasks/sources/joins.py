@@ -14,7 +14,7 @@ from tasks.sources.base import Warn
 from tasks.sources.table_file import TableFile, open_table
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Join
+    from tasks.config.source import Join
 
 #: Bytes of a text that names something.
 LONGEST_KEY = 1 << 16

@@ -16,7 +16,7 @@ from tasks.sources.time_steps import PIECE, parts_of, with_lists
 from tasks.sources.timestamps import Clock
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Input, Source
+    from tasks.config.source import Input, Source
 
 
 def check_pairs(source: "Source", inputs: "dict[str, Input]") -> None:

@@ -13,7 +13,7 @@ from tasks.sources.rows import Layout, Part
 from tasks.sources.time_steps import PIECE, gather, in_order, lists, parts_of, with_lists
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Input, Source
+    from tasks.config.source import Input, Source
 
 
 def check_series(source: "Source", inputs: "dict[str, Input]") -> None:

@@ -18,7 +18,7 @@ from tasks.sources.table_file import Block, TableFile, open_table
 from tasks.sources.timestamps import Clock, cuts, splits
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Input, Source
+    from tasks.config.source import Input, Source
 
 COMMON = ("id", "source", "label", "split", "group")
 BAD = pa.schema([(name, pa.string()) for name in ("id", "source", "label", "split", "reason", "detail")])

@@ -15,7 +15,7 @@ from tasks.core.errors import DeepmineError
 from tasks.sources.base import DELIMITED, LINES, PACKED, PARQUET, Warn, kind_of
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Source
+    from tasks.config.source import Source
 
 #: Bytes of text in a block.
 BLOCK = 16 << 20

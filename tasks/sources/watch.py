@@ -14,7 +14,7 @@ from tasks.sources.files import CHANGED, Listed, Read, read_listed
 from tasks.sources.inventory import hashed
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Source
+    from tasks.config.source import Source
 
 #: A file's state and sha256, as they travel to a child and back.
 STATUS = pa.struct([(name, pa.int64()) for name in State._fields] + [("sha256", pa.string())])

@@ -14,7 +14,7 @@ from tasks.core.text import many
 from tasks.modalities import repeats
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Input
+    from tasks.config.source import Input
 
 Finding = dict[str, Any]
 LEAK, WARNING, NOTE = "leak", "warning", "note"

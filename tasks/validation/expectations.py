@@ -19,7 +19,7 @@ from tasks.core.files import inside, write_atomically
 from tasks.core.time_limit import time_limit
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Condition
+    from tasks.config.validate import Condition
 
 PLAIN = """body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:60rem;padding:0 1rem;color:#222}
 table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid #ddd;padding:.35rem .6rem;text-align:left}

@@ -20,7 +20,8 @@ from tasks.validation import crossing, split_drift, target_leakage
 from tasks.validation.crossing import LEAK, NOTE, SHOWN, WARNING, WORDS, Finding, finding
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Input, Validate
+    from tasks.config.source import Input
+    from tasks.config.validate import Validate
 
 
 def wanted(inputs: "dict[str, Input]") -> list[str]:

@@ -14,7 +14,7 @@ from tasks.modalities import modality
 from tasks.validation.crossing import NOTE, WARNING, WORDS, Finding, finding, in_order
 
 if TYPE_CHECKING:
-    from tasks.config.schema import Input
+    from tasks.config.source import Input
 
 #: Rows that either side must have: of fewer, no share is known well.
 LEAST = 100

@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from tasks.config import schema as config
+from tasks.config.dataset import Dataset
+from tasks.config.source import Source
 from tasks.core.cpu import cores
 from tasks.core.progress import Progress
 from tasks.ingest import ingest
@@ -30,11 +31,11 @@ def decode(small: int = 4000, large: int = 800, repeats: int = 3) -> list[Result
         with tempfile.TemporaryDirectory() as folder:
             home = Path(folder)
             paths = _write_jpegs(home / "source", side, count)
-            source = config.Source(path=str(home / "source"))
-            dataset = config.Dataset(source=source)
+            source = Source(path=str(home / "source"))
+            dataset = Dataset(source=source)
             plan(dataset=dataset, listing=home / "listing", plan=home / "plan", warn=print)
 
-            def ours(home: Path = home, dataset: config.Dataset = dataset) -> None:
+            def ours(home: Path = home, dataset: Dataset = dataset) -> None:
                 ingest(
                     source=dataset.source, inputs=dataset.inputs, params=dataset.ingest, code="",
                     listing=home / "listing", raw=home / "raw", unreadable=home / "unreadable",

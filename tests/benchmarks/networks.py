@@ -14,7 +14,8 @@ import pyarrow as pa
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from tasks.config import schema as config
+from tasks.config.encoders import CNN, VGG
+from tasks.config.train import Augment, AugmentImage, Extract, Train
 from tasks.core.cpu import cores
 from tasks.core.files import write_json
 from tasks.core.progress import Progress
@@ -37,7 +38,7 @@ CIFAR = {
     "mean": [125.0, 123.0, 114.0], "std": [63.0, 62.0, 67.0],
 }  # fmt: skip
 CLASSES = [f"class {i}" for i in range(10)]
-AUGMENT = config.Augment(image=config.AugmentImage(flip=True))
+AUGMENT = Augment(image=AugmentImage(flip=True))
 QUIET = Progress(quiet=True)
 
 
@@ -63,8 +64,8 @@ def training(device_name: str, rows: int = 4096, repeats: int = 5) -> list[Resul
     fix_arithmetic()
     device = pick_device(device_name)
     dtype = pick_dtype("auto", device)
-    encoder = config.VGG()
-    params = config.Train(epochs=1, batch=min(512, rows), augment=AUGMENT)
+    encoder = VGG()
+    params = Train(epochs=1, batch=min(512, rows), augment=AUGMENT)
     items = {"image": torch.from_numpy(pictures(rows)).to(device)}
     whole = Rows(items, torch.arange(rows, device=device) % len(CLASSES))
     feed = Feed({"image": CIFAR}, params, whole)
@@ -116,14 +117,14 @@ def extraction(device_name: str, rows: int = 16_384, repeats: int = 3) -> list[R
     results = []
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        for encoder, mirror, count in ((config.VGG(), True, rows), (config.CNN(), False, 4 * rows)):
+        for encoder, mirror, count in ((VGG(), True, rows), (CNN(), False, 4 * rows)):
             items = write_clean(home / "clean", count)
             fix_arithmetic()
             torch.manual_seed(0)
             described = card(encoder, mirror)
             network = described.build().eval()
             save_network(home / encoder.name, network, described)
-            params = config.Extract(device=device_name)
+            params = Extract(device=device_name)
             batch = batch_rows(params, device, described)
             schemas = {
                 "deep": view_schema("deep", network.width, ""),
@@ -137,7 +138,7 @@ def extraction(device_name: str, rows: int = 16_384, repeats: int = 3) -> list[R
                 write_views([group], home / "clean", home / "out", home / "scratch", QUIET, workers)  # noqa: B023
                 shutil.rmtree(home / "scratch")
 
-            def everything(encoder: config.VGG | config.CNN = encoder, params: config.Extract = params) -> None:
+            def everything(encoder: VGG | CNN = encoder, params: Extract = params) -> None:
                 extract(
                     params=params, code="", clean=home / "clean", encoder=home / encoder.name,
                     features=home / "out", scratch=home / "scratch", progress=QUIET,

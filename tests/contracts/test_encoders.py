@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch.nn import functional as F
 
-from tasks.config import schema
+from tasks.config.encoders import CNN, FFN, RNN, VGG, Attention, Encoders, SentenceTransformer, Timm
 from tasks.core.errors import DeepmineError
 from tasks.core.files import read_json, write_json
 from tasks.encoders import ENCODERS, build
@@ -44,7 +44,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "vector": {"kind": "vector", "shape": (9,)},
 }
 STEPPED = ("maps", "frames", "sequence", "tokens")
-CELLS = get_args(get_type_hints(schema.RNN)["name"])
+CELLS = get_args(get_type_hints(RNN)["name"])
 TAKES = {
     "ffn": (*STEPPED, "vector"), "cnn": STEPPED, "vgg": ("maps", "frames"), "attention": STEPPED,
     **dict.fromkeys(CELLS, STEPPED), "timm": ("maps", "frames"), "sentence_transformer": ("bytes",),
@@ -72,9 +72,9 @@ PADDED = [case for case in CASES if case.values[1] in ("sequence", "tokens", "by
 every_case = pytest.mark.parametrize(("name", "form"), CASES)
 every_learning_case = pytest.mark.parametrize(("name", "form"), LEARNING)
 KINDS: dict[str, Callable[..., Any]] = {
-    "ffn": schema.FFN, "cnn": schema.CNN, "vgg": schema.VGG, "attention": schema.Attention, "timm": schema.Timm,
-    "sentence_transformer": schema.SentenceTransformer,
-    **{cell: lambda cell=cell, **kw: schema.RNN(name=cell, **kw) for cell in CELLS},
+    "ffn": FFN, "cnn": CNN, "vgg": VGG, "attention": Attention, "timm": Timm,
+    "sentence_transformer": SentenceTransformer,
+    **{cell: lambda cell=cell, **kw: RNN(name=cell, **kw) for cell in CELLS},
 }  # fmt: skip
 
 
@@ -134,7 +134,7 @@ def trained(name: str, form: str = "maps", steps: int = 3) -> tuple[Network, Car
 def test_every_encoder_is_declared_and_tried() -> None:
     declared = {
         name
-        for hint in get_type_hints(schema.Encoders).values()
+        for hint in get_type_hints(Encoders).values()
         for kind in get_args(hint) or (hint,)
         for name in get_args(get_type_hints(kind)["name"])
     }
@@ -524,7 +524,7 @@ def test_a_faulty_model_is_refused(name: str, form: str, fault: str, tmp_path: P
 
 
 def test_the_options_of_the_cnn_are_those_that_are_declared() -> None:
-    hints = get_type_hints(schema.CNN)
+    hints = get_type_hints(CNN)
     assert set(get_args(hints["pooling"])) == set(POOLING)
     assert set(get_args(hints["activation"])) == set(ACTIVATIONS)
 

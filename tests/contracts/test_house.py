@@ -11,7 +11,11 @@ import pytest
 
 from flows import project
 from tasks import STAGES
-from tasks.config import schema
+from tasks.config.clean import Clean
+from tasks.config.encoders import Encoders
+from tasks.config.source import Input, Source
+from tasks.config.train import SGD, Adam, Loss, Muon, Train
+from tasks.config.validate import Validate
 from tasks.miners import MINERS
 from tasks.modalities import MODALITIES
 from tasks.plan import ABOVE_THE_WAIST, WITH_OBJECTIVE
@@ -65,8 +69,8 @@ def test_every_modality_has_what_the_stages_call(name: str, target: str) -> None
         needed = [p.name for p in found if p.default is p.empty]
         assert len(needed) <= len(parameters) <= len(found), f"{function}({', '.join(parameters)})"
     assert np.dtype(made.DTYPE).kind in "iuf"
-    spec = schema.Input(modality=name)  # type: ignore[arg-type]
-    assert uses_files(schema.Source(path="rows.csv"), spec) == made.GUARDED
+    spec = Input(modality=name)  # type: ignore[arg-type]
+    assert uses_files(Source(path="rows.csv"), spec) == made.GUARDED
 
 
 @pytest.mark.parametrize(("name", "target"), MODALITIES.items())
@@ -77,16 +81,16 @@ def test_the_raw_view_of_every_modality_is_written_down(name: str, target: str) 
 @pytest.mark.parametrize(("name", "target"), MODALITIES.items())
 def test_what_a_modality_says_of_its_columns_is_of_columns_that_it_has(name: str, target: str) -> None:
     made = import_module(target)
-    spec = schema.Input(modality=name, columns=("a", "b"), categorical=("b",))  # type: ignore[arg-type]
+    spec = Input(modality=name, columns=("a", "b"), categorical=("b",))  # type: ignore[arg-type]
     fields = made.raw_fields(spec)
     assert set(made.settled_by(spec)) <= set(fields)
     assert set(made.checked(spec)) <= set(fields) - {""}
     assert set(made.measured_by(spec) if hasattr(made, "measure") else ()) <= set(fields)
-    for _, arguments, action, reason in made.checks(spec, getattr(schema.Validate(), name)):
+    for _, arguments, action, reason in made.checks(spec, getattr(Validate(), name)):
         assert arguments["column"] in made.checked(spec)
         assert action in ("reject", "warn", "fail")
         assert reason
-    for section in (schema.Validate(), schema.Clean(), schema.Train().encoders, schema.Train().augment):
+    for section in (Validate(), Clean(), Train().encoders, Train().augment):
         assert hasattr(section, name)
 
 
@@ -106,11 +110,11 @@ def test_registries_hold_what_the_configuration_offers() -> None:
     def offered(*kinds: type, key: str = "name") -> set[str]:
         return {value for kind in kinds for value in get_type_hints(kind)[key].__args__}
 
-    kinds = [kind for hint in get_type_hints(schema.Encoders).values() for kind in getattr(hint, "__args__", [hint])]
+    kinds = [kind for hint in get_type_hints(Encoders).values() for kind in getattr(hint, "__args__", [hint])]
     assert set(ENCODERS) == offered(*kinds)
-    assert set(OPTIMIZERS) == offered(schema.Muon, schema.SGD, schema.Adam)
-    assert set(LOSSES) == offered(schema.Loss)
-    assert set(MODALITIES) == offered(schema.Input, key="modality")
+    assert set(OPTIMIZERS) == offered(Muon, SGD, Adam)
+    assert set(LOSSES) == offered(Loss)
+    assert set(MODALITIES) == offered(Input, key="modality")
     assert all(callable(value) for value in (*LOSSES.values(), *OPTIMIZERS.values()))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tasks import STAGES
-from tasks.config import schema
+from tasks.config.dataset import Dataset
 from tasks.config.loader import merge, read_yaml
 from tasks.config.parsing import parse
 from tasks.core.files import read_json, write_json
@@ -37,7 +37,7 @@ WORDS = ["red", "green", "blue", "small", "large", "round", "old", "new"]
 def run(home: Path, entry: dict[str, Any]) -> tuple[dict[str, Path], list[str]]:
     """plan to report of one entry of params.yaml; where everything is, and what was warned of."""
     defaults = read_yaml(ROOT / "params.yaml")["defaults"]
-    dataset = parse(schema.Dataset, merge(merge(defaults, QUICK), entry), "test")
+    dataset = parse(Dataset, merge(merge(defaults, QUICK), entry), "test")
     at: dict[str, Path] = {}
     said: list[str] = []
     (home / "records").mkdir()

@@ -17,9 +17,9 @@ import pytest
 from ruamel.yaml import YAML
 
 from flows.cli import show_error
+from tasks.config.clean import Clean
 from tasks.config.loader import entries
 from tasks.config.parsing import parse
-from tasks.config.schema import Clean
 from tasks.core.errors import DeepmineError
 from tasks.encoders.pretrained import refuse_code
 from tasks.modalities import tabular_steps

@@ -14,7 +14,8 @@ torch = pytest.importorskip("torch")
 if not torch.cuda.is_available():
     pytest.skip("no CUDA device", allow_module_level=True)
 
-from tasks.config import schema
+from tasks.config.encoders import CNN, FFN, RNN, VGG, Attention  # noqa: E402 (only where torch is)
+from tasks.config.train import Augment, AugmentImage, Train  # noqa: E402
 from tasks.core.progress import Progress  # noqa: E402
 from tasks.encoders.device import pick_device, place  # noqa: E402
 from tasks.encoders.fused_inference import fold, quicken  # noqa: E402
@@ -39,8 +40,8 @@ def bars(n: int = 600, classes: int = 3, side: int = 20) -> tuple[np.ndarray, np
 
 
 ENCODERS = [
-    schema.VGG(channels=(16, 32)), schema.CNN(channels=(8, 16), dense=(32,)), schema.RNN(hidden=32),
-    schema.Attention(width=32, heads=2), schema.FFN(hidden=(32,)),
+    VGG(channels=(16, 32)), CNN(channels=(8, 16), dense=(32,)), RNN(hidden=32),
+    Attention(width=32, heads=2), FFN(hidden=(32,)),
 ]  # fmt: skip
 
 
@@ -49,8 +50,8 @@ def train(
 ) -> tuple[Path, float]:
     """A model folder trained on ``device`` and its last val accuracy (loss of an autoencoder)."""
     items, labels = bars()
-    augment = schema.Augment(image=schema.AugmentImage(flip=False))
-    params = schema.Train(epochs=6, batch=64, seed=3, device=device, augment=augment)
+    augment = Augment(image=AugmentImage(flip=False))
+    params = Train(epochs=6, batch=64, seed=3, device=device, augment=augment)
     part = {"encoder": vars(encoder), "form": image.form(STATE), "state": STATE}
     card = Card({"image": part}, objective, ["a", "b", "c"] if objective == "classification" else [])
     torch.manual_seed(params.seed)
@@ -91,7 +92,7 @@ def test_features_agree(tmp_path: Path, encoder: object, dtype: "torch.dtype", t
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_training_reaches_the_same(tmp_path: Path, dtype: "torch.dtype") -> None:
-    encoder = schema.VGG(channels=(16, 32))
+    encoder = VGG(channels=(16, 32))
     _, on_cpu = train(tmp_path / "cpu", "cpu", encoder, dtype)
     _, on_gpu = train(tmp_path / "cuda", "cuda", encoder, dtype)
     assert on_cpu > 0.9
@@ -99,7 +100,7 @@ def test_training_reaches_the_same(tmp_path: Path, dtype: "torch.dtype") -> None
 
 
 def test_a_gpu_run_repeats_and_resumes(tmp_path: Path) -> None:
-    encoder = schema.VGG(channels=(16, 32))
+    encoder = VGG(channels=(16, 32))
     first, accuracy = train(tmp_path / "a", "cuda", encoder, torch.bfloat16)
     # the checkpoint of the finished run is found: nothing is trained again, the weights are the same
     again, same = train(tmp_path / "a", "cuda", encoder, torch.bfloat16)
@@ -109,7 +110,7 @@ def test_a_gpu_run_repeats_and_resumes(tmp_path: Path) -> None:
 
 
 def test_an_autoencoder_reaches_the_same(tmp_path: Path) -> None:
-    encoder = schema.VGG(channels=(16, 32))
+    encoder = VGG(channels=(16, 32))
     _, on_cpu = train(tmp_path / "cpu", "cpu", encoder, torch.float32, "autoencoder")
     _, on_gpu = train(tmp_path / "cuda", "cuda", encoder, torch.float32, "autoencoder")
     assert on_cpu < 1.0  # of normalised pixels

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.config import schema
+from tasks.config.mine import Mine, Miner
 from tasks.core.files import read_json
 from tasks.core.progress import Progress
 from tasks.evaluation.neighbours import neighbours
@@ -37,9 +37,9 @@ def world(home: Path, *, wrong: float = 0.0, label: np.ndarray | None = None, ob
 
 
 def run(home: Path, **more: Any) -> tuple[Any, dict[str, Any]]:
-    chosen = {"near": schema.Miner(miner="nearest_neighbours", views=("deep",), **more)}
+    chosen = {"near": Miner(miner="nearest_neighbours", views=("deep",), **more)}
     at = {"items": home / "items", "features": home, "miners": home / "m"}
-    mine(params=schema.Mine(miners=chosen), progress=Progress(quiet=True), **at)
+    mine(params=Mine(miners=chosen), progress=Progress(quiet=True), **at)
     return read(home / "m" / PREDICTIONS), read_json(home / "m" / SUMMARY)
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from tasks.config.dataset import Dataset
 from tasks.config.parsing import parse
-from tasks.config.schema import Condition, Dataset, Expectation
+from tasks.config.validate import Condition, Expectation
 from tasks.core.errors import DeepmineError
 from tasks.core.time_limit import time_limit
 from tasks.validation.expectations import Check, mask, run_suite

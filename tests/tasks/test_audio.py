@@ -13,15 +13,18 @@ import pytest
 import soundfile
 import torch
 
-from tasks.config import schema
+from tasks.config.clean import Clean, CleanAudio
+from tasks.config.ingest import Ingest
+from tasks.config.source import Input
+from tasks.config.train import AugmentAudio
 from tasks.core.errors import DeepmineError
 from tasks.modalities import audio, audio_mel
 from tasks.sources import Unreadable
 from tests.sounds import encode, noise, tone
 
 DATA = Path(os.environ.get("DEEPMINE_TEST_DATA", Path(__file__).parents[2] / "../shared/data"))
-SPEC = schema.Input(modality="audio")
-INGEST = schema.Ingest()
+SPEC = Input(modality="audio")
+INGEST = Ingest()
 
 
 def facts(data: bytes) -> dict[str, Any]:
@@ -32,7 +35,7 @@ def settled(files: list[bytes], **options: Any) -> dict[str, Any]:
     """The state that some train files come to."""
     rows = [facts(data) for data in files]
     train = pa.table({name: [row[name] for row in rows] for name in audio.settled_by(SPEC)})
-    return audio.settle(train, SPEC, schema.Clean(audio=schema.CleanAudio(**options)))
+    return audio.settle(train, SPEC, Clean(audio=CleanAudio(**options)))
 
 
 def repaired(data: bytes, state: dict[str, Any]) -> np.ndarray:
@@ -91,9 +94,9 @@ def test_full_scale_is_known_of_every_coding(coding: str) -> None:
 
 def test_the_cap_counts_samples_of_all_channels() -> None:
     data = encode(noise(0, 1000, 2))
-    assert audio.admit(data, schema.Ingest(max_samples=2000))[0]["samples"] == 2000
+    assert audio.admit(data, Ingest(max_samples=2000))[0]["samples"] == 2000
     with pytest.raises(Unreadable, match="too many samples"):
-        audio.admit(data, schema.Ingest(max_samples=1999))
+        audio.admit(data, Ingest(max_samples=1999))
 
 
 # --- one shape
@@ -108,11 +111,11 @@ def test_auto_rate_is_the_commonest_of_two_the_higher() -> None:
 
 def test_auto_seconds_leave_out_the_longest_and_end_at_ten() -> None:
     train = pa.table({"rate": [1000] * 200, "seconds": [1.0] * 199 + [500.0], "samples": [1000] * 200})
-    state = audio.settle(train, SPEC, schema.Clean())
+    state = audio.settle(train, SPEC, Clean())
     assert (state["seconds"], state["length"]) == (1.0, 1000)
     train = train.set_column(1, "seconds", [[500.0] * 200])
-    assert audio.settle(train, SPEC, schema.Clean())["seconds"] == 10
-    given = schema.Clean(audio=schema.CleanAudio(seconds=30.0))
+    assert audio.settle(train, SPEC, Clean())["seconds"] == 10
+    given = Clean(audio=CleanAudio(seconds=30.0))
     assert audio.settle(train, SPEC, given)["length"] == 30_000
 
 
@@ -314,7 +317,7 @@ def test_silence_after_the_end_of_a_recording_is_no_part_of_it() -> None:
 
 
 def changed(x: torch.Tensor, seed: int = 0, **options: float) -> torch.Tensor:
-    params = schema.AugmentAudio(**{"noise": 0.0, "shift": 0.0, **options})
+    params = AugmentAudio(**{"noise": 0.0, "shift": 0.0, **options})
     return audio.augment(x, params, torch.zeros(len(x), dtype=torch.bool), torch.Generator().manual_seed(seed))
 
 
@@ -344,14 +347,14 @@ def test_augmentation_that_is_off_changes_nothing() -> None:
     rows, state = items(2)
     x = torch.from_numpy(rows)
     assert torch.equal(changed(x), x)
-    off = schema.AugmentAudio(time_mask=0.0, band_mask=0.0)
+    off = AugmentAudio(time_mask=0.0, band_mask=0.0)
     y = audio.tensor(x, state)
     assert torch.equal(audio.tensor_mask(y, off, torch.Generator()), y)
 
 
 def test_masks_hide_one_run_of_frames_and_one_of_bands() -> None:
     x = torch.ones(300, 1, 40, 100)
-    params = schema.AugmentAudio(time_mask=0.3, band_mask=0.25)
+    params = AugmentAudio(time_mask=0.3, band_mask=0.25)
     found = audio.tensor_mask(x, params, torch.Generator().manual_seed(0))
     frames, bands = (found == 0).all(2)[:, 0].sum(1), (found == 0).all(3)[:, 0].sum(1)
     assert (frames.max(), bands.max(), frames.min(), bands.min()) == (30, 10, 0, 0)

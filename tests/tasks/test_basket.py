@@ -12,7 +12,14 @@ import pytest
 import torch
 
 from tasks import sources
-from tasks.config import schema
+from tasks.config.clean import Clean, CleanBasket
+from tasks.config.dataset import Dataset
+from tasks.config.evaluate import Evaluate
+from tasks.config.ingest import Ingest
+from tasks.config.mine import Mine, Miner
+from tasks.config.source import Input, Source
+from tasks.config.train import AugmentBasket, Train
+from tasks.config.validate import Validate, ValidBasket
 from tasks.core.errors import DeepmineError
 from tasks.core.files import read_json
 from tasks.core.progress import Progress
@@ -24,14 +31,14 @@ from tasks.plan import plan
 from tasks.storage.store import QUARANTINE, STATE, read, read_manifest
 from tests import runs
 
-SPEC = schema.Input(modality="basket", columns=("items",))
+SPEC = Input(modality="basket", columns=("items",))
 DATA = Path(os.environ.get("DEEPMINE_TEST_DATA", Path(__file__).parents[2] / "../shared/data"))
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"public data sets are not at {DATA} (DEEPMINE_TEST_DATA)")
 
 
 def admitted(*baskets: Any, kind: pa.DataType | None = None) -> Admitted:
     column = pa.array(baskets, kind or pa.list_(pa.string()))
-    return basket.admit_columns(pa.table({"items": column}), SPEC, schema.Ingest())
+    return basket.admit_columns(pa.table({"items": column}), SPEC, Ingest())
 
 
 def raw(*baskets: list[str] | None) -> pa.Table:
@@ -39,7 +46,7 @@ def raw(*baskets: list[str] | None) -> pa.Table:
 
 
 def settled(*train: list[str] | None, **params: int) -> dict[str, Any]:
-    made = schema.Clean(basket=schema.CleanBasket(**{"min_count": 1} | params))
+    made = Clean(basket=CleanBasket(**{"min_count": 1} | params))
     return basket.settle(raw(*train), SPEC, made)
 
 
@@ -78,10 +85,10 @@ def test_the_order_of_goods_is_no_content_but_the_goods_are() -> None:
 
 def test_a_column_a_good_and_columns_that_hold_none(tmp_path: Path) -> None:
     cells = pa.table({"a": ["milk", None, ""], "b": pa.array([7, None, 8], pa.int64()), "c": [[1.5], None, []]})
-    spec = schema.Input(modality="basket", columns=("a", "b"))
-    assert basket.admit_columns(cells, spec, schema.Ingest()).columns[""].to_pylist() == [["milk", "7"], None, ["8"]]
+    spec = Input(modality="basket", columns=("a", "b"))
+    assert basket.admit_columns(cells, spec, Ingest()).columns[""].to_pylist() == [["milk", "7"], None, ["8"]]
     cells = cells.slice(1)
-    assert basket.admit_columns(cells, spec, schema.Ingest()).columns[""].to_pylist() == [None, ["8"]]
+    assert basket.admit_columns(cells, spec, Ingest()).columns[""].to_pylist() == [None, ["8"]]
     with pytest.raises(DeepmineError, match=r"column 'items': holds .* where a basket has names of goods"):
         admitted([["a"]], kind=pa.list_(pa.list_(pa.string())))
     assert admitted().columns[""].to_pylist() == []
@@ -120,11 +127,11 @@ def test_goods_are_dropped_at_random_and_none_is_added() -> None:
     items[:, 25:] = 0
     turn = torch.zeros(400, dtype=torch.bool)
     seed = torch.Generator().manual_seed(0)
-    changed = basket.augment(items, schema.AugmentBasket(drop=0.3), turn, seed)
+    changed = basket.augment(items, AugmentBasket(drop=0.3), turn, seed)
     assert int(changed[:, 25:].sum()) == 0
     assert float(changed[:, :25].float().mean()) == pytest.approx(0.7, abs=0.02)
     assert int(items.sum()) == 400 * 25, "what was given stays"
-    assert basket.augment(items, schema.AugmentBasket(drop=0.0), turn, seed) is items
+    assert basket.augment(items, AugmentBasket(drop=0.0), turn, seed) is items
 
 
 def test_what_a_person_sees() -> None:
@@ -181,20 +188,20 @@ def planted(n: int, seed: int = 0) -> list[list[str]]:
     return found
 
 
-def dataset(source: schema.Source, column: str, objective: Any = "auto") -> schema.Dataset:
+def dataset(source: Source, column: str, objective: Any = "auto") -> Dataset:
     """A small one: two miners, few epochs."""
     miners = {
-        "kmeans": schema.Miner(miner="kmeans", views=("raw", "deep"), params={"n_clusters": 3}),
-        "linear_svm": schema.Miner(miner="linear_svm", views=("raw", "deep"), params={"C": 1.0}),
+        "kmeans": Miner(miner="kmeans", views=("raw", "deep"), params={"n_clusters": 3}),
+        "linear_svm": Miner(miner="linear_svm", views=("raw", "deep"), params={"C": 1.0}),
     }
-    return schema.Dataset(
-        source=source, inputs={"basket": schema.Input(modality="basket", columns=(column,))}, objective=objective,
-        train=schema.Train(epochs=4, batch=64, precision="float32"), mine=schema.Mine(miners=miners),
-        evaluate=schema.Evaluate(resamples=100),
+    return Dataset(
+        source=source, inputs={"basket": Input(modality="basket", columns=(column,))}, objective=objective,
+        train=Train(epochs=4, batch=64, precision="float32"), mine=Mine(miners=miners),
+        evaluate=Evaluate(resamples=100),
     )  # fmt: skip
 
 
-def admit(home: Path, made: schema.Dataset) -> None:
+def admit(home: Path, made: Dataset) -> None:
     """What `plan` and `ingest` make of the source."""
     listing = home / "listing.parquet"
     plan(dataset=made, listing=listing, plan=home / "plan.json", warn=lambda text: None)
@@ -205,7 +212,7 @@ def admit(home: Path, made: schema.Dataset) -> None:
     )  # fmt: skip
 
 
-def whole(home: Path, made: schema.Dataset) -> dict[str, Path]:
+def whole(home: Path, made: Dataset) -> dict[str, Path]:
     """Every stage before the report, all of them real."""
     at = {name: home / name for name in runs.STORES}
     admit(home, made)
@@ -230,9 +237,7 @@ def test_the_chain_without_labels_finds_the_kinds_of_customers(tmp_path: Path) -
     baskets = planted(420)
     lines = [",".join(goods) for goods in baskets] + [","] + ["milk,milk,tar\0"]
     (tmp_path / "baskets.csv").write_text("\n".join(lines) + "\n")
-    at = whole(
-        tmp_path, dataset(schema.Source(path=str(tmp_path / "baskets.csv"), layout="baskets"), "items", "autoencoder")
-    )
+    at = whole(tmp_path, dataset(Source(path=str(tmp_path / "baskets.csv"), layout="baskets"), "items", "autoencoder"))
     lost = read(at["rejected"], QUARANTINE.names).to_pylist()
     assert [(r["id"], r["source"], r["reason"]) for r in lost] == [("000000421", "baskets.csv:421", "too few goods")]
     assert read_manifest(at["clean"]).rows == 421, "equal baskets are no copies"
@@ -250,7 +255,7 @@ def test_the_chain_with_labels_from_a_long_table(tmp_path: Path) -> None:
     rows = [f"r{i},{good},{'abc'[i % 3]}\n" for i, goods in enumerate(planted(300)) for good in goods]
     rows += ["odd,milk,a\n", "odd,beer,b\n"]
     (tmp_path / "long.csv").write_text("id,good,label\n" + "".join(rows))
-    source = schema.Source(path=str(tmp_path / "long.csv"), layout="long", id="id")
+    source = Source(path=str(tmp_path / "long.csv"), layout="long", id="id")
     at = whole(tmp_path, dataset(source, "good"))
     assert [(r["id"], r["reason"]) for r in read(at["unreadable"]).to_pylist()] == [("odd", "several labels")]
     table = read(at["miners"] / "predictions", ["split", "label", "linear_svm@raw", "linear_svm@deep"]).to_pandas()
@@ -261,7 +266,7 @@ def test_the_chain_with_labels_from_a_long_table(tmp_path: Path) -> None:
 
 def test_splits_are_drawn_by_id_so_that_equal_baskets_are_in_all(tmp_path: Path) -> None:
     (tmp_path / "baskets.csv").write_text("milk\n" * 400 + "beer\n" * 400)
-    made = dataset(schema.Source(path=str(tmp_path / "baskets.csv"), layout="baskets"), "items", "autoencoder")
+    made = dataset(Source(path=str(tmp_path / "baskets.csv"), layout="baskets"), "items", "autoencoder")
     admit(tmp_path, made)
     table = read(tmp_path / "raw", ["split", "basket"]).to_pandas()
     shares = (table["split"] == "test").groupby(table["basket"].str[0]).mean()
@@ -281,9 +286,9 @@ def test_bounds_of_a_basket(tmp_path: Path, bounds: dict[str, int], lost: list[s
     items: list[list[str]] = [["a", "b"]] * 30 + [["a", "b", "c"], [], ["a", "a"]]
     rows = [{"id": f"{i:03d}", "split": ("train", "test", "val")[i % 3], "label": None, "basket": {"items": goods}}
             for i, goods in enumerate(items)]  # fmt: skip
-    made = schema.Dataset(
-        source=schema.Source(path="x.csv"), inputs={"basket": SPEC}, objective="autoencoder",
-        validate=schema.Validate(basket=schema.ValidBasket(**bounds), max_rejected=0.5),
+    made = Dataset(
+        source=Source(path="x.csv"), inputs={"basket": SPEC}, objective="autoencoder",
+        validate=Validate(basket=ValidBasket(**bounds), max_rejected=0.5),
     )  # fmt: skip
     at = {name: tmp_path / name for name in runs.STORES}
     runs.write_raw(at["raw"], at["unreadable"], made.inputs, rows)
@@ -293,9 +298,7 @@ def test_bounds_of_a_basket(tmp_path: Path, bounds: dict[str, int], lost: list[s
 
 @needs_data
 def test_groceries_as_the_pipeline_has_them() -> None:
-    batches = sources.tables(
-        schema.Source(path=str(DATA / "groceries.csv"), layout="baskets"), {"basket": SPEC}, 20_000
-    )
-    found = basket.admit_columns(next(iter(batches)).table.select(["items"]), SPEC, schema.Ingest())
+    batches = sources.tables(Source(path=str(DATA / "groceries.csv"), layout="baskets"), {"basket": SPEC}, 20_000)
+    found = basket.admit_columns(next(iter(batches)).table.select(["items"]), SPEC, Ingest())
     assert pc.sum(found.columns["items"]).as_py() == 43367
     assert "169 different goods, most often whole milk 26%" in basket.describe(pa.table(found.columns))

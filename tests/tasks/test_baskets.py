@@ -11,9 +11,10 @@ import pytest
 from flows import add as adding
 from tasks.autodetect.preview import findings
 from tasks.autodetect.proposal import Proposal, propose
+from tasks.config.dataset import Dataset
 from tasks.config.loader import load
 from tasks.config.parsing import parse
-from tasks.config.schema import Dataset, Input, Source
+from tasks.config.source import Input, Source
 from tasks.core.errors import DeepmineError
 from tests.tasks.test_source_baskets import DATA, needs_data, ragged
 

@@ -14,7 +14,9 @@ import pytest
 from PIL import Image
 
 from tasks.clean import clean, fit_rows
-from tasks.config import schema as config
+from tasks.config.clean import Clean, CleanImage, CleanTabular, Outliers
+from tasks.config.ingest import Ingest
+from tasks.config.source import Input
 from tasks.core.errors import DeepmineError
 from tasks.core.files import read_json
 from tasks.core.progress import Progress
@@ -37,7 +39,7 @@ def run(
         for i, item in enumerate(images)
     ]  # fmt: skip
     write_raw(home, pa.Table.from_pylist(rows, RAW), [5, len(rows)])
-    return again(home, IMAGE, config.Clean(image=config.CleanImage(**params)), gone)
+    return again(home, IMAGE, Clean(image=CleanImage(**params)), gone)
 
 
 def named(facts: dict[str, Any]) -> dict[str, Any]:
@@ -53,7 +55,7 @@ def write_raw(home: Path, rows: pa.Table, ends: Sequence[int]) -> None:
 
 
 def again(
-    home: Path, inputs: dict[str, config.Input], params: config.Clean, gone: tuple[str, ...] = (), code: str = "code"
+    home: Path, inputs: dict[str, Input], params: Clean, gone: tuple[str, ...] = (), code: str = "code"
 ) -> dict[str, Any]:
     """clean of the raw store that stands in ``home``."""
     bad = Writer(home / "rejected", QUARANTINE, "test")
@@ -166,7 +168,7 @@ def test_an_item_that_cannot_be_repaired_is_left_out_and_counted(tmp_path: Path)
     items[3] = items[3][:100]  # as if the decoder were another since ingest
     table = table.set_column(table.column_names.index("image"), RAW.field("image"), pa.array(items, pa.binary()))
     write_raw(tmp_path, table, [12])
-    assert again(tmp_path, IMAGE, config.Clean()) == {**whole, "rows": 11, "set_aside": 1}
+    assert again(tmp_path, IMAGE, Clean()) == {**whole, "rows": 11, "set_aside": 1}
     assert read_manifest(tmp_path / "clean").counts == {
         "in": 12, "accepted": 11, "quarantined": {"rejected by validate": 0, "broken image": 1},
     }  # fmt: skip
@@ -275,7 +277,7 @@ def test_a_turned_photo_is_set_upright() -> None:
     assert list(flat) == [10, 20]
 
 
-BOTH = {**IMAGE, "note": config.Input(modality="text", columns=("note",)), **TABLE}
+BOTH = {**IMAGE, "note": Input(modality="text", columns=("note",)), **TABLE}
 WORDS = ["red", "green", "blue", "small", "large", "round", "square", "old", "new", "soft"]
 N = 120
 
@@ -306,7 +308,7 @@ def several(seed: int = 0, perturbed: str = "") -> pa.Table:
         **{name: [row.get(name) for row in facts] for name in RAW.names if name.startswith("image")},
     }  # fmt: skip
     for name in ("note", "table"):
-        admitted = modality(BOTH[name].modality).admit_columns(pa.table(cells), BOTH[name], config.Ingest())
+        admitted = modality(BOTH[name].modality).admit_columns(pa.table(cells), BOTH[name], Ingest())
         columns |= {f"{name}.{k}" if k else name: v for k, v in admitted.columns.items()}
         assert [c is None for c in admitted.content] == missing[name]
     schema = raw_schema(BOTH)
@@ -315,7 +317,7 @@ def several(seed: int = 0, perturbed: str = "") -> pa.Table:
 
 def test_several_inputs_of_which_one_may_be_missing(tmp_path: Path) -> None:
     write_raw(tmp_path, several(), [50, N])
-    facts = again(tmp_path, BOTH, config.Clean())
+    facts = again(tmp_path, BOTH, Clean())
     assert (facts["rows"], facts["set_aside"]) == (N, 0)
     table = read(tmp_path / "clean")
     assert table.column_names == ["id", "content", "split", "label", *BOTH]
@@ -337,7 +339,7 @@ def test_several_inputs_of_which_one_may_be_missing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("split", "same"), [("val", True), ("test", True), ("train", False)])
 def test_all_that_is_fitted_is_fitted_on_train_rows(tmp_path: Path, split: str, same: bool) -> None:
-    params = config.Clean(tabular=config.CleanTabular(outliers=config.Outliers(method="z_score", action="clip")))
+    params = Clean(tabular=CleanTabular(outliers=Outliers(method="z_score", action="clip")))
     for home, perturbed in ((tmp_path / "one", ""), (tmp_path / "two", split)):
         write_raw(home, several(perturbed=perturbed), [50, N])
         again(home, BOTH, params)
@@ -353,19 +355,19 @@ def test_all_that_is_fitted_is_fitted_on_train_rows(tmp_path: Path, split: str, 
 
 def test_fitted_files_stand_beside_the_rows_and_stale_ones_go(tmp_path: Path) -> None:
     write_raw(tmp_path, several(), [N])
-    outliers = config.Outliers(method="isolation_forest", action="flag")
-    again(tmp_path, BOTH, config.Clean(tabular=config.CleanTabular(outliers=outliers)))
+    outliers = Outliers(method="isolation_forest", action="flag")
+    again(tmp_path, BOTH, Clean(tabular=CleanTabular(outliers=outliers)))
     files = state(tmp_path, "table")["files"]
     assert len(files) == 2
     for file, sha256 in files.items():
         assert hashlib.sha256((tmp_path / "clean" / file).read_bytes()).hexdigest() == sha256
-    again(tmp_path, BOTH, config.Clean())
+    again(tmp_path, BOTH, Clean())
     left = set(state(tmp_path, "table")["files"])
     assert len(left) == 1
     kept = {p.name for p in (tmp_path / "clean").iterdir()}
     assert kept == {"00000.parquet", MANIFEST, STATE, *left}
     first = {p.name: p.read_bytes() for p in (tmp_path / "clean").iterdir()}
-    again(tmp_path, BOTH, config.Clean())
+    again(tmp_path, BOTH, Clean())
     assert {p.name: p.read_bytes() for p in (tmp_path / "clean").iterdir()} == first
 
 
@@ -375,8 +377,8 @@ def test_outliers_are_set_aside_and_the_ledger_adds_up(tmp_path: Path) -> None:
     ages[3], ages[8], ages[10] = 9000.0, -7000.0, 8000.0  # val, val, train
     rows = rows.set_column(rows.column_names.index("table.age"), rows.schema.field("table.age"), pa.array(ages))
     write_raw(tmp_path, rows, [9, 60, N])
-    outliers = config.Outliers(method="iqr")
-    facts = again(tmp_path, BOTH, config.Clean(tabular=config.CleanTabular(outliers=outliers)), gone=("005", "119"))
+    outliers = Outliers(method="iqr")
+    facts = again(tmp_path, BOTH, Clean(tabular=CleanTabular(outliers=outliers)), gone=("005", "119"))
     aside = read(tmp_path / "cleaned").to_pylist()
     assert [(row["id"], row["split"], row["reason"]) for row in aside] == [
         ("003", "val", "outlier: age"), ("008", "val", "outlier: age"), ("010", "train", "outlier: age"),
@@ -390,7 +392,7 @@ def test_outliers_are_set_aside_and_the_ledger_adds_up(tmp_path: Path) -> None:
     assert sorted(ids) == rows["id"].to_pylist()
     assert abs(state(tmp_path, "table")["outliers"]["bounds"][0][1]) < 200  # fitted without being moved by them
     first = (tmp_path / "cleaned" / MANIFEST).read_bytes()
-    again(tmp_path, BOTH, config.Clean(tabular=config.CleanTabular(outliers=outliers)), gone=("005", "119"))
+    again(tmp_path, BOTH, Clean(tabular=CleanTabular(outliers=outliers)), gone=("005", "119"))
     assert (tmp_path / "cleaned" / MANIFEST).read_bytes() == first
 
 
@@ -407,11 +409,11 @@ def test_the_rows_of_a_fit_are_the_same_however_sharded(tmp_path: Path) -> None:
     for name, table, ends in (("one", rows, [N]), ("two", rows.take(order), [1, 1, 50, 80, N])):
         home = tmp_path / name
         write_raw(home, table, ends)
-        again(home, BOTH, config.Clean(fit_rows=20))
+        again(home, BOTH, Clean(fit_rows=20))
         states.append(read_json(home / "clean" / STATE)["inputs"])
         assert sorted(fit_rows(home / "raw", pa.array([], pa.string()), 20).to_pylist()) == sorted(lowest(rows, 20))
     assert states[0] == states[1]
-    again(tmp_path / "one", BOTH, config.Clean(fit_rows=N))
+    again(tmp_path / "one", BOTH, Clean(fit_rows=N))
     assert state(tmp_path / "one", "table")["files"] != states[0]["table"]["files"]
     # sums over all train rows have no limit
     assert state(tmp_path / "one")["mean"] == states[0]["image"]["mean"]
@@ -423,10 +425,10 @@ def test_a_fit_on_fewer_rows_than_there_are_sees_these_alone(tmp_path: Path) -> 
     ids = rows["id"].to_pylist()
     home = tmp_path / "all"
     write_raw(home, rows, [50, N])
-    again(home, BOTH, config.Clean(fit_rows=20))
+    again(home, BOTH, Clean(fit_rows=20))
     alone = rows.filter(pa.array([i in chosen for i in ids]))
     write_raw(tmp_path / "few", alone, [20])
-    again(tmp_path / "few", BOTH, config.Clean())
+    again(tmp_path / "few", BOTH, Clean())
     few, whole = state(tmp_path / "few", "note"), state(home, "note")
     assert few == whole
     assert len(few["vocabulary"]) > 5
@@ -439,7 +441,7 @@ def test_rejected_rows_are_not_fitted_on(tmp_path: Path) -> None:
     kept = rows.filter(pa.array([i not in gone for i in rows["id"].to_pylist()]))
     for name, table, left_out in (("all", rows, gone), ("without", kept, ())):
         write_raw(tmp_path / name, table, [table.num_rows])
-        again(tmp_path / name, BOTH, config.Clean(), left_out)
+        again(tmp_path / name, BOTH, Clean(), left_out)
     assert all(state(tmp_path / "all", name) == state(tmp_path / "without", name) for name in BOTH)
 
 
@@ -453,7 +455,7 @@ def test_an_input_that_no_train_row_has_is_named(tmp_path: Path, name: str) -> N
             rows = rows.set_column(i, field, pa.array(values, field.type))
     write_raw(tmp_path, rows, [N])
     with pytest.raises(DeepmineError, match=f"input '{name}'"):
-        again(tmp_path, BOTH, config.Clean())
+        again(tmp_path, BOTH, Clean())
 
 
 def test_tables_alone_need_no_child(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -461,7 +463,7 @@ def test_tables_alone_need_no_child(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     rows = several().select(raw_schema(TABLE).names)
     there = rows.filter(rows["table.age"].is_valid())
     write_raw(tmp_path, pa.table(there.columns, schema=raw_schema(TABLE)), [30, there.num_rows])
-    assert again(tmp_path, TABLE, config.Clean())["rows"] == there.num_rows
+    assert again(tmp_path, TABLE, Clean())["rows"] == there.num_rows
 
 
 def test_what_has_nothing_to_scale_is_not_read_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -471,5 +473,5 @@ def test_what_has_nothing_to_scale_is_not_read_for_it(tmp_path: Path, monkeypatc
     assert modality("tabular") in unscaled
     for made in unscaled:
         monkeypatch.setattr(made, "array", lambda *_: pytest.fail("made an array for nothing"))
-    again(tmp_path, BOTH, config.Clean())
+    again(tmp_path, BOTH, Clean())
     assert "mean" in state(tmp_path)

@@ -9,7 +9,8 @@ import pytest
 from scipy.sparse import csr_array
 from sklearn import metrics as sk
 
-from tasks.config import schema
+from tasks.config.evaluate import Evaluate
+from tasks.config.mine import Mine, Miner, Rules
 from tasks.core.errors import DeepmineError
 from tasks.core.files import read_json
 from tasks.core.progress import Progress
@@ -326,11 +327,11 @@ def test_from_train_rows_to_the_page(aim: str, tmp_path: Path) -> None:
     names = ["colour=red", "colour=blue"]
     held = np.stack([group == 0, group == 1], 1)
     write_items(tmp_path / "items", ids.tolist(), split.tolist(), label.tolist(), names, ["colour"] * 2, held)
-    params = schema.Mine(
-        rules=schema.Rules(views=()),
+    params = Mine(
+        rules=Rules(views=()),
         miners={
-            "groups": schema.Miner(miner="kmeans", views=("deep",), params={"n_clusters": "stability"}),
-            "dense": schema.Miner(miner="hdbscan", views=("deep",)),
+            "groups": Miner(miner="kmeans", views=("deep",), params={"n_clusters": "stability"}),
+            "dense": Miner(miner="hdbscan", views=("deep",)),
         },
     )
     for folder in ("one", "two"):
@@ -342,7 +343,7 @@ def test_from_train_rows_to_the_page(aim: str, tmp_path: Path) -> None:
     assert mined["stability"]["groups@deep"]["mean"] > 0.9
     names = ["dense@deep", "groups@deep"]
     found = clusterings(
-        names, read(tmp_path / "one" / PREDICTIONS), tmp_path / "f", tmp_path / "items", mined, schema.Evaluate()
+        names, read(tmp_path / "one" / PREDICTIONS), tmp_path / "f", tmp_path / "items", mined, Evaluate()
     )
     assert json.dumps(found, allow_nan=False)
     told = found["profiles"]["groups@deep"]

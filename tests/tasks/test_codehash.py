@@ -134,7 +134,7 @@ def test_imports_for_the_type_checker_are_not_followed(package: Path) -> None:
     edit = swap("if TYPE_CHECKING:\n", "if TYPE_CHECKING:\n    from tasks.plan import plan\n")
     assert changed(package, "clean.py", edit) == set()
     line = "from tasks.modalities import modality\n"
-    edit = swap(line, f"from tasks.config.schema import RESERVED\n{line}")
+    edit = swap(line, f"from tasks.config.dataset import RESERVED\n{line}")
     assert changed(package, "clean.py", edit) == {"clean"}
     assert changed(package, "config.py", lambda text: text + "\nYET = 1\n") == {"clean"}
 

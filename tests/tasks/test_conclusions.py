@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.config import schema
+from tasks.config.evaluate import Evaluate
 from tasks.evaluation.conclusions import NO_DEEP, NO_RAW, Table, conclude, in_words
 from tasks.evaluation.fusion import BASELINES, WAYS, fusion, titles
 from tasks.evaluation.scorers import Classes, Numbers, Said
@@ -17,7 +17,7 @@ from tasks.evaluation.scorers import Classes, Numbers, Said
 KINDS = {name: {"miner": miner} for name, miner in
          {"svm": "rbf_svm", "boost": "gradient_boosting", "near": "nearest_neighbours"}.items()}  # fmt: skip
 ROWS = 300
-PARAMS = schema.Evaluate(resamples=200)
+PARAMS = Evaluate(resamples=200)
 
 
 def judged(

@@ -7,9 +7,16 @@ from typing import Any
 import pytest
 
 from tasks import STAGES
-from tasks.config import loader, schema
+from tasks.config import loader
+from tasks.config.clean import Clean, CleanImage, CleanTabular, Outliers
+from tasks.config.dataset import Dataset
+from tasks.config.encoders import CNN, RNN, Encoders
 from tasks.config.loader import read_yaml
+from tasks.config.mine import Mine, Miner
 from tasks.config.parsing import parse, plain
+from tasks.config.source import Input, Source
+from tasks.config.train import Adam, Train
+from tasks.config.validate import Expectation, Validate
 from tests.tasks.test_params import ONE, refused
 
 SHIPPED = Path(__file__).parents[2] / "params.yaml"
@@ -161,40 +168,40 @@ def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
         assert f"datasets.d.{key}: " in said
 
 
-def rich() -> schema.Dataset:
+def rich() -> Dataset:
     """A dataset with something in every kind of field."""
-    return schema.Dataset(
-        source=schema.Source(path="x.csv", root="/", id="id", split="s", group="g"),
+    return Dataset(
+        source=Source(path="x.csv", root="/", id="id", split="s", group="g"),
         inputs={
-            "scan": schema.Input(columns=("file",)),
-            "table": schema.Input(modality="tabular", columns=("age", "job", "day"), categorical=("job",), date=("day",)),
+            "scan": Input(columns=("file",)),
+            "table": Input(modality="tabular", columns=("age", "job", "day"), categorical=("job",), date=("day",)),
         },
         objective="regression",
-        validate=schema.Validate(
+        validate=Validate(
             labels=("no", "00123"),
-            expectations=(schema.Expectation(expect="e", arguments={"value_pairs_set": [[1, None]]}, action="warn"),),
+            expectations=(Expectation(expect="e", arguments={"value_pairs_set": [[1, None]]}, action="warn"),),
         ),
-        clean=schema.Clean(
-            image=schema.CleanImage(height=32, mode="L"),
-            tabular=schema.CleanTabular(
+        clean=Clean(
+            image=CleanImage(height=32, mode="L"),
+            tabular=CleanTabular(
                 numeric=("median", {"name": "KBinsDiscretizer", "n_bins": 4}), columns={"age": ("mean",)},
-                outliers=schema.Outliers(method="iqr", action="clip", columns=("age",)),
+                outliers=Outliers(method="iqr", action="clip", columns=("age",)),
             ),
         ),
-        train=schema.Train(
-            encoders=schema.Encoders(image=schema.CNN(channels=(3,), dense=()), text=schema.RNN(name="lstm")),
-            optimizer=schema.Adam(name="adam"),
+        train=Train(
+            encoders=Encoders(image=CNN(channels=(3,), dense=()), text=RNN(name="lstm")),
+            optimizer=Adam(name="adam"),
         ),
-        mine=schema.Mine(
-            miners={"m": schema.Miner(miner="rbf_svm", views=("raw", "raw+deep"), max_rows=9,
+        mine=Mine(
+            miners={"m": Miner(miner="rbf_svm", views=("raw", "raw+deep"), max_rows=9,
                                       params={"C": 1.5, "shrinking": True, "max_iter": 3, "gamma": "auto", "x": None})}
         ),
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("value", [rich(), *loader.load(SHIPPED).values()], ids=["rich", "shipped"])
-def test_plain_and_back(value: schema.Dataset) -> None:
-    back = parse(schema.Dataset, plain(value), "here")
+def test_plain_and_back(value: Dataset) -> None:
+    back = parse(Dataset, plain(value), "here")
     assert back == value
     assert hash(back.train.encoders) == hash(value.train.encoders)  # tuples came back as tuples
 
@@ -212,7 +219,7 @@ def missing_keys(kind: Any, mapping: dict[str, Any], where: str) -> list[str]:
 
 def test_the_shipped_defaults_show_every_key() -> None:
     defaults = read_yaml(SHIPPED)["defaults"]
-    dataset = parse(schema.Dataset, {"source": {"path": "."}, **defaults}, "shipped")
+    dataset = parse(Dataset, {"source": {"path": "."}, **defaults}, "shipped")
     assert set(defaults) == set(STAGES) == {f.name for f in fields(dataset)} - {"source", "inputs", "objective"}
     assert [k for stage in STAGES for k in missing_keys(getattr(dataset, stage), defaults[stage], stage)] == []
     for name, miner in dataset.mine.miners.items():
@@ -227,6 +234,6 @@ def test_the_shipped_defaults_show_every_key() -> None:
 def test_the_shipped_defaults_are_those_of_the_code_where_these_say_the_same() -> None:
     """Tests and libraries build from the code; `fit_rows`, bounds and seeds may not drift from what params.yaml shows."""
     shipped = read_yaml(SHIPPED)["defaults"]
-    dataset = plain(schema.Dataset(source=schema.Source(path=".")))
+    dataset = plain(Dataset(source=Source(path=".")))
     for stage in ("ingest", "validate", "clean", "extract", "evaluate", "report"):
         assert {k: v for k, v in dataset[stage].items() if shipped[stage][k] != v} == {}

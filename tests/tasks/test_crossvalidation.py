@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks.config import schema as config
+from tasks.config.evaluate import Evaluate
+from tasks.config.mine import Mine, Miner
 from tasks.core.files import read_json
 from tasks.core.progress import Progress
 from tasks.evaluation.fusion import Choice
@@ -69,11 +70,11 @@ def test_folds_choose_where_val_rows_are_few(tmp_path: Path) -> None:
 
 def test_the_figure_is_kept_and_the_miner_is_fitted_on_train_and_val_rows(tmp_path: Path) -> None:
     planted(tmp_path)
-    miners = {"tree": config.Miner(miner="decision_tree", views=("raw",)),
-              "near": config.Miner(miner="nearest_neighbours", views=("raw",)),
-              "few": config.Miner(miner="rbf_svm", views=("raw",), max_rows=50)}  # fmt: skip
+    miners = {"tree": Miner(miner="decision_tree", views=("raw",)),
+              "near": Miner(miner="nearest_neighbours", views=("raw",)),
+              "few": Miner(miner="rbf_svm", views=("raw",), max_rows=50)}  # fmt: skip
     at = {"items": tmp_path / "items", "features": tmp_path / "features", "miners": tmp_path / "miners"}
-    facts = mine(params=config.Mine(miners=miners), progress=Progress(quiet=True), **at)
+    facts = mine(params=Mine(miners=miners), progress=Progress(quiet=True), **at)
     told = read_json(tmp_path / "miners" / SUMMARY)
     assert set(told["folds"]) == {"tree@raw", "near@raw", "few@raw"}
     kept = told["folds"]["tree@raw"]
@@ -224,7 +225,7 @@ def choice(rows: int, wrong: dict[str, int], folds: dict[str, float]) -> Choice:
     other = np.where(truth == "a", "b", "a")
     by = {name: np.where(np.arange(rows) >= rows - n, other, truth) for name, n in wrong.items()}
     val = Said(np.arange(rows).astype(str), truth, by, {})
-    return Choice(Classes(val, ["a", "b"], None, config.Evaluate()), val, folds)
+    return Choice(Classes(val, ["a", "b"], None, Evaluate()), val, folds)
 
 
 def test_approaches_without_a_network_are_chosen_by_folds_and_a_network_must_be_better_than_chance() -> None:

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks.config import schema
+from tasks.config.clean import Clean, CleanBasket, CleanText
+from tasks.config.source import Input
 from tasks.features.item_encoding import fit, held, named, unique
 from tasks.features.items import MOST_LEVELS, Items, load_items
 from tasks.modalities import image, modality
@@ -21,18 +22,18 @@ from tests.sounds import encode as wav
 from tests.sounds import tone
 from tests.tasks import test_clean
 
-TABLE = schema.Input(modality="tabular", columns=("age", "job", "since"), categorical=("job",), date=("since",))
+TABLE = Input(modality="tabular", columns=("age", "job", "since"), categorical=("job",), date=("since",))
 
 
 def made(
-    home: Path, inputs: dict[str, schema.Input], rows: list[dict[str, Any]], ends: list[int] | None = None,
-    params: schema.Clean | None = None,
+    home: Path, inputs: dict[str, Input], rows: list[dict[str, Any]], ends: list[int] | None = None,
+    params: Clean | None = None,
 ) -> Items:  # fmt: skip
     """The items that clean writes of ``rows``, in raw shards that end at ``ends``."""
     write_raw(home / "raw", home / "unreadable", inputs, [{"label": "a", **row} for row in rows])
     if ends:
         test_clean.write_raw(home, read(home / "raw"), ends)
-    test_clean.again(home, inputs, params or schema.Clean())
+    test_clean.again(home, inputs, params or Clean())
     return load_items(home / "items")
 
 
@@ -132,10 +133,10 @@ def test_added_rows_change_no_old_items_and_old_shards_are_not_measured_again(
     asked: list[int] = []
     measure = image.measure
     monkeypatch.setattr(image, "measure", lambda *a: asked.append(a[0].num_rows) or measure(*a))
-    first = of(made(tmp_path, {"image": schema.Input()}, rows[:24], [10, 24]))
+    first = of(made(tmp_path, {"image": Input()}, rows[:24], [10, 24]))
     assert asked == [10, 14]
     asked.clear()
-    second = of(made(tmp_path, {"image": schema.Input()}, rows, [10, 24, 30]))
+    second = of(made(tmp_path, {"image": Input()}, rows, [10, 24, 30]))
     assert asked == [6]
     assert first == {key: second[key] for key in first}
     assert len(second) == 30
@@ -150,7 +151,7 @@ def test_light_and_dark_and_sides_of_pictures(tmp_path: Path) -> None:
         {"id": f"{i:02d}", "split": "train", "image": picture(10 if i < 10 else 240, width=8 if i % 2 else 16)}
         for i in range(20)
     ]
-    found = made(tmp_path, {"image": schema.Input()}, rows)
+    found = made(tmp_path, {"image": Input()}, rows)
     told = of(found)
     dark, light = ({name for name in told[i] if "brightness" in name} for i in ("00", "19"))
     assert all(
@@ -164,18 +165,18 @@ def test_light_and_dark_and_sides_of_pictures(tmp_path: Path) -> None:
 def test_measures_of_sounds_texts_and_series(tmp_path: Path) -> None:
     loud = {"id": "a", "split": "train", "audio": wav(tone(440, seconds=0.5))}
     quiet = {"id": "b", "split": "train", "audio": wav(0.01 * tone(440, seconds=0.25))}
-    told = of(made(tmp_path / "audio", {"audio": schema.Input(modality="audio")}, [loud, quiet]))
+    told = of(made(tmp_path / "audio", {"audio": Input(modality="audio")}, [loud, quiet]))
     assert {"seconds=0.5"} <= told["a"]
     assert {"seconds=0.25"} <= told["b"]
     assert len([n for n in told["a"] ^ told["b"] if n.startswith("loudness in dB=")]) == 2
-    spec = schema.Input(modality="text", columns=("body",))
+    spec = Input(modality="text", columns=("body",))
     rows = [{"id": "a", "split": "train", "text": {"body": "WIN 500 now"}}, {"id": "b", "split": "train",
             "text": {"body": "see you"}}, {"id": "c", "split": "test", "text": {"body": "55"}}]  # fmt: skip
-    params = schema.Clean(text=schema.CleanText(min_count=1))
+    params = Clean(text=CleanText(min_count=1))
     told = of(made(tmp_path / "text", {"text": spec}, rows, params=params))
     assert told == {"a": {"words=3", "digits=3", "capitals in % of letters=50", "“now”", "“win”"},
                     "b": {"words=2", "digits=0", "capitals in % of letters=0", "“see”", "“you”"}, "c": set()}  # fmt: skip
-    spec = schema.Input(modality="series", columns=("s", "t"))
+    spec = Input(modality="series", columns=("s", "t"))
     rows = [{"id": "a", "split": "train", "series": {"s": [1.0, 3.0], "t": [5.0, 5.0]}},
             {"id": "b", "split": "train", "series": {"s": [2.0, 2.0, 2.0], "t": [7.0, None, 7.0]}}]  # fmt: skip
     told = of(made(tmp_path / "series", {"series": spec}, rows))
@@ -190,9 +191,9 @@ def test_a_measure_of_a_row_depends_on_no_other_row() -> None:
     items = rng.integers(0, 256, (9, 105), np.uint8)
     column = pa.chunked_array([pa.array([row.tobytes() for row in items], pa.binary(105))])
     facts = pa.table({"width": np.arange(9), "height": np.arange(9)})
-    whole = image.measure(facts, column, schema.Input(), state)
+    whole = image.measure(facts, column, Input(), state)
     for i in range(9):
-        one = image.measure(facts.slice(i, 1), column.slice(i, 1), schema.Input(), state)
+        one = image.measure(facts.slice(i, 1), column.slice(i, 1), Input(), state)
         assert {k: np.asarray(v)[0] for k, v in one.items()} == {k: np.asarray(v)[i] for k, v in whole.items()}
     assert whole["brightness in %"] == pytest.approx(items.mean(1) / 2.55, rel=1e-4)
 
@@ -206,7 +207,7 @@ def test_large_pictures_are_looked_at_in_part() -> None:
 
 
 def test_inputs_that_clash_are_told_apart_and_a_missing_one_is_told(tmp_path: Path) -> None:
-    inputs = {"front": schema.Input(), "back": schema.Input(columns=("other",))}
+    inputs = {"front": Input(), "back": Input(columns=("other",))}
     rows = [
         {"id": f"{i}", "split": "train", "front": picture(20 * i), "back": None if i == 3 else picture(200 - 20 * i)}
         for i in range(8)
@@ -219,11 +220,11 @@ def test_inputs_that_clash_are_told_apart_and_a_missing_one_is_told(tmp_path: Pa
 
 
 def test_the_items_of_baskets_are_their_goods(tmp_path: Path) -> None:
-    inputs = {"first": schema.Input(modality="basket", columns=("a",))}
+    inputs = {"first": Input(modality="basket", columns=("a",))}
     bought = [["milk", "rye"], ["milk"], None, ["rye", "milk"], [], ["rye"]]
     rows = [{"id": str(i), "split": "train", "first": None if b is None else {"a": b}} for i, b in enumerate(bought)]
-    params = schema.Clean(basket=schema.CleanBasket(min_count=1))
-    both = inputs | {"second": schema.Input(modality="basket", columns=("b",))}
+    params = Clean(basket=CleanBasket(min_count=1))
+    both = inputs | {"second": Input(modality="basket", columns=("b",))}
     twice = [row | {"second": {"b": ["milk"] if i % 2 else ["gin"]}} for i, row in enumerate(rows)]
     found = made(tmp_path / "one", inputs, [row for row in rows if row["first"]], [1, 3, 5], params=params)
     assert of(found) == {str(i): set(b) for i, b in enumerate(bought) if b is not None}

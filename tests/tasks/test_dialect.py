@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.config.schema import Source
+from tasks.config.source import Source
 from tasks.core.errors import DeepmineError
 from tasks.sources import delimited, dialect
 from tasks.sources.dialect import has_header

@@ -13,7 +13,7 @@ import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sklearn import metrics as sk
 
-from tasks.config import schema
+from tasks.config.evaluate import Evaluate
 from tasks.core.errors import DeepmineError
 from tasks.core.files import read_json, write_json
 from tasks.core.progress import Progress
@@ -117,7 +117,7 @@ def run(home: Path, **params: Any) -> tuple[dict[str, Any], dict[str, Any], dict
     names = ("raw", "rejected", "clean", "items", "features", "miners", "judged", "metrics", "evaluation")
     write_json(home / "judged" / SUMMARY, {"folds": 0, "asked": 0, "why": "", "rows": 0})
     facts = evaluate(
-        params=schema.Evaluate(**{"resamples": 500, **params}),
+        params=Evaluate(**{"resamples": 500, **params}),
         progress=Progress(quiet=True),
         **{n: home / n for n in names},
     )

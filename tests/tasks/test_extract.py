@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.config import schema as config
+from tasks.config.encoders import CNN, FFN, VGG, Encoders
+from tasks.config.train import Extract, Train
 from tasks.core.files import read_json, write_json
 from tasks.core.progress import Progress
 from tasks.encoders.network import Card, load_network, save_network
@@ -80,14 +81,14 @@ def even(rows: int) -> list[int]:
     return [min(rows, N - start) for start in range(0, N, rows)]
 
 
-SMALL = config.Encoders(
-    image=config.VGG(channels=(8, 12)), text=config.CNN(channels=(6,), dense=(5,), embedding=4),
-    series=config.CNN(channels=(6,), dense=(7,)), tabular=config.FFN(hidden=(4,)),
+SMALL = Encoders(
+    image=VGG(channels=(8, 12)), text=CNN(channels=(6,), dense=(5,), embedding=4),
+    series=CNN(channels=(6,), dense=(7,)), tabular=FFN(hidden=(4,)),
 )  # fmt: skip
 
 
 def fit_encoder(folder: Path, clean: Path, seed: int = 0, objective: str = "classification") -> Path:
-    params = config.Train(encoders=SMALL, epochs=2, batch=16, seed=seed, device="cpu", precision="float32")
+    params = Train(encoders=SMALL, epochs=2, batch=16, seed=seed, device="cpu", precision="float32")
     train(
         params=params, objective=objective, code="code", clean=clean, encoder=folder, scratch=folder / "scratch",
         progress=Progress(quiet=True),
@@ -106,7 +107,7 @@ def encoder(clean: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(home: Path, clean: Path, encoder: Path, code: str = "code", **params: Any) -> dict[str, Any]:
-    wanted = config.Extract(**{"batch": 16, "components": 6, "device": "cpu", "precision": "float32", **params})
+    wanted = Extract(**{"batch": 16, "components": 6, "device": "cpu", "precision": "float32", **params})
     return extract(
         params=wanted, code=code, clean=clean, encoder=encoder, features=home / "features", scratch=home / "scratch",
         progress=Progress(quiet=True),

@@ -9,7 +9,7 @@ import pytest
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sklearn import metrics as sk
 
-from tasks.config import schema
+from tasks.config.evaluate import Costs, Slices
 from tasks.core.errors import DeepmineError
 from tasks.reporting import HERE, captions, formatting, results
 from tasks.reporting.reliability import trust
@@ -81,7 +81,7 @@ def page(verdict: dict[str, Any], records: dict[str, Any] | None = None) -> tupl
 
 def test_two_classes_have_every_figure(tmp_path: Path) -> None:
     columns = spam(tmp_path, spread=1.2)
-    _, metrics, verdict = run(tmp_path, costs=schema.Costs(false_positive=1, false_negative=5), positive="spam")
+    _, metrics, verdict = run(tmp_path, costs=Costs(false_positive=1, false_negative=5), positive="spam")
     test, way = SPLIT == "test", metrics["fusion"]["raw_svm"]
     truth, said = columns["label"][test], columns["one_svm@raw.probability"][test][:, 1]
     assert way["brier"] == pytest.approx(sk.brier_score_loss(truth, said, pos_label="spam"))
@@ -125,7 +125,7 @@ def test_without_probabilities_or_costs_there_is_less(tmp_path: Path) -> None:
 
 def test_many_classes_are_averaged_and_costs_need_two(tmp_path: Path) -> None:
     world(tmp_path)
-    _, metrics, verdict = run(tmp_path, costs=schema.Costs(false_positive=1, false_negative=5))
+    _, metrics, verdict = run(tmp_path, costs=Costs(false_positive=1, false_negative=5))
     assert metrics["fusion"]["network"]["auc"] > 0.8
     assert set(verdict["figures"]["curves"]["network"]["classes"]) == {"a", "b", "c"}
     made, text = page(verdict)
@@ -153,10 +153,10 @@ def test_the_slice_that_was_planted_is_named_and_its_words_stay_text(tmp_path: P
     assert metrics["slices"]["accuracy"]["worst_rows"] == (ODD & (SPLIT == "test")).sum()
     standing = [s for s in verdict["figures"]["slices"]["accuracy"]["slices"] if s["stands"] and s["kind"] == "item"]
     assert {item for s in standing for item in s["items"]} == {name, "kind=b"}
-    only = schema.Slices(columns=("u", "v"))
+    only = Slices(columns=("u", "v"))
     assert run(tmp_path, slices=only)[1]["slices"]["accuracy"]["tried"] == 2 + 2 + 1  # with the classes and their pair
     with pytest.raises(DeepmineError, match=r"nothing is known of 'kin'.*kind"):
-        run(tmp_path, slices=schema.Slices(columns=("kin",)))
+        run(tmp_path, slices=Slices(columns=("kin",)))
 
 
 def test_numbers_have_residuals_slices_and_comparisons(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_one_test_row_of_one_class(tmp_path: Path) -> None:
     keep = (SPLIT != "test") | (IDS[-1] == IDS)
     columns["split"] = np.where(keep, SPLIT, "train")
     predictions(tmp_path, columns, {**MINED, "classes": ["ham", "spam"]})
-    _, metrics, verdict = run(tmp_path, costs=schema.Costs(false_positive=1, false_negative=5))
+    _, metrics, verdict = run(tmp_path, costs=Costs(false_positive=1, false_negative=5))
     assert verdict["figures"]["curves"] == {}
     assert metrics["slices"]["accuracy"] == {"tried": 0, "stand": 0}
     made, text = page(verdict)

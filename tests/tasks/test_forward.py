@@ -2,7 +2,7 @@
 
 import torch
 
-from tasks.config import schema
+from tasks.config.train import Extract
 from tasks.encoders.network import Card
 from tasks.extraction.deep_view import batch_rows
 
@@ -14,8 +14,8 @@ def test_large_images_are_encoded_in_smaller_parts() -> None:
         forms = {f"i{n}": {"form": {"kind": "maps", "shape": [3, side, side]}} for n, side in enumerate(sides)}
         return Card({**forms, "t": {"form": {"kind": "vector", "shape": [5000]}}})
 
-    rows = [batch_rows(schema.Extract(), cpu, card(side)) for side in (28, 64, 150, 2000)]
+    rows = [batch_rows(Extract(), cpu, card(side)) for side in (28, 64, 150, 2000)]
     assert rows == [128, 128, 23, 1]
-    assert batch_rows(schema.Extract(), cpu, card(28, 150)) == 23
-    assert batch_rows(schema.Extract(), cpu, card()) == 128
-    assert batch_rows(schema.Extract(batch=7), cpu, card(2000)) == 7
+    assert batch_rows(Extract(), cpu, card(28, 150)) == 23
+    assert batch_rows(Extract(), cpu, card()) == 128
+    assert batch_rows(Extract(batch=7), cpu, card(2000)) == 7

@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.config import schema
+from tasks.config.ingest import Ingest
+from tasks.config.source import Input
+from tasks.config.validate import ValidAudio
 from tasks.modalities import audio
 from tasks.sources import Unreadable
 from tests.hostile import mutated
 from tests.sounds import encode, noise, tone
 
-SPEC = schema.Input(modality="audio")
-INGEST = schema.Ingest(max_samples=1_000_000)
+SPEC = Input(modality="audio")
+INGEST = Ingest(max_samples=1_000_000)
 STATE = {"rate": 8000, "length": 4000, "trim": 30.0}
 GOOD = [
     ("WAV", "PCM_16"), ("WAV", "PCM_U8"), ("WAV", "PCM_24"), ("WAV", "FLOAT"), ("WAV", "ULAW"), ("WAVEX", "PCM_16"),
@@ -29,7 +31,7 @@ def verdict(data: bytes) -> str:
         facts, kept = audio.admit(data, INGEST)
     except Unreadable as error:
         return error.reason
-    for _, arguments, action, reason in audio.checks(SPEC, schema.ValidAudio()):
+    for _, arguments, action, reason in audio.checks(SPEC, ValidAudio()):
         value = facts[arguments["column"]]
         if not arguments.get("min_value", -np.inf) <= value <= arguments.get("max_value", np.inf):
             return f"{action}: {reason}"

@@ -12,7 +12,11 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from tasks.clean import clean
-from tasks.config import schema
+from tasks.config.clean import Clean, CleanImage
+from tasks.config.dataset import Dataset
+from tasks.config.ingest import Ingest
+from tasks.config.source import Source
+from tasks.config.validate import Validate
 from tasks.core.progress import Progress
 from tasks.ingest import ingest
 from tasks.modalities.image import FORMATS
@@ -87,12 +91,12 @@ def good_images(root: Path) -> None:
 
 def run(home: Path) -> dict[str, Any]:
     """plan to clean of `home/source`, in eight shards; the ledger of each stage, checked."""
-    dataset = schema.Dataset(
-        source=schema.Source(path=str(home / "source")),
-        ingest=schema.Ingest(shard_rows=350, max_pixels=CAP, max_seconds=20),
-        validate=schema.Validate(max_rejected=1.0),
+    dataset = Dataset(
+        source=Source(path=str(home / "source")),
+        ingest=Ingest(shard_rows=350, max_pixels=CAP, max_seconds=20),
+        validate=Validate(max_rejected=1.0),
         # settled by hand, so that what a hostile file may look like cannot move it
-        clean=schema.Clean(image=schema.CleanImage(height=12, width=12, mode="RGB")),
+        clean=Clean(image=CleanImage(height=12, width=12, mode="RGB")),
     )
     quiet = {"progress": Progress(quiet=True)}
     plan(dataset=dataset, listing=home / "listing", plan=home / "plan", warn=pytest.fail)

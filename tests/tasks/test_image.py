@@ -10,14 +10,16 @@ import pytest
 import torch
 from PIL import Image, ImageOps, PngImagePlugin
 
-from tasks.config import schema
+from tasks.config.clean import Clean, CleanImage
+from tasks.config.ingest import Ingest
+from tasks.config.source import Input
 from tasks.modalities import image
 from tasks.sources import Unreadable
 from tests.hostile import mutated
 from tests.images import camera, encode, noise, png
 
 PLENTY = 1 << 30
-LIMITS = schema.Ingest(max_pixels=PLENTY)
+LIMITS = Ingest(max_pixels=PLENTY)
 TURNED = 0x0112
 
 
@@ -260,7 +262,7 @@ def facts(*rows: tuple[int, int, str]) -> pa.Table:
 
 
 def settled(rows: pa.Table, **params: Any) -> dict[str, Any]:
-    return image.settle(rows, schema.Input(), schema.Clean(image=schema.CleanImage(**params)))
+    return image.settle(rows, Input(), Clean(image=CleanImage(**params)))
 
 
 def test_what_auto_settles() -> None:

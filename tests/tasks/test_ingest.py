@@ -9,7 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tasks.config import schema
+from tasks.config.dataset import Dataset
+from tasks.config.ingest import Ingest
+from tasks.config.source import Input, Source
 from tasks.core.progress import Progress
 from tasks.ingest import ingest
 from tasks.modalities.raw_schema import raw_schema
@@ -21,18 +23,18 @@ from tests.images import class_folders, encode, noise, write_image
 QUICK = {"shard_rows": 8, "val": 0.2, "test": 0.3}
 
 
-IMAGE = {"image": schema.Input()}
+IMAGE = {"image": Input()}
 TABLE = {
-    "table": schema.Input(modality="tabular", columns=("age", "job", "day"), categorical=("job",), date=("day",)),
+    "table": Input(modality="tabular", columns=("age", "job", "day"), categorical=("job",), date=("day",)),
 }
-BOTH = {"scan": schema.Input(columns=("file",)), "note": schema.Input(modality="text", columns=("note",)), **TABLE}
+BOTH = {"scan": Input(columns=("file",)), "note": Input(modality="text", columns=("note",)), **TABLE}
 
 
 def run(
-    home: Path, source: schema.Source, code: str = "code", inputs: dict[str, schema.Input] = IMAGE, **params: Any
+    home: Path, source: Source, code: str = "code", inputs: dict[str, Input] = IMAGE, **params: Any
 ) -> dict[str, Any]:
     """plan and ingest of ``source`` into ``home``; what ingest says of it."""
-    dataset = schema.Dataset(source=source, inputs=inputs, ingest=schema.Ingest(**{**QUICK, **params}))
+    dataset = Dataset(source=source, inputs=inputs, ingest=Ingest(**{**QUICK, **params}))
     plan(dataset=dataset, listing=home / "listing", plan=home / "plan", warn=pytest.fail)
     return ingest(
         source=source, inputs=dataset.inputs, params=dataset.ingest, code=code, listing=home / "listing",
@@ -41,9 +43,9 @@ def run(
     )  # fmt: skip
 
 
-def write_rows(home: Path, header: str, rows: list[str], **keys: str) -> schema.Source:
+def write_rows(home: Path, header: str, rows: list[str], **keys: str) -> Source:
     (home / "rows.csv").write_text("\n".join([header, *rows]) + "\n")
-    return schema.Source(path=str(home / "rows.csv"), **keys)
+    return Source(path=str(home / "rows.csv"), **keys)
 
 
 def test_the_ledger_is_exact_and_bytes_are_kept(tmp_path: Path) -> None:
@@ -59,7 +61,7 @@ def test_the_ledger_is_exact_and_bytes_are_kept(tmp_path: Path) -> None:
     (root / "b/away.png").symlink_to(root / "nowhere.png")
     (root / "b/out.png").symlink_to(write_image(tmp_path / "outside.png", noise(1)))
     write_image(root / "b/huge.png", Image.new("1", (101, 100)))
-    facts = run(tmp_path, schema.Source(path=str(root)), max_pixels=10_000)
+    facts = run(tmp_path, Source(path=str(root)), max_pixels=10_000)
     assert facts == {"rows": 18, "read": 25, "unreadable": 7}
     raw, bad = read(tmp_path / "raw"), read(tmp_path / "unreadable")
     reasons = {row["id"]: row["reason"] for row in bad.to_pylist()}
@@ -75,13 +77,13 @@ def test_the_ledger_is_exact_and_bytes_are_kept(tmp_path: Path) -> None:
     assert raw["bytes"].to_pylist() == [len(data) for data in raw["image"].to_pylist()]
     facts_of = [raw[f"image.{fact}"].to_pylist() for fact in ("width", "height", "mode")]
     assert set(zip(*facts_of, strict=True)) == {(8, 8, "L")}
-    assert raw.schema.equals(raw_schema({"image": schema.Input()}))
+    assert raw.schema.equals(raw_schema({"image": Input()}))
 
 
 def test_nothing_readable_is_still_a_store(tmp_path: Path) -> None:
     (tmp_path / "source/a").mkdir(parents=True)
     (tmp_path / "source/a/1.png").write_text("x")
-    assert run(tmp_path, schema.Source(path=str(tmp_path / "source"))) == {"rows": 0, "read": 1, "unreadable": 1}
+    assert run(tmp_path, Source(path=str(tmp_path / "source"))) == {"rows": 0, "read": 1, "unreadable": 1}
     assert read(tmp_path / "raw").num_rows == 0
 
 
@@ -90,7 +92,7 @@ def test_copies_share_a_split_under_any_name_and_form(tmp_path: Path) -> None:
         write_image(tmp_path / "source/a" / f"{i}.png", noise(i))
         (tmp_path / "source/b").mkdir(exist_ok=True)
         (tmp_path / "source/b" / f"copy of {i}.bmp").write_bytes(encode(noise(i), "BMP"))
-    run(tmp_path, schema.Source(path=str(tmp_path / "source")))
+    run(tmp_path, Source(path=str(tmp_path / "source")))
     raw = read(tmp_path / "raw", ["content", "split"]).to_pandas()
     assert raw["content"].nunique() == 30
     assert (raw.groupby("content")["split"].nunique() == 1).all()
@@ -113,7 +115,7 @@ def test_rows_of_a_group_share_a_split(tmp_path: Path) -> None:
 def test_an_official_split_is_kept_and_val_carved_from_train(tmp_path: Path) -> None:
     for split, first, each in (("train", 0, 40), ("test", 500, 6)):
         class_folders(tmp_path / "source" / split, each=each, seed=first)
-    run(tmp_path, schema.Source(path=str(tmp_path / "source")))
+    run(tmp_path, Source(path=str(tmp_path / "source")))
     raw = read(tmp_path / "raw", ["id", "split"]).to_pandas()
     official = raw["id"].str.partition("/")[0]
     assert set(raw.loc[official == "test", "split"]) == {"test"}
@@ -123,7 +125,7 @@ def test_an_official_split_is_kept_and_val_carved_from_train(tmp_path: Path) -> 
 
 
 def test_a_test_folder_that_comes_later_takes_back_the_rows_carved_out(tmp_path: Path) -> None:
-    source = schema.Source(path=str(tmp_path / "source"))
+    source = Source(path=str(tmp_path / "source"))
     class_folders(tmp_path / "source/train", each=20)
     run(tmp_path, source)
     assert set(read(tmp_path / "raw")["split"].to_pylist()) == {"train", "val", "test"}
@@ -136,13 +138,13 @@ def test_a_test_folder_that_comes_later_takes_back_the_rows_carved_out(tmp_path:
 def test_a_complete_official_split_is_left_alone(tmp_path: Path) -> None:
     for k, split in enumerate(("train", "val", "test")):
         class_folders(tmp_path / "source" / split, each=10, seed=100 * k)
-    run(tmp_path, schema.Source(path=str(tmp_path / "source")))
+    run(tmp_path, Source(path=str(tmp_path / "source")))
     raw = read(tmp_path / "raw", ["id", "split"]).to_pandas()
     assert (raw["id"].str.partition("/")[0] == raw["split"]).all()
 
 
 def test_a_lost_shard_alone_is_read_again(tmp_path: Path) -> None:
-    source = schema.Source(path=str(class_folders(tmp_path / "source", each=10)))
+    source = Source(path=str(class_folders(tmp_path / "source", each=10)))
     (tmp_path / "source/a/00.png").write_text("no image")
     manifests = [tmp_path / name / MANIFEST for name in ("raw", "unreadable")]
     assert run(tmp_path, source)["read"] == 20
@@ -165,7 +167,7 @@ def test_a_lost_shard_alone_is_read_again(tmp_path: Path) -> None:
 
 
 def test_changed_and_new_items_are_read_alone(tmp_path: Path) -> None:
-    source = schema.Source(path=str(class_folders(tmp_path / "source", each=10)))
+    source = Source(path=str(class_folders(tmp_path / "source", each=10)))
     run(tmp_path, source)
     write_image(tmp_path / "source/a/new.png", noise(77))
     assert run(tmp_path, source)["read"] == 1
@@ -217,14 +219,14 @@ def test_equal_rows_of_a_table_share_a_split_and_have_one_content(tmp_path: Path
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_of_a_table_only_changed_shards_are_read_again(tmp_path: Path, form: str) -> None:
-    def write(lines: list[str]) -> schema.Source:
+    def write(lines: list[str]) -> Source:
         source = write_rows(tmp_path, "age,job,day,label", lines)
         if form == "csv":
             return source
         names = ("age", "job", "day", "label")
         columns = zip(*(line.split(",") for line in lines), strict=True)
         pq.write_table(pa.table(dict(zip(names, map(list, columns), strict=True))), tmp_path / "rows.parquet")
-        return schema.Source(path=str(tmp_path / "rows.parquet"))
+        return Source(path=str(tmp_path / "rows.parquet"))
 
     assert run(tmp_path, write(cells(40)), inputs=TABLE)["read"] == 40
     first = (tmp_path / "raw" / MANIFEST).read_bytes()
@@ -332,8 +334,8 @@ def test_texts_are_files_of_a_folder(tmp_path: Path) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(f"a text {label} {i}", encoding="utf-16" if i == 3 else "utf-8")
     (tmp_path / "source/a/latin.txt").write_bytes("naïve".encode("latin-1"))
-    note = {"note": schema.Input(modality="text")}
-    facts = run(tmp_path, schema.Source(path=str(tmp_path / "source")), inputs=note)
+    note = {"note": Input(modality="text")}
+    facts = run(tmp_path, Source(path=str(tmp_path / "source")), inputs=note)
     assert (facts["rows"], facts["unreadable"]) == (12, 1)
     rows = {row["id"]: row for row in read(tmp_path / "raw").to_pylist()}
     assert rows["a/3.txt"]["note"] == "a text a 3"
@@ -344,7 +346,7 @@ def test_texts_are_files_of_a_folder(tmp_path: Path) -> None:
 def test_files_without_class_folders_have_no_label(tmp_path: Path) -> None:
     for i in range(10):
         write_image(tmp_path / "source" / f"{i}.png", noise(i))
-    assert run(tmp_path, schema.Source(path=str(tmp_path / "source")))["rows"] == 10
+    assert run(tmp_path, Source(path=str(tmp_path / "source")))["rows"] == 10
     assert set(read(tmp_path / "raw")["label"].to_pylist()) == {None}
 
 
@@ -355,7 +357,7 @@ def test_files_keep_the_times_that_their_table_tells(tmp_path: Path) -> None:
         "path,label,day\n" + "".join(f"{i}.png,a,2024-01-{10 - i:02d}\n" for i in range(10)) + "gone.png,a,2024-01-20\n"
     )
     (tmp_path / "rows.csv").write_text(text)
-    run(tmp_path, schema.Source(path=str(tmp_path / "rows.csv"), label="label", time="day", split_by="time"))
+    run(tmp_path, Source(path=str(tmp_path / "rows.csv"), label="label", time="day", split_by="time"))
     rows = {row["id"]: row["time"] for row in read(tmp_path / "raw").to_pylist()}
     assert sorted(rows, key=lambda name: rows[name]) == [f"{9 - i}.png" for i in range(10)]
 
@@ -363,7 +365,7 @@ def test_files_keep_the_times_that_their_table_tells(tmp_path: Path) -> None:
 def test_files_of_few_speakers_are_split_by_speaker(tmp_path: Path) -> None:
     for i in range(24):
         write_image(tmp_path / "source" / f"{i % 2}_{'abcdef'[i % 6]}_{i}.png", noise(i))
-    run(tmp_path, schema.Source(path=str(tmp_path / "source"), pattern=r"(?P<label>\d)_(?P<group>[a-f])_"))
+    run(tmp_path, Source(path=str(tmp_path / "source"), pattern=r"(?P<label>\d)_(?P<group>[a-f])_"))
     rows = read(tmp_path / "raw").to_pandas()
     assert rows.groupby("group")["split"].nunique().max() == 1
     assert set(rows["split"]) == {"train", "val", "test"}

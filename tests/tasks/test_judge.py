@@ -15,7 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from tasks.config import schema as config
+from tasks.config.dataset import Dataset
+from tasks.config.encoders import FFN, Encoders
+from tasks.config.evaluate import Evaluate, Judge
+from tasks.config.ingest import Ingest
+from tasks.config.mine import Mine, Miner
+from tasks.config.source import Input, Source
+from tasks.config.train import SGD, Adam, Extract, Train
 from tasks.core.errors import DeepmineError
 from tasks.core.files import read_json, write_json
 from tasks.core.progress import Progress
@@ -29,10 +35,10 @@ from tests.runs import stage as run_stage
 
 ROOT = Path(__file__).parents[2]
 WIDE = 12
-INPUTS = {"table": config.Input(modality="tabular", columns=tuple(f"x{i}" for i in range(WIDE)))}
+INPUTS = {"table": Input(modality="tabular", columns=tuple(f"x{i}" for i in range(WIDE)))}
 MINERS = {
-    "svm": config.Miner(miner="linear_svm", views=("raw", "deep"), params={"C": 1.0}),
-    "groups": config.Miner(miner="kmeans", views=("deep",)),
+    "svm": Miner(miner="linear_svm", views=("raw", "deep"), params={"C": 1.0}),
+    "groups": Miner(miner="kmeans", views=("deep",)),
 }
 
 
@@ -45,16 +51,16 @@ def one_core() -> Iterator[None]:
     os.sched_setaffinity(0, before)
 
 
-def dataset(folds: int = 3, epochs: int = 2, objective: Any = "classification", **more: Any) -> config.Dataset:
-    encoder = config.FFN(hidden=(64,), dropout=0.0)
-    return config.Dataset(
-        source=config.Source(path="."), inputs=INPUTS, objective=objective,
-        train=config.Train(
-            encoders=config.Encoders(tabular=encoder), epochs=epochs, batch=32, device="cpu", precision="float32",
-            optimizer=config.Adam(lr=0.01),
+def dataset(folds: int = 3, epochs: int = 2, objective: Any = "classification", **more: Any) -> Dataset:
+    encoder = FFN(hidden=(64,), dropout=0.0)
+    return Dataset(
+        source=Source(path="."), inputs=INPUTS, objective=objective,
+        train=Train(
+            encoders=Encoders(tabular=encoder), epochs=epochs, batch=32, device="cpu", precision="float32",
+            optimizer=Adam(lr=0.01),
         ),
-        extract=config.Extract(device="cpu", precision="float32", batch=64),
-        mine=config.Mine(miners=MINERS), judge=config.Judge(folds=folds), **more,
+        extract=Extract(device="cpu", precision="float32", batch=64),
+        mine=Mine(miners=MINERS), judge=Judge(folds=folds), **more,
     )  # fmt: skip
 
 
@@ -64,9 +70,7 @@ def write_rows(home: Path, labels: list[str | None], seed: int = 0, shift: float
     schema, rows = raw_schema(INPUTS), []
     for i, label in enumerate(labels):
         values = numbers[i] + (shift if label == "b" else 0.0)
-        facts, _ = admitted(
-            INPUTS["table"], dict(zip(INPUTS["table"].columns, values.tolist(), strict=True)), config.Ingest()
-        )
+        facts, _ = admitted(INPUTS["table"], dict(zip(INPUTS["table"].columns, values.tolist(), strict=True)), Ingest())
         row = {"id": f"r{i:03d}", "split": "train", "label": label, "source": "rows.csv", "bytes": 0}
         row |= {"content": facts.pop("content")} | {f"table.{k}": v for k, v in facts.items()}
         rows.append(row | {name: values_[i] for name, values_ in columns.items()})
@@ -78,7 +82,7 @@ def write_rows(home: Path, labels: list[str | None], seed: int = 0, shift: float
     write_json(home / "rejected" / SUMMARY, {})
 
 
-def run(home: Path, wanted: config.Dataset, said: list[str] | None = None, into: str = "judged") -> dict[str, Any]:
+def run(home: Path, wanted: Dataset, said: list[str] | None = None, into: str = "judged") -> dict[str, Any]:
     return judge(
         params=wanted.judge, chain=wanted.chain, code="code", raw=home / "raw", rejected=home / "rejected",
         judged=home / into, scratch=home / "scratch", warn=(said if said is not None else []).append,
@@ -159,7 +163,7 @@ def test_the_same_inputs_give_the_same_bytes_and_finished_folds_are_not_made_aga
 def test_random_labels_that_an_encoder_memorises_are_chance_and_the_naive_way_does_not_see_it(tmp_path: Path) -> None:
     write_rows(tmp_path, classes(150, seed=5), shift=0.0)
     run(tmp_path, dataset(epochs=60))
-    found = figures(tmp_path / "judged", config.Evaluate(resamples=300))
+    found = figures(tmp_path / "judged", Evaluate(resamples=300))
     deep, raw = found["ways"]["deep_svm"], found["ways"]["raw_svm"]
     assert deep["accuracy"] == pytest.approx(0.5, abs=0.12)
     assert found["ways"]["network"]["accuracy"] == pytest.approx(0.5, abs=0.12)
@@ -183,7 +187,7 @@ def test_no_folds_cost_nothing(tmp_path: Path) -> None:
     assert done.stdout == "{'rows': 0, 'folds': 0} []\n", done.stderr
     assert read_manifest(tmp_path / "judged").rows == 0
     assert not (tmp_path / "scratch").exists()
-    assert figures(tmp_path / "judged", config.Evaluate())["folds"] == 0
+    assert figures(tmp_path / "judged", Evaluate())["folds"] == 0
 
 
 @pytest.mark.parametrize(
@@ -201,7 +205,7 @@ def test_what_cannot_be_folded_says_so(tmp_path: Path, labels: list[Any], object
     facts = run(tmp_path, dataset(objective=objective), said)
     assert why in facts["why"]
     assert read_json(tmp_path / "judged" / SUMMARY)["asked"] == 3
-    found = figures(tmp_path / "judged", config.Evaluate())
+    found = figures(tmp_path / "judged", Evaluate())
     assert why in found["why"]
     assert found["ways"] == {}
 
@@ -223,14 +227,14 @@ def test_numbers_in_groups_with_rows_rejected(tmp_path: Path) -> None:
         rows = judged.filter(pc.equal(judged["unit"], unit))
         assert len(set(rows["fold"].to_pylist())) == 1
         assert len({group[int(i[1:])] for i in rows["id"].to_pylist()}) == 1
-    found = figures(tmp_path / "judged", config.Evaluate(resamples=200))
+    found = figures(tmp_path / "judged", Evaluate(resamples=200))
     assert found["ways"]["network"]["mae"] > 0
     assert found["measure"]["key"] == "mae"
 
 
 def test_what_a_verb_says_names_the_fold(tmp_path: Path) -> None:
     write_rows(tmp_path, classes(40))
-    worse = replace(dataset(folds=2).train, optimizer=config.SGD(lr=1e30), epochs=3)
+    worse = replace(dataset(folds=2).train, optimizer=SGD(lr=1e30), epochs=3)
     with pytest.raises(DeepmineError, match=r"^judge: fold 1 of 2: training diverged"):
         run(tmp_path, replace(dataset(folds=2), train=worse))
 
@@ -299,7 +303,7 @@ def test_other_parameters_remake_the_folds_and_leave_nothing_of_the_old(made: Pa
 
 
 def test_in_folds_only_what_is_judged_is_made() -> None:
-    odd = config.Miner(miner="isolation_forest", views=("deep",))
-    lean = _what_is_judged(config.Mine(miners={**MINERS, "odd": odd}))
+    odd = Miner(miner="isolation_forest", views=("deep",))
+    lean = _what_is_judged(Mine(miners={**MINERS, "odd": odd}))
     assert lean.miners == MINERS
     assert lean.rules.views == ()

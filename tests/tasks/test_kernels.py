@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.svm import SVC
 
-from tasks.config import schema
+from tasks.config.mine import Mine, Miner
 from tasks.core.files import read_json
 from tasks.core.progress import Progress
 from tasks.mine import mine
@@ -47,9 +47,9 @@ def rings(home: Path, *, numbers: bool = False, val: bool = True) -> None:
 
 
 def run(home: Path, *names: str, **params: Any) -> dict[str, Any]:
-    chosen = {name: schema.Miner(miner=name, views=("deep",), **params) for name in names}
+    chosen = {name: Miner(miner=name, views=("deep",), **params) for name in names}
     at = {"items": home / "items", "features": home, "miners": home / "m"}
-    mine(params=schema.Mine(miners=chosen), progress=Progress(quiet=True), **at)
+    mine(params=Mine(miners=chosen), progress=Progress(quiet=True), **at)
     told: dict[str, Any] = read_json(home / "m" / SUMMARY)
     return told
 

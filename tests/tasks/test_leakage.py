@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.config import schema
+from tasks.config.source import Input
 from tasks.core.errors import DeepmineError
 from tasks.stats.single_feature_auc import telling_words
 from tasks.storage.store import read
@@ -25,9 +25,9 @@ WORDS = list(
     dict.fromkeys(re.findall(r"\w+", "the ship goes home today and sees no storm at all but rain falls on a roof"))
 )
 INPUTS = {
-    "image": schema.Input(), "audio": schema.Input(modality="audio"), "text": schema.Input(modality="text", columns=("t",)),
-    "series": schema.Input(modality="series", columns=("s",)), "basket": schema.Input(modality="basket", columns=("g",)),
-    "tabular": schema.Input(modality="tabular", columns=("x", "job", "since"), categorical=("job",), date=("since",)),
+    "image": Input(), "audio": Input(modality="audio"), "text": Input(modality="text", columns=("t",)),
+    "series": Input(modality="series", columns=("s",)), "basket": Input(modality="basket", columns=("g",)),
+    "tabular": Input(modality="tabular", columns=("x", "job", "since"), categorical=("job",), date=("since",)),
 }  # fmt: skip
 Raw = list[dict[str, Any]]
 
@@ -61,7 +61,7 @@ def rows(kind: str, seed: int = 0, count: int = ROWS) -> Raw:
 
 
 def checked(
-    home: Path, inputs: dict[str, schema.Input], found: Raw, warn: Any = lambda text: None, **more: Any
+    home: Path, inputs: dict[str, Input], found: Raw, warn: Any = lambda text: None, **more: Any
 ) -> list[dict[str, Any]]:
     """The leaks that validate finds in rows of ``inputs``; `group`, `time` and `source` of a row are its own."""
     write_raw(home / "made", home / "aside", inputs, found)
@@ -75,7 +75,7 @@ def checked(
     return leaks
 
 
-def only(kind: str) -> dict[str, schema.Input]:
+def only(kind: str) -> dict[str, Input]:
     return {kind: INPUTS[kind]}
 
 
@@ -92,7 +92,7 @@ def test_copies_that_are_kept_are_told_from_rows_that_repeat_by_nature(tmp_path:
         row["tabular"], row["label"] = other["tabular"], other["label"]
     [leak] = checked(tmp_path, only("tabular"), found)
     assert (leak["kind"], leak["rows"], len(leak["examples"])) == ("copies", 20, 5)
-    spec = {"tabular": schema.Input(modality="tabular", columns=("job",), categorical=("job",))}
+    spec = {"tabular": Input(modality="tabular", columns=("job",), categorical=("job",))}
     assert checked(tmp_path / "few", spec, found, warn=pytest.fail) == []
     [note] = test_validate.summary(tmp_path / "few")["notes"]
     assert "as is usual where columns have few values" in note["sentence"]
@@ -150,9 +150,7 @@ def test_a_column_that_acts_like_a_group(tmp_path: Path) -> None:
         row["tabular"]["patient"] = str(rng.choice(patients[own]))
     spec = INPUTS["tabular"]
     columns = (*spec.columns, "patient")
-    inputs = {
-        "tabular": schema.Input(modality="tabular", columns=columns, categorical=("job", "patient"), date=spec.date)
-    }
+    inputs = {"tabular": Input(modality="tabular", columns=columns, categorical=("job", "patient"), date=spec.date)}
     [leak] = checked(tmp_path / "a", inputs, found)
     assert (leak["kind"], leak["column"]) == ("suspected group", "patient")
     assert "source.group" in leak["sentence"]
@@ -340,7 +338,7 @@ def bikes(seed: int = 0, count: int = 300) -> Raw:
 
 
 BIKES = {
-    "tabular": schema.Input(
+    "tabular": Input(
         modality="tabular", columns=("casual", "registered", "heat", "wind", "season"), categorical=("season",)
     )
 }
@@ -397,7 +395,7 @@ def test_the_order_of_two_columns_gives_a_class_away(tmp_path: Path) -> None:
         late = row["label"] == "a"
         done = due + pd.Timedelta(days=int(row["id"]) % 40 + 1) * (1 if late else -1)
         row["tabular"] |= {"done": done}
-    spec = {"tabular": schema.Input(modality="tabular", columns=("x", "job", "since", "done"), categorical=("job",),
+    spec = {"tabular": Input(modality="tabular", columns=("x", "job", "since", "done"), categorical=("job",),
                                     date=("since", "done"))}  # fmt: skip
     [leak] = checked(tmp_path, spec, found, warn=lambda text: None)
     assert (leak["kind"], leak["columns"], leak["label"], leak["auc"]) == ("order", ["done", "since"], "a", 1.0)

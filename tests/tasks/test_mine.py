@@ -8,7 +8,7 @@ import pytest
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 
-from tasks.config import schema
+from tasks.config.mine import Mine, Miner
 from tasks.core.errors import DeepmineError
 from tasks.core.files import read_json
 from tasks.core.progress import Progress
@@ -25,9 +25,9 @@ from tasks.storage.store import NOISE, PREDICTIONS, SUMMARY, fingerprint, read, 
 from tests.tasks.test_views import IDS, LABEL, SPLIT, N, thin, write_view
 
 MINERS = {
-    "svm": schema.Miner(miner="linear_svm", views=("raw", "deep", "raw+deep"), params={"C": 1.0}),
-    "few": schema.Miner(miner="rbf_svm", views=("deep",), max_rows=9, params={"C": 2.0}),
-    "groups": schema.Miner(miner="kmeans", views=("deep", "raw")),
+    "svm": Miner(miner="linear_svm", views=("raw", "deep", "raw+deep"), params={"C": 1.0}),
+    "few": Miner(miner="rbf_svm", views=("deep",), max_rows=9, params={"C": 2.0}),
+    "groups": Miner(miner="kmeans", views=("deep", "raw")),
 }
 KEYS = ["svm@raw", "svm@deep", "svm@raw+deep", "few@deep", "groups@deep", "groups@raw"]
 
@@ -43,8 +43,8 @@ def features(tmp_path: Path) -> Path:
     return tmp_path / "features"
 
 
-def run(features: Path, miners: Path, seed: int = 0, chosen: dict[str, schema.Miner] = MINERS) -> dict[str, Any]:
-    params = schema.Mine(miners=chosen, seed=seed)
+def run(features: Path, miners: Path, seed: int = 0, chosen: dict[str, Miner] = MINERS) -> dict[str, Any]:
+    params = Mine(miners=chosen, seed=seed)
     at = {"items": features.parent / "items", "features": features, "miners": miners}
     return mine(params=params, progress=Progress(quiet=True), **at)
 
@@ -105,7 +105,7 @@ def test_two_runs_give_the_same_bytes(features: Path, tmp_path: Path) -> None:
 
 def test_every_miner_of_the_registry_writes_the_same_bytes_twice(features: Path, tmp_path: Path) -> None:
     few = {"random_forest": {"n_estimators": 10}, "gradient_boosting": {"max_iter": 10, "min_samples_leaf": 2}}
-    chosen = {name: schema.Miner(miner=name, views=("deep",), params=few.get(name, {})) for name in REGISTRY}
+    chosen = {name: Miner(miner=name, views=("deep",), params=few.get(name, {})) for name in REGISTRY}
     for folder in ("one", "two"):
         assert run(features, tmp_path / folder, chosen=chosen)["skipped"] == {}
     assert contents(tmp_path / "one") == contents(tmp_path / "two")
@@ -160,8 +160,8 @@ def test_no_test_row_is_fitted_on(features: Path, tmp_path: Path) -> None:
 
 def test_clusters_are_as_many_as_classes_unless_said(features: Path, tmp_path: Path) -> None:
     chosen = {
-        "own": schema.Miner(miner="kmeans", views=("deep",)),
-        "four": schema.Miner(miner="kmeans", views=("deep",), params={"n_clusters": 4}),
+        "own": Miner(miner="kmeans", views=("deep",)),
+        "four": Miner(miner="kmeans", views=("deep",), params={"n_clusters": 4}),
     }
     run(features, tmp_path / "miners", chosen=chosen)
     found = [load_miner(tmp_path / "miners" / f"{k}@deep.skops").estimator.n_clusters for k in chosen]
@@ -169,27 +169,25 @@ def test_clusters_are_as_many_as_classes_unless_said(features: Path, tmp_path: P
 
 
 def test_a_miner_that_stops_early_is_no_noise(features: Path, tmp_path: Path) -> None:
-    hurried = {"svm": schema.Miner(miner="linear_svm", views=("deep",), params={"max_iter": 1, "C": 1000.0})}
+    hurried = {"svm": Miner(miner="linear_svm", views=("deep",), params={"max_iter": 1, "C": 1000.0})}
     assert run(features, tmp_path / "miners", chosen=hurried)["fits"] == 1
 
 
 def test_a_view_that_is_not_there_is_refused(features: Path, tmp_path: Path) -> None:
-    chosen = {"svm": schema.Miner(miner="linear_svm", views=("deep", "wide"))}
+    chosen = {"svm": Miner(miner="linear_svm", views=("deep", "wide"))}
     with pytest.raises(DeepmineError, match="wide: no finished data here"):
         run(features, tmp_path / "miners", chosen=chosen)
 
 
 ALL = {
-    "linear": schema.Miner(miner="linear_svm", views=("raw", "deep", "raw+deep")),
-    "rbf": schema.Miner(miner="rbf_svm", views=("raw", "deep")),
-    "ridge": schema.Miner(miner="ridge", views=("raw", "raw+deep")),
-    "logistic": schema.Miner(miner="logistic", views=("raw",)),
-    "trees": schema.Miner(
-        miner="gradient_boosting", views=("raw", "deep"), params={"min_samples_leaf": 2, "max_iter": 20}
-    ),
-    "forest": schema.Miner(miner="random_forest", views=("raw", "deep"), params={"n_estimators": 20}),
-    "map": schema.Miner(miner="nystroem_ridge", views=("deep",)),
-    "groups": schema.Miner(miner="kmeans", views=("raw", "deep")),
+    "linear": Miner(miner="linear_svm", views=("raw", "deep", "raw+deep")),
+    "rbf": Miner(miner="rbf_svm", views=("raw", "deep")),
+    "ridge": Miner(miner="ridge", views=("raw", "raw+deep")),
+    "logistic": Miner(miner="logistic", views=("raw",)),
+    "trees": Miner(miner="gradient_boosting", views=("raw", "deep"), params={"min_samples_leaf": 2, "max_iter": 20}),
+    "forest": Miner(miner="random_forest", views=("raw", "deep"), params={"n_estimators": 20}),
+    "map": Miner(miner="nystroem_ridge", views=("deep",)),
+    "groups": Miner(miner="kmeans", views=("raw", "deep")),
 }
 
 
@@ -258,7 +256,7 @@ def test_without_labels_only_clusterers_run_and_the_others_say_so(tmp_path: Path
             lines.append(note)
 
     world(tmp_path, np.array([None] * N), "autoencoder")
-    params = schema.Mine(miners=ALL)
+    params = Mine(miners=ALL)
     at = {"items": tmp_path / "items", "features": tmp_path, "miners": tmp_path / "m"}
     facts = mine(params=params, progress=Heard(quiet=True), **at)
     table = predictions(tmp_path / "m")
@@ -310,9 +308,9 @@ def test_what_is_left_open_is_chosen_on_val_rows(tmp_path: Path) -> None:
     X[:, 0] += 2.0 * (np.arange(n) % 2)
     write_view(tmp_path, "deep", X, ids=ids, split=split, label=label)
     open_ = {
-        "open": schema.Miner(miner="linear_svm", views=("deep",)),
-        "null": schema.Miner(miner="linear_svm", views=("deep",), params={"C": None}),
-        "given": schema.Miner(miner="linear_svm", views=("deep",), params={"C": 1.0}),
+        "open": Miner(miner="linear_svm", views=("deep",)),
+        "null": Miner(miner="linear_svm", views=("deep",), params={"C": None}),
+        "given": Miner(miner="linear_svm", views=("deep",), params={"C": 1.0}),
     }
     train, val = split == "train", split == "val"
     right = [
@@ -359,7 +357,7 @@ def test_labels_that_are_no_numbers_are_refused_for_regression(tmp_path: Path) -
     write_view(tmp_path, "deep", np.zeros((N, 2)))
     write_view(tmp_path, "network", np.zeros((N, 1)), objective="regression")
     with pytest.raises(DeepmineError, match="its labels are not all 1 numbers"):
-        run(tmp_path, tmp_path / "m", chosen={"groups": schema.Miner(miner="kmeans", views=("deep",))})
+        run(tmp_path, tmp_path / "m", chosen={"groups": Miner(miner="kmeans", views=("deep",))})
 
 
 GROUPERS = {"kmeans": "n_clusters", "mini_batch_kmeans": "n_clusters", "agglomerative": "n_clusters",
@@ -380,10 +378,10 @@ def blobs(tmp_path: Path, *, groups: int = 4, apart: int = 0, labels: bool = Fal
     return group
 
 
-def groupers(*clusters: int | str) -> dict[str, schema.Miner]:
+def groupers(*clusters: int | str) -> dict[str, Miner]:
     """Each with the number of ``clusters``, if any."""
     return {
-        name: schema.Miner(miner=name, views=("deep",), params=dict(zip([parameter], clusters, strict=False)))
+        name: Miner(miner=name, views=("deep",), params=dict(zip([parameter], clusters, strict=False)))
         for name, parameter in GROUPERS.items()
     }
 
@@ -442,7 +440,7 @@ def test_few_rows_leave_few_numbers_of_clusters(rows: int, tmp_path: Path) -> No
 
 def test_rows_that_are_all_alike_have_no_clusters_to_choose(tmp_path: Path) -> None:
     write_view(tmp_path, "deep", np.ones((N, 3)), label=np.array([None] * N))
-    run(tmp_path, tmp_path / "m", chosen=groupers() | {"dense": schema.Miner(miner="hdbscan", views=("deep",))})
+    run(tmp_path, tmp_path / "m", chosen=groupers() | {"dense": Miner(miner="hdbscan", views=("deep",))})
     assert [v for _, v in curves(tmp_path / "m")["kmeans@deep"]["values"]] == [0.0] * 10
     assert curves(tmp_path / "m")["kmeans@deep"]["chosen"] == 2
     assert len(predictions(tmp_path / "m")) == (SPLIT != "train").sum()
@@ -450,7 +448,7 @@ def test_rows_that_are_all_alike_have_no_clusters_to_choose(tmp_path: Path) -> N
 
 def test_rows_of_no_cluster_are_noise(tmp_path: Path) -> None:
     group = blobs(tmp_path, apart=20)
-    chosen = {"dense": schema.Miner(miner="hdbscan", views=("deep",), params={"min_cluster_size": 15})}
+    chosen = {"dense": Miner(miner="hdbscan", views=("deep",), params={"min_cluster_size": 15})}
     run(tmp_path, tmp_path / "m", chosen=chosen)
     said = predictions(tmp_path / "m")["dense@deep"].to_numpy()
     assert ((said == NOISE) == (group[::5] == -1)).all()
@@ -465,7 +463,7 @@ def test_what_keeps_all_distances_is_fitted_on_so_many_rows_unless_said(
     for name in ("agglomerative", "hdbscan"):
         monkeypatch.setitem(MOST_ROWS, name, 50)
     chosen = {
-        f"{name}{limit or ''}": schema.Miner(miner=name, views=("deep",), max_rows=limit)
+        f"{name}{limit or ''}": Miner(miner=name, views=("deep",), max_rows=limit)
         for name in ("agglomerative", "hdbscan", "kmeans") for limit in (None, 90)
     }  # fmt: skip
     times = run(tmp_path, tmp_path / "m", chosen=chosen)["seconds_of"]
@@ -490,8 +488,8 @@ def test_a_rare_class_is_not_lost_where_a_part_of_the_rows_is_taken(
     monkeypatch.setattr(fitting, "CHEAP", 0.0)
     monkeypatch.setattr(kernel_approximation, "COMPONENTS", 50)
     chosen = {
-        "svm": schema.Miner(miner="linear_svm", views=("deep",)), "rbf": schema.Miner(miner="rbf_svm", views=("deep",)),
-        "some": schema.Miner(miner="logistic", views=("deep",), max_rows=500),
+        "svm": Miner(miner="linear_svm", views=("deep",)), "rbf": Miner(miner="rbf_svm", views=("deep",)),
+        "some": Miner(miner="logistic", views=("deep",), max_rows=500),
     }  # fmt: skip
     run(tmp_path / "features", tmp_path / "miners", chosen=chosen)
     table = read(tmp_path / "miners" / PREDICTIONS).to_pandas()
@@ -516,8 +514,8 @@ def test_boosting_is_fitted_to_the_measure_where_that_is_better(tmp_path: Path) 
     )  # fmt: skip
     squares = {"loss": "squared_error"}
     chosen = {
-        "auto": schema.Miner(miner="gradient_boosting", views=("raw",)),
-        "squares": schema.Miner(miner="gradient_boosting", views=("raw",), params=squares),
+        "auto": Miner(miner="gradient_boosting", views=("raw",)),
+        "squares": Miner(miner="gradient_boosting", views=("raw",), params=squares),
     }
     run(tmp_path / "features", tmp_path / "miners", chosen=chosen)
     told = read_json(tmp_path / "miners" / SUMMARY)

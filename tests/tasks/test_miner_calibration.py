@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from tasks.config import schema
+from tasks.config.mine import Mine, Miner
 from tasks.core.files import read_json
 from tasks.core.progress import Progress
 from tasks.features.view import load_view
@@ -23,10 +23,10 @@ from tasks.storage.store import PREDICTIONS, SUMMARY, read, vectors
 from tests.tasks.test_views import write_view
 
 MINERS = {
-    "svm": schema.Miner(miner="linear_svm", views=("deep",), params={"C": 1.0}),
-    "rbf": schema.Miner(miner="rbf_svm", views=("deep",), params={"C": 100.0}),
-    "tree": schema.Miner(miner="decision_tree", views=("deep",), params={"max_depth": 30}),
-    "forest": schema.Miner(miner="random_forest", views=("deep",), params={"n_estimators": 20}),
+    "svm": Miner(miner="linear_svm", views=("deep",), params={"C": 1.0}),
+    "rbf": Miner(miner="rbf_svm", views=("deep",), params={"C": 100.0}),
+    "tree": Miner(miner="decision_tree", views=("deep",), params={"max_depth": 30}),
+    "forest": Miner(miner="random_forest", views=("deep",), params={"n_estimators": 20}),
 }
 
 
@@ -48,9 +48,9 @@ def world(
     return densities / densities.sum(1, keepdims=True)
 
 
-def run(home: Path, chosen: dict[str, schema.Miner] | None = None) -> tuple[Any, dict[str, Any]]:
+def run(home: Path, chosen: dict[str, Miner] | None = None) -> tuple[Any, dict[str, Any]]:
     at = {"items": home / "items", "features": home, "miners": home / "m"}
-    mine(params=schema.Mine(miners=chosen or MINERS), progress=Progress(quiet=True), **at)
+    mine(params=Mine(miners=chosen or MINERS), progress=Progress(quiet=True), **at)
     return read(home / "m" / PREDICTIONS), read_json(home / "m" / SUMMARY)
 
 
@@ -152,7 +152,7 @@ def test_machines_of_pairs_are_told_as_they_predict_and_come_true(tmp_path: Path
     world(tmp_path, classes=4)
     told = {}
     for shape in ("ovr", "ovo"):
-        pairs = {"svm": schema.Miner(miner="rbf_svm", views=("deep",), params={"decision_function_shape": shape})}
+        pairs = {"svm": Miner(miner="rbf_svm", views=("deep",), params={"decision_function_shape": shape})}
         table, summary = run(tmp_path, pairs)
         assert summary["calibrated"]["svm@deep"]["method"] == "temperature"
         told[shape] = shares(table, "svm@deep")

@@ -18,8 +18,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks import sources
-from tasks.config import schema as config
-from tasks.config.schema import Input, Join, Source, Window
+from tasks.config.dataset import Dataset
+from tasks.config.ingest import Ingest
+from tasks.config.source import Input, Join, Source, Window
 from tasks.core.errors import DeepmineError
 from tasks.core.progress import Progress
 from tasks.ingest import _shard as admitted
@@ -123,9 +124,7 @@ def through(home: Path, source: Source, inputs: dict[str, Input]) -> tuple[int, 
     Raises:
         DeepmineError: the source is refused.
     """
-    dataset = config.Dataset(
-        source=source, inputs=inputs, ingest=config.Ingest(shard_rows=64, max_pixels=10**6, max_seconds=20)
-    )
+    dataset = Dataset(source=source, inputs=inputs, ingest=Ingest(shard_rows=64, max_pixels=10**6, max_seconds=20))
     list_source(dataset, home / "listing", lambda text: None)  # what else a plan does has to do with no input
     ingest(
         source=source, inputs=inputs, params=dataset.ingest, code="code", listing=home / "listing", raw=home / "raw",
@@ -147,7 +146,7 @@ def through_readers(source: Source, inputs: dict[str, Input]) -> tuple[int, int]
     Raises:
         DeepmineError: the source is refused.
     """
-    params, schema = config.Ingest(), raw_schema(inputs)
+    params, schema = Ingest(), raw_schema(inputs)
     drawn = draw(sources.official(source, inputs, sources.listing(source, inputs)), [], params.val, params.test)
     ids: list[str] = []
     accepted = 0

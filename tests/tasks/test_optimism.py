@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from scipy.stats import ttest_1samp
 
-from tasks.config import schema
+from tasks.config.evaluate import Evaluate
 from tasks.core.files import write_json
 from tasks.evaluation.cross_validation import _r2, corrected, figures, scalars
 from tasks.evaluation.sentences import misled
@@ -20,7 +20,7 @@ from tasks.storage.store import SUMMARY, Writer
 K, EACH = 5, 80
 N = K * EACH
 FOLD = np.arange(N) % K
-PARAMS = schema.Evaluate(resamples=400)
+PARAMS = Evaluate(resamples=400)
 KINDS = {
     "one": {"miner": "linear_svm", "clusterer": False}, "two": {"miner": "rbf_svm", "clusterer": False},
     "groups": {"miner": "kmeans", "clusterer": True},

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from tasks.config import schema
+from tasks.config.source import Input
 from tasks.reporting.row_cards import Rows
 from tasks.reporting.texts import shortened
 from tasks.storage.store import Writer
@@ -28,7 +28,7 @@ def source(place: Path, tokens: str, length: int) -> Rows:
         "vocabulary": ["one"],
         "lower": True,
     }
-    inputs = {"note": schema.Input(modality="text", columns=("note",))}
+    inputs = {"note": Input(modality="text", columns=("note",))}
     return Rows(inputs, {"note": state}, place, place)
 
 

@@ -4,13 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from tasks.config import loader, schema
+from tasks.config import loader
+from tasks.config.dataset import Dataset
+from tasks.config.encoders import CNN, RNN, VGG
+from tasks.config.source import Source
+from tasks.config.train import Adam
 from tasks.core.errors import DeepmineError
 
 ONE = "datasets:\n  d:\n    source: pictures\n"
 
 
-def load(tmp_path: Path, text: str) -> dict[str, schema.Dataset]:
+def load(tmp_path: Path, text: str) -> dict[str, Dataset]:
     path = tmp_path / "params.yaml"
     path.write_text(text, encoding="utf-8")
     return loader.load(path)
@@ -26,7 +30,7 @@ def refused(tmp_path: Path, text: str) -> str:
 
 
 def test_the_least_that_is_needed(tmp_path: Path) -> None:
-    assert load(tmp_path, ONE) == {"d": schema.Dataset(source=schema.Source(path="pictures"))}
+    assert load(tmp_path, ONE) == {"d": Dataset(source=Source(path="pictures"))}
 
 
 @pytest.mark.parametrize(
@@ -140,16 +144,16 @@ def test_defaults_are_merged_key_by_key(tmp_path: Path) -> None:
     """
     made = load(tmp_path, text)
     assert made["a"].train.epochs == 3
-    assert made["a"].train.encoders.image == schema.VGG(channels=(4,), dropout=0.5)
+    assert made["a"].train.encoders.image == VGG(channels=(4,), dropout=0.5)
     b = made["b"]
-    assert (b.train.epochs, b.train.batch, b.train.encoders.image) == (5, 8, schema.VGG(channels=(8,), dropout=0.5))
-    assert [made[name].train.encoders.text for name in "abc"] == [schema.RNN(name="rnn", hidden=4)] * 3
-    assert b.source == schema.Source(path="y", label="kind")
+    assert (b.train.epochs, b.train.batch, b.train.encoders.image) == (5, 8, VGG(channels=(8,), dropout=0.5))
+    assert [made[name].train.encoders.text for name in "abc"] == [RNN(name="rnn", hidden=4)] * 3
+    assert b.source == Source(path="y", label="kind")
     assert b.mine.miners["svm"].params == {"C": 9.0, "gamma": "scale"}
     assert list(b.mine.miners) == ["svm", "km"]
     # another name: nothing of the old mapping is left, neither channels and dropout nor lr
-    assert made["c"].train.encoders.image == schema.CNN()
-    assert made["c"].train.optimizer == schema.Adam(name="adam")
+    assert made["c"].train.encoders.image == CNN()
+    assert made["c"].train.optimizer == Adam(name="adam")
 
 
 def test_a_list_replaces_a_list(tmp_path: Path) -> None:

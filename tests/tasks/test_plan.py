@@ -10,8 +10,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks import STAGES
-from tasks.config import schema
+from tasks.config.clean import Clean, CleanText
+from tasks.config.dataset import Chain, Dataset
+from tasks.config.encoders import CNN, Encoders
+from tasks.config.evaluate import Evaluate, Judge, Report
+from tasks.config.ingest import Ingest
+from tasks.config.mine import Mine, Miner
 from tasks.config.parsing import parse, plain
+from tasks.config.source import Input, Source, Window
+from tasks.config.train import Augment, AugmentSeries, Extract, Train
+from tasks.config.validate import Validate, ValidTabular
 from tasks.core.errors import DeepmineError
 from tasks.core.files import read_json
 from tasks.plan import assign_shards, check_miners, plan, stage_slice
@@ -58,12 +66,12 @@ def test_smaller_shards_begin_anew_and_larger_ones_hold_for_what_comes() -> None
     }  # fmt: skip
 
 
-def make(tmp_path: Path, **sections: Any) -> schema.Dataset:
-    sections = {"ingest": schema.Ingest(shard_rows=4), **sections}
-    return schema.Dataset(source=schema.Source(path=str(tmp_path / "source")), **sections)
+def make(tmp_path: Path, **sections: Any) -> Dataset:
+    sections = {"ingest": Ingest(shard_rows=4), **sections}
+    return Dataset(source=Source(path=str(tmp_path / "source")), **sections)
 
 
-def run(tmp_path: Path, dataset: schema.Dataset) -> tuple[dict[str, Any], list[str]]:
+def run(tmp_path: Path, dataset: Dataset) -> tuple[dict[str, Any], list[str]]:
     """The plan as it was returned, and what it warned of."""
     said: list[str] = []
     made = plan(dataset=dataset, listing=tmp_path / "l.parquet", plan=tmp_path / "p.json", warn=said.append)
@@ -105,20 +113,20 @@ def test_only_what_depends_on_it_changes(tmp_path: Path) -> None:
     first, _ = run(tmp_path, make(tmp_path))
     objective, _ = run(tmp_path, make(tmp_path, objective="autoencoder"))
     assert {k for k in first if first[k] != objective[k]} == {"validate", "train", "mine", "evaluate", "report"}
-    second, _ = run(tmp_path, make(tmp_path, train=schema.Train(epochs=3)))
+    second, _ = run(tmp_path, make(tmp_path, train=Train(epochs=3)))
     assert {k for k in first if first[k] != second[k]} == {"train"}
     write_image(tmp_path / "source/a/new.png", noise(99))
-    third, _ = run(tmp_path, make(tmp_path, train=schema.Train(epochs=3)))
+    third, _ = run(tmp_path, make(tmp_path, train=Train(epochs=3)))
     assert {k for k in first if second[k] != third[k]} == {"ingest", "listing"}
 
 
 @pytest.mark.parametrize(
     ("stage", "kind", "params"),
     [
-        ("clean", "text", schema.Clean(text=schema.CleanText(lower=False))),
-        ("validate", "tabular", schema.Validate(tabular=schema.ValidTabular(max_missing=0.5))),
-        ("train", "audio", schema.Train(encoders=schema.Encoders(audio=schema.CNN(dense=(3,))))),
-        ("train", "series", schema.Train(augment=schema.Augment(series=schema.AugmentSeries(noise=0.5)))),
+        ("clean", "text", Clean(text=CleanText(lower=False))),
+        ("validate", "tabular", Validate(tabular=ValidTabular(max_missing=0.5))),
+        ("train", "audio", Train(encoders=Encoders(audio=CNN(dense=(3,))))),
+        ("train", "series", Train(augment=Augment(series=AugmentSeries(noise=0.5)))),
     ],
 )
 def test_what_is_turned_for_another_modality_changes_nothing(
@@ -127,7 +135,7 @@ def test_what_is_turned_for_another_modality_changes_nothing(
     class_folders(tmp_path / "source", each=3)
     first, _ = run(tmp_path, make(tmp_path))
     assert run(tmp_path, make(tmp_path, **{stage: params}))[0] == first
-    inputs = {"x": schema.Input(modality=kind)}
+    inputs = {"x": Input(modality=kind)}
     before, after = (
         stage_slice(make(tmp_path, inputs=inputs, **more), stage, {})["params"] for more in ({}, {stage: params})
     )
@@ -137,9 +145,9 @@ def test_what_is_turned_for_another_modality_changes_nothing(
 @pytest.mark.parametrize("rows", [3, 3000])
 def test_of_a_table_the_listing_is_one_row(tmp_path: Path, rows: int) -> None:
     (tmp_path / "rows.csv").write_text("age,label\n" + "".join(f"{i},{'ab'[i % 2]}\n" for i in range(rows)))
-    dataset = schema.Dataset(
-        source=schema.Source(path=str(tmp_path / "rows.csv")),
-        inputs={"table": schema.Input(modality="tabular", columns=("age",))},
+    dataset = Dataset(
+        source=Source(path=str(tmp_path / "rows.csv")),
+        inputs={"table": Input(modality="tabular", columns=("age",))},
     )
     made, said = run(tmp_path, dataset)
     assert (made["listing"]["rows"], said) == (1, [])
@@ -154,7 +162,7 @@ def test_where_rows_are_read_from_may_move(tmp_path: Path) -> None:
     class_folders(tmp_path / "source", each=3)
     first, _ = run(tmp_path, make(tmp_path))
     (tmp_path / "source").rename(tmp_path / "elsewhere")
-    moved = schema.Dataset(source=schema.Source(path=str(tmp_path / "elsewhere")), ingest=schema.Ingest(shard_rows=4))
+    moved = Dataset(source=Source(path=str(tmp_path / "elsewhere")), ingest=Ingest(shard_rows=4))
     second, _ = run(tmp_path, moved)
     assert {k for k in first if first[k] != second[k]} == {"source"}
 
@@ -176,8 +184,8 @@ def test_a_source_that_never_was_there_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "p.json").exists()
 
 
-def miner(**changes: Any) -> schema.Mine:
-    return schema.Mine(miners={"mine": replace(schema.Miner(miner="linear_svm", views=("raw",)), **changes)})
+def miner(**changes: Any) -> Mine:
+    return Mine(miners={"mine": replace(Miner(miner="linear_svm", views=("raw",)), **changes)})
 
 
 @pytest.mark.parametrize(
@@ -220,31 +228,31 @@ def test_miners_that_passed_are_tried_again_for_another_objective(tmp_path: Path
 @pytest.mark.parametrize(
     "change",
     [
-        {"train": schema.Train(epochs=3)},
-        {"clean": schema.Clean(seed=1)},
-        {"extract": schema.Extract(seed=1)},
-        {"mine": schema.Mine(seed=1)},
-        {"ingest": schema.Ingest(shard_rows=4, val=0.2)},
-        {"inputs": {"other": schema.Input()}},
+        {"train": Train(epochs=3)},
+        {"clean": Clean(seed=1)},
+        {"extract": Extract(seed=1)},
+        {"mine": Mine(seed=1)},
+        {"ingest": Ingest(shard_rows=4, val=0.2)},
+        {"inputs": {"other": Input()}},
         {"objective": "autoencoder"},
-        {"source": schema.Source(path=".", window=schema.Window(length=3))},
+        {"source": Source(path=".", window=Window(length=3))},
     ],
     ids=lambda change: next(iter(change)),
 )
 def test_folds_depend_on_all_that_they_repeat_and_without_folds_on_nothing(
     tmp_path: Path, change: dict[str, Any], folds: int
 ) -> None:
-    first = replace(make(tmp_path), judge=schema.Judge(folds=folds))
+    first = replace(make(tmp_path), judge=Judge(folds=folds))
     before, after = (stage_slice(dataset, "judge", {}) for dataset in (first, replace(first, **change)))
     assert (before == after) == (not folds)
     if folds:
-        assert parse(schema.Chain, json.loads(json.dumps(after["chain"])), "chain") == replace(first, **change).chain
+        assert parse(Chain, json.loads(json.dumps(after["chain"])), "chain") == replace(first, **change).chain
 
 
 def test_what_stands_above_or_beside_the_folds_changes_none(tmp_path: Path) -> None:
-    first = replace(make(tmp_path), judge=schema.Judge(folds=3))
-    for change in ({"report": schema.Report(seed=1)}, {"evaluate": schema.Evaluate(seed=1)}, {"validate": schema.Validate(leak=0.9)},
-                   {"clean": schema.Clean(text=schema.CleanText(lower=False))}):  # fmt: skip
+    first = replace(make(tmp_path), judge=Judge(folds=3))
+    for change in ({"report": Report(seed=1)}, {"evaluate": Evaluate(seed=1)}, {"validate": Validate(leak=0.9)},
+                   {"clean": Clean(text=CleanText(lower=False))}):  # fmt: skip
         assert stage_slice(replace(first, **change), "judge", {}) == stage_slice(first, "judge", {}), change  # type: ignore[arg-type]
-    off = [replace(first, judge=schema.Judge(seed=seed)) for seed in (0, 1)]
+    off = [replace(first, judge=Judge(seed=seed)) for seed in (0, 1)]
     assert stage_slice(off[0], "judge", {}) == stage_slice(off[1], "judge", {})

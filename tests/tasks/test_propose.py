@@ -14,8 +14,9 @@ import soundfile
 
 from tasks.autodetect.preview import admitted, findings
 from tasks.autodetect.proposal import Proposal, propose
+from tasks.config.dataset import Dataset
 from tasks.config.parsing import parse
-from tasks.config.schema import Dataset, Input, Source
+from tasks.config.source import Input, Source
 from tasks.core.errors import DeepmineError
 from tests.images import class_folders
 

@@ -16,7 +16,12 @@ import pytest
 import soundfile
 from PIL import Image
 
-from tasks.config import schema
+from tasks.config.clean import Clean, CleanTabular, Outliers
+from tasks.config.dataset import Dataset
+from tasks.config.evaluate import Evaluate, Report
+from tasks.config.mine import Mine, Miner, Rules
+from tasks.config.source import Input, Source
+from tasks.config.validate import Validate
 from tasks.core.files import read_json, write_json
 from tasks.core.progress import Progress
 from tasks.report import report
@@ -41,15 +46,15 @@ from tests.runs import STORES, finish, stage
 OVERRIDE = "\u202e"
 LABELS = ["plain", f"<script>alert(1)</script>\"' {OVERRIDE}gnp.exe", "<img src=http://evil.example onerror=alert(1)>"]
 MINERS = {
-    "linear_svm": schema.Miner(miner="linear_svm", views=("raw", "deep", "raw+deep")),
-    "kmeans": schema.Miner(miner="kmeans", views=("deep", "raw")),
-    "near": schema.Miner(miner="nearest_neighbours", views=("deep", "raw")),
-    "unlike": schema.Miner(miner="local_outlier_factor", views=("deep",)),
-    "forest": schema.Miner(miner="isolation_forest", views=("deep",)),
-    "tree": schema.Miner(miner="decision_tree", views=("raw", "deep")),
+    "linear_svm": Miner(miner="linear_svm", views=("raw", "deep", "raw+deep")),
+    "kmeans": Miner(miner="kmeans", views=("deep", "raw")),
+    "near": Miner(miner="nearest_neighbours", views=("deep", "raw")),
+    "unlike": Miner(miner="local_outlier_factor", views=("deep",)),
+    "forest": Miner(miner="isolation_forest", views=("deep",)),
+    "tree": Miner(miner="decision_tree", views=("raw", "deep")),
 }
 #: Of so few rows nothing stands; the page is to show rules all the same.
-RULES = schema.Rules(views=("items", "deep"), q=1.0, confidence=0.1, min_lift=0.0)
+RULES = Rules(views=("items", "deep"), q=1.0, confidence=0.1, min_lift=0.0)
 SPLITS = ["train"] * 36 + ["val"] * 9 + ["test"] * 15
 Row = dict[str, Any]
 
@@ -58,10 +63,10 @@ def hostile(i: int) -> str:
     return f"{i:02d} </script><script>alert({i})</script> \" onload=' {OVERRIDE}x"
 
 
-def dataset(inputs: dict[str, schema.Input], **more: Any) -> schema.Dataset:
-    return schema.Dataset(
-        source=schema.Source(path="/somewhere"), inputs=inputs, mine=schema.Mine(miners=MINERS, rules=RULES),
-        evaluate=schema.Evaluate(resamples=100), **{"validate": schema.Validate(max_rejected=0.2), **more},
+def dataset(inputs: dict[str, Input], **more: Any) -> Dataset:
+    return Dataset(
+        source=Source(path="/somewhere"), inputs=inputs, mine=Mine(miners=MINERS, rules=RULES),
+        evaluate=Evaluate(resamples=100), **{"validate": Validate(max_rejected=0.2), **more},
     )  # fmt: skip
 
 
@@ -150,20 +155,20 @@ def forecast_rows() -> list[Row]:
     ]  # fmt: skip
 
 
-TABLE = schema.Input(modality="tabular", columns=COLUMNS, categorical=(COLUMNS[2],))
-WORDS = schema.Input(modality="text", columns=("body",))
-FACTS = schema.Input(modality="tabular", columns=("price", "colour"), categorical=("colour",))
-OUTLIERS = schema.Clean(tabular=schema.CleanTabular(outliers=schema.Outliers(method="z_score", columns=("age",))))
-IMAGE = {"image": schema.Input()}
-RUNS: dict[str, tuple[schema.Dataset, list[Row]]] = {
-    "image": (dataset(IMAGE, validate=schema.Validate(max_rejected=0.1, labels=tuple(LABELS))), image_rows()),
+TABLE = Input(modality="tabular", columns=COLUMNS, categorical=(COLUMNS[2],))
+WORDS = Input(modality="text", columns=("body",))
+FACTS = Input(modality="tabular", columns=("price", "colour"), categorical=("colour",))
+OUTLIERS = Clean(tabular=CleanTabular(outliers=Outliers(method="z_score", columns=("age",))))
+IMAGE = {"image": Input()}
+RUNS: dict[str, tuple[Dataset, list[Row]]] = {
+    "image": (dataset(IMAGE, validate=Validate(max_rejected=0.1, labels=tuple(LABELS))), image_rows()),
     "text": (dataset({"words": WORDS}), text_rows()),
     "tabular": (dataset({"table": TABLE}, clean=OUTLIERS), table_rows()),
-    "audio": (dataset({"audio": schema.Input(modality="audio")}), sound_rows()),
-    "mixed": (dataset({"photo": schema.Input(), "words": WORDS, "facts": FACTS}), mixed_rows()),
+    "audio": (dataset({"audio": Input(modality="audio")}), sound_rows()),
+    "mixed": (dataset({"photo": Input(), "words": WORDS, "facts": FACTS}), mixed_rows()),
     "numbers": (dataset({"table": TABLE}, objective="regression"), number_rows()),
     "forecast": (
-        dataset({"load": schema.Input(modality="series", columns=("value",))}, objective="forecasting"),
+        dataset({"load": Input(modality="series", columns=("value",))}, objective="forecasting"),
         forecast_rows(),
     ),
     "unlabelled": (dataset(IMAGE), [row | {"label": None} for row in image_rows()[:60]]),
@@ -199,7 +204,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 def write(home: Path, name: str) -> str:
     index, wanted = home / "index.html", RUNS[name][0]
     facts = report(
-        name=name, params=schema.Report(map_points=14, examples=3), inputs=wanted.inputs, objective=wanted.objective,
+        name=name, params=Report(map_points=14, examples=3), inputs=wanted.inputs, objective=wanted.objective,
         index=index, progress=Progress(quiet=True), **{store: home / store for store in STORES if store != "judged"},
     )  # fmt: skip
     assert facts["bytes"] == index.stat().st_size
@@ -752,7 +757,7 @@ def test_a_page_without_these_miners_has_none_of_their_sections(made: Made) -> N
     home = made.home("text").parent / "bare"
     shutil.copytree(made.home("text"), home)
     few = {"linear_svm": MINERS["linear_svm"]}
-    bare = schema.Dataset(source=schema.Source(path="/x"), inputs={"words": WORDS}, mine=schema.Mine(miners=few))
+    bare = Dataset(source=Source(path="/x"), inputs={"words": WORDS}, mine=Mine(miners=few))
     stage("mine", bare, {n: home / n for n in STORES}, home)
     stage("evaluate", bare, {n: home / n for n in STORES}, home)
     page = write(home, "text")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.config import schema as config
+from tasks.config.mine import Mine, Miner, Rules
 from tasks.core.errors import DeepmineError
 from tasks.core.files import read_json
 from tasks.core.progress import Progress
@@ -24,7 +24,7 @@ GROCERIES = DATA / "groceries.csv"
 needs_groceries = pytest.mark.skipif(
     not GROCERIES.is_file(), reason=f"the Groceries baskets are not at {GROCERIES} (DEEPMINE_TEST_DATA)"
 )
-KMEANS = {"groups": config.Miner(miner="kmeans", views=("deep",), params={"n_clusters": 4})}
+KMEANS = {"groups": Miner(miner="kmeans", views=("deep",), params={"n_clusters": 4})}
 
 
 def splits(n: int) -> np.ndarray:
@@ -49,15 +49,15 @@ def write(
 def run(
     home: Path,
     *views: str,
-    miners: dict[str, config.Miner] | None = None,
+    miners: dict[str, Miner] | None = None,
     to: str = "miners",
     sure: float = 0.95,
     **given: Any,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """What `mine` says of its rules, and the rules."""
-    rules = config.Rules(views=views, **given)  # type: ignore[arg-type]
+    rules = Rules(views=views, **given)  # type: ignore[arg-type]
     at = {"items": home / "items", "features": home / "features", "miners": home / to}
-    mine(params=config.Mine(miners=miners or {}, rules=rules), progress=Progress(quiet=True), confidence=sure, **at)
+    mine(params=Mine(miners=miners or {}, rules=rules), progress=Progress(quiet=True), confidence=sure, **at)
     summary = read_json(home / to / SUMMARY)["rules"]
     return summary, read(home / to / RULES).to_pylist()
 
@@ -346,7 +346,7 @@ def test_where_there_is_nothing_to_do_it_says_so(tmp_path: Path) -> None:
     assert "few" in summary["deep"]["sentence"]
     off, _ = tmp_path / "off", write(tmp_path / "off", np.ones((9, 1), bool), ["a"])
     at = {"items": off / "items", "features": off / "features", "miners": off / "miners"}
-    mine(params=config.Mine(), progress=Progress(quiet=True), **at)
+    mine(params=Mine(), progress=Progress(quiet=True), **at)
     assert "rules" not in read_json(off / "miners" / SUMMARY)
     assert not (off / "miners" / RULES).exists()
 

@@ -12,7 +12,7 @@ from scipy.sparse import csr_array
 from scipy.stats import false_discovery_control, fisher_exact
 
 from tasks import sources
-from tasks.config.schema import Input, Source
+from tasks.config.source import Input, Source
 from tasks.core.errors import DeepmineError
 from tasks.core.text import percent
 from tasks.features.binning import Binning, fit_binning, from_columns

@@ -8,28 +8,32 @@ import pyarrow as pa
 import pytest
 import torch
 
-from tasks.config import schema
+from tasks.config.clean import Clean, CleanSeries
+from tasks.config.ingest import Ingest
+from tasks.config.source import Input
+from tasks.config.train import AugmentSeries
+from tasks.config.validate import ValidSeries
 from tasks.core.errors import DeepmineError
 from tasks.modalities import Admitted, series
 
 Rows = list[list[float | None] | None]
 
 
-def spec(count: int) -> schema.Input:
-    return schema.Input(modality="series", columns=tuple("abcdefgh"[:count]))
+def spec(count: int) -> Input:
+    return Input(modality="series", columns=tuple("abcdefgh"[:count]))
 
 
 def wide(*columns: Any, **params: Any) -> Admitted:
     """Columns that are time steps."""
     table = pa.table({name: pa.array(column) for name, column in zip("abcdefgh", columns, strict=False)})
-    return series.admit_columns(table, spec(len(columns)), schema.Ingest(**params))
+    return series.admit_columns(table, spec(len(columns)), Ingest(**params))
 
 
 def listed(*channels: Any, kind: pa.DataType | None = None, **params: Any) -> Admitted:
     """Columns that are channels."""
     columns = [pa.array(channel, kind or pa.list_(pa.float64())) for channel in channels]
     table = pa.table(dict(zip("abcdefgh", columns, strict=False)))
-    return series.admit_columns(table, spec(len(channels)), schema.Ingest(**params))
+    return series.admit_columns(table, spec(len(channels)), Ingest(**params))
 
 
 def values(items: pa.Array, channels: int) -> list[Any]:
@@ -39,7 +43,7 @@ def values(items: pa.Array, channels: int) -> list[Any]:
 def settled(found: Admitted, **params: Any) -> dict[str, Any]:
     train = pa.table(found.columns)
     train = train.filter(train["length"].is_valid())
-    return series.settle(train, spec(1), schema.Clean(series=schema.CleanSeries(**params)))
+    return series.settle(train, spec(1), Clean(series=CleanSeries(**params)))
 
 
 def repaired(found: Admitted, **params: Any) -> list[Any]:
@@ -120,10 +124,10 @@ def test_lists_of_other_kinds() -> None:
     contents = [listed(whole, kind=kind).content for kind in kinds[:3]]
     assert contents[0] == contents[1] == contents[2]
     sliced = pa.table({"a": pa.array([[9.0], *map(list, whole)]).slice(1)})
-    assert series.admit_columns(sliced, spec(1), schema.Ingest()).content == contents[0]
+    assert series.admit_columns(sliced, spec(1), Ingest()).content == contents[0]
     assert listed([[True]], kind=kinds[3]).columns["maximum"].to_pylist() == [1]
     with pytest.raises(DeepmineError, match=r"columns b: single numbers"):
-        series.admit_columns(pa.table({"a": [[1.0]], "b": [1.0]}), spec(2), schema.Ingest())
+        series.admit_columns(pa.table({"a": [[1.0]], "b": [1.0]}), spec(2), Ingest())
     with pytest.raises(DeepmineError, match=r"column 'a': holds timestamp"):
         wide(pa.array([0], pa.timestamp("s")))
 
@@ -250,7 +254,7 @@ def test_the_raw_view_has_no_gaps_and_tells_the_length() -> None:
 def augmented(items: np.ndarray, seed: int = 1, **params: Any) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     given = torch.from_numpy(items)
-    found = series.augment(given, schema.AugmentSeries(**params), torch.zeros(len(items)).bool(), generator)
+    found = series.augment(given, AugmentSeries(**params), torch.zeros(len(items)).bool(), generator)
     assert found.dtype == torch.float32
     assert torch.equal(found.isnan(), given.isnan())  # padding stays padding, and nothing else becomes it
     return found
@@ -333,6 +337,6 @@ def test_a_data_set_is_described_in_one_line() -> None:
     assert series.describe(facts).endswith("% missing")
     same = listed([[1.0, 2.0]])
     assert series.describe(pa.table(same.columns)) == "1 channel of 2 steps"
-    [(_, arguments, action, _)] = series.checks(spec(1), schema.ValidSeries(min_length=7))
+    [(_, arguments, action, _)] = series.checks(spec(1), ValidSeries(min_length=7))
     assert (arguments, action) == ({"column": "length", "min_value": 7}, "reject")
     assert set(series.settled_by(spec(1)) + series.checked(spec(1))) <= set(series.raw_fields(spec(1)))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tasks import sources
-from tasks.config.schema import Input, Join, Source
+from tasks.config.source import Input, Join, Source
 from tasks.core.errors import DeepmineError
 from tasks.sources import Batch, baskets
 from tasks.sources.baskets import looks_like_baskets

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tasks import sources
-from tasks.config.schema import Input, Source, Window
+from tasks.config.source import Input, Source, Window
 from tasks.core.errors import DeepmineError
 from tasks.sources import Batch
 

@@ -10,7 +10,9 @@ import pyarrow as pa
 import pytest
 
 from tasks import sources
-from tasks.config import schema
+from tasks.config.dataset import Dataset
+from tasks.config.ingest import Ingest
+from tasks.config.source import Input, Source
 from tasks.core.errors import DeepmineError
 from tasks.plan import plan
 from tasks.sources import NotNow, snapshot
@@ -20,21 +22,21 @@ from tests.images import class_folders, encode, noise, write_image
 from tests.tasks.test_ingest import BOTH, HEADER, IMAGE, QUICK, TABLE, cells, run, several, write_rows
 
 
-def folder(home: Path) -> schema.Source:
-    return schema.Source(path=str(class_folders(home / "source", each=10)))
+def folder(home: Path) -> Source:
+    return Source(path=str(class_folders(home / "source", each=10)))
 
 
-def plan_alone(home: Path, source: schema.Source, inputs: dict[str, schema.Input] = IMAGE) -> dict[str, Any]:
-    dataset = schema.Dataset(source=source, inputs=inputs, ingest=schema.Ingest(**QUICK))
+def plan_alone(home: Path, source: Source, inputs: dict[str, Input] = IMAGE) -> dict[str, Any]:
+    dataset = Dataset(source=source, inputs=inputs, ingest=Ingest(**QUICK))
     return plan(dataset=dataset, listing=home / "listing", plan=home / "plan", warn=pytest.fail)
 
 
-def ingest_alone(home: Path, source: schema.Source, inputs: dict[str, schema.Input] = IMAGE) -> dict[str, Any]:
+def ingest_alone(home: Path, source: Source, inputs: dict[str, Input] = IMAGE) -> dict[str, Any]:
     from tasks.core.progress import Progress
     from tasks.ingest import ingest
 
     return ingest(
-        source=source, inputs=inputs, params=schema.Ingest(**QUICK), code="code", listing=home / "listing",
+        source=source, inputs=inputs, params=Ingest(**QUICK), code="code", listing=home / "listing",
         raw=home / "raw", unreadable=home / "unreadable", scratch=home / "scratch", warn=pytest.fail,
         progress=Progress(quiet=True),
     )  # fmt: skip
@@ -79,7 +81,7 @@ def read_bad(path: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a file that cannot be read by anyone")
 def test_what_the_disk_does_not_give_is_no_verdict() -> None:
-    source = schema.Source(path="/proc/self")  # reading the start of its `mem` is an error of input and output
+    source = Source(path="/proc/self")  # reading the start of its `mem` is an error of input and output
     with pytest.raises(NotNow) as caught:
         sources.read_bytes(source, "mem")
     assert (caught.value.reason, caught.value.detail) == ("unreadable for now", "Input/output error")
@@ -241,7 +243,7 @@ def test_names_of_files_that_look_like_our_own_words(tmp_path: Path) -> None:
 def test_names_that_differ_in_their_normalisation_alone(tmp_path: Path) -> None:
     composed, apart = "a/caf\u00e9.png", "a/cafe\u0301.png"
     class_folders(tmp_path / "source", each=8)
-    source = schema.Source(path=str(tmp_path / "source"))
+    source = Source(path=str(tmp_path / "source"))
     write_image(tmp_path / "source" / apart, noise(1000))
     assert run(tmp_path, source)["rows"] == 17
     assert pixels(tmp_path, composed) == encode(noise(1000)), "alone it is called by the composed name"

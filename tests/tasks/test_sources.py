@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks import sources
-from tasks.config.schema import Input, Join, Source
+from tasks.config.source import Input, Join, Source
 from tasks.core.errors import DeepmineError
 from tasks.sources import LISTING, Unreadable, exists, read_bytes
 from tests.images import class_folders

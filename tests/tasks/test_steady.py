@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 import pytest
 
 from tasks import clean
-from tasks.config import schema
+from tasks.config.clean import Clean
+from tasks.config.train import Extract
 from tasks.core.errors import DeepmineError
 from tasks.extraction import raw_view as rawview
 from tasks.features.item_encoding import fit
@@ -21,7 +22,7 @@ from tests.runs import write_raw
 from tests.tasks import test_clean
 from tests.tasks.test_leakage import INPUTS, only, rows
 
-PARAMS = schema.Clean()
+PARAMS = Clean()
 
 
 @pytest.fixture(scope="module", params=MODALITIES)
@@ -93,7 +94,7 @@ def raw_view(kind: str, home: Path, table: pa.Table) -> list[np.ndarray]:
     place = home / "other"
     test_clean.write_raw(place, table, [table.num_rows])
     state = test_clean.state(home, kind)
-    fitted = rawview.fit_raw({kind: state}, place / "raw", schema.Extract(components=4))
+    fitted = rawview.fit_raw({kind: state}, place / "raw", Extract(components=4))
     return [value for _, value in sorted(fitted[kind].items())]
 
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks import sources
-from tasks.config.schema import Input, Join, Source
+from tasks.config.source import Input, Join, Source
 from tasks.core.errors import DeepmineError, first_few, nearest
 from tasks.sources import parquet, table_file
 

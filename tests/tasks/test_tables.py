@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks import sources
-from tasks.config.schema import Input, Join, Source
+from tasks.config.source import Input, Join, Source
 from tasks.core.errors import DeepmineError
 from tasks.sources import Batch, delimited
 from tasks.sources.rows import Seen

@@ -12,20 +12,24 @@ import pyarrow as pa
 import pyarrow.csv
 import pytest
 
-from tasks.config import schema
+from tasks.config.clean import Clean, CleanTabular, Outliers
+from tasks.config.ingest import Ingest
+from tasks.config.source import Input
+from tasks.config.train import AugmentTabular
+from tasks.config.validate import ValidTabular
 from tasks.core.errors import DeepmineError
 from tasks.modalities import Admitted, tabular
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("DEEPMINE_TEST_DATA", ROOT.parent / "shared" / "data"))
-SPEC = schema.Input(modality="tabular", columns=("n", "c", "d"), categorical=("c",), date=("d",))
-INGEST = schema.Ingest()
+SPEC = Input(modality="tabular", columns=("n", "c", "d"), categorical=("c",), date=("d",))
+INGEST = Ingest()
 
 
-def one(kind: str, cells: Any, params: schema.Ingest = INGEST) -> tuple[list[Any], list[str | None], list[str | None]]:
+def one(kind: str, cells: Any, params: Ingest = INGEST) -> tuple[list[Any], list[str | None], list[str | None]]:
     """Values, reasons and details of a column by itself."""
     of_kind = {"numeric": {}, "categorical": {"categorical": ("x",)}, "date": {"date": ("x",)}}[kind]
-    spec = schema.Input(modality="tabular", columns=("x",), **of_kind)
+    spec = Input(modality="tabular", columns=("x",), **of_kind)
     made = tabular.admit_columns(pa.table({"x": cells}), spec, params)
     assert made.columns["x"].type == tabular.raw_fields(spec)["x"]
     return made.columns["x"].to_pylist(), made.reasons, made.details
@@ -47,22 +51,22 @@ def raw(rows: int = 200, seed: int = 0) -> pa.Table:
     )
 
 
-def params(seed: int = 0, **options: Any) -> schema.Clean:
-    return schema.Clean(seed=seed, tabular=schema.CleanTabular(**options))
+def params(seed: int = 0, **options: Any) -> Clean:
+    return Clean(seed=seed, tabular=CleanTabular(**options))
 
 
-def settled(table: pa.Table, spec: schema.Input = SPEC, **options: Any) -> dict[str, Any]:
+def settled(table: pa.Table, spec: Input = SPEC, **options: Any) -> dict[str, Any]:
     return tabular.settle(table, spec, params(**options))
 
 
-def cleaned(table: pa.Table, state: dict[str, Any], spec: schema.Input = SPEC) -> tuple[np.ndarray, list[str | None]]:
+def cleaned(table: pa.Table, state: dict[str, Any], spec: Input = SPEC) -> tuple[np.ndarray, list[str | None]]:
     column, reasons = tabular.repair_columns(table, spec, state)
     assert column.type == tabular.column_type(state)
     return tabular.array(pa.chunked_array([column]), state), reasons
 
 
-def numbers(**columns: Any) -> tuple[pa.Table, schema.Input]:
-    return pa.table(columns), schema.Input(modality="tabular", columns=tuple(columns))
+def numbers(**columns: Any) -> tuple[pa.Table, Input]:
+    return pa.table(columns), Input(modality="tabular", columns=tuple(columns))
 
 
 GOOD_NUMBERS = {"1": 1.0, " 2.5 ": 2.5, "+3": 3.0, "-.5": -0.5, "4.": 4.0, "1e3": 1000.0, "007": 7.0, "1E-400": 0.0,
@@ -179,7 +183,7 @@ def test_categories_keep_what_they_say() -> None:
     assert one("categorical", pa.array(["b", None, "a"]).dictionary_encode())[0] == ["b", None, "a"]
     assert one("categorical", pa.array([b"a", b"\xff"]))[:2] == (["a", None], [None, "not text"])
     assert one("categorical", pa.array([[1], None]))[:2] == ([None, None], ["not a plain value", None])
-    long = one("categorical", pa.array(["ab", "abc"]), schema.Ingest(max_characters=2))
+    long = one("categorical", pa.array(["ab", "abc"]), Ingest(max_characters=2))
     assert long == (["ab", None], [None, "text too long"], [None, "x: 'abc'"])
 
 
@@ -201,7 +205,7 @@ def test_content_is_what_the_cells_say() -> None:
     distinct = [content("1", "a"), content("2", "a"), content("1", "b"), content("1", None), content(None, "a"),
                 content("0", "a"), content("1", "a", None), content("1", "a", "1970-01-01")]  # fmt: skip
     assert len(set(distinct)) == len(distinct)
-    spec = schema.Input(modality="tabular", columns=("a", "b"), categorical=("a", "b"))
+    spec = Input(modality="tabular", columns=("a", "b"), categorical=("a", "b"))
     moved = tabular.admit_columns(pa.table({"a": ["xy", "x"], "b": ["z", "yz"]}), spec, INGEST)
     assert moved.content[0] != moved.content[1]
     # known rows keep their name for ever: splits hang on it
@@ -276,9 +280,9 @@ def test_columns_that_tell_nothing_are_dropped_by_name() -> None:
     rows = cleaned(pa.table({"a": [1.0], "same": [8.0], "none": [1.0], "b": [None]}).cast(table.schema), state, spec)[0]
     assert np.isfinite(rows).all()
     with pytest.raises(DeepmineError, match=r"no column is left: same \(constant\), none \(no values\)"):
-        settled(table.select(["same", "none"]), schema.Input(modality="tabular", columns=("same", "none")))
+        settled(table.select(["same", "none"]), Input(modality="tabular", columns=("same", "none")))
     # to be missing or not tells of a category
-    two = schema.Input(modality="tabular", columns=("c", "n"), categorical=("c",))
+    two = Input(modality="tabular", columns=("c", "n"), categorical=("c",))
     state = settled(pa.table({"c": ["x", None, "x"], "n": [1.0, 2.0, 3.0]}), two, categorical=("one_hot",))
     assert tabular.names(state) == ["n", "c_x", "c_None"]
 
@@ -295,7 +299,7 @@ def test_a_million_levels_are_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
     draw = np.random.default_rng(0)
     ids = [f"id {i}" for i in range(3000)]
     often = np.where(draw.random(3000) < 0.6, draw.choice(["p", "q"], 3000), ids).tolist()
-    spec = schema.Input(modality="tabular", columns=("few", "often", "ids"), categorical=("few", "often", "ids"))
+    spec = Input(modality="tabular", columns=("few", "often", "ids"), categorical=("few", "often", "ids"))
     table = pa.table({"few": draw.choice(["x", "y"], 3000).tolist(), "often": often, "ids": ids})
     state = settled(table, spec)
     # over a thousand levels, of which two hold most of the rows: the rest of them are rare
@@ -359,16 +363,16 @@ def test_columns_of_their_own_steps() -> None:
 
 
 def test_names_stay_apart() -> None:
-    spec = schema.Input(modality="tabular", columns=("a", "a_b"), categorical=("a", "a_b"))
+    spec = Input(modality="tabular", columns=("a", "a_b"), categorical=("a", "a_b"))
     state = settled(pa.table({"a": ["b_c", "x"], "a_b": ["c", "y"]}), spec, categorical=("one_hot",))
     assert tabular.names(state) == ["a_b_c", "a_x", "a_b_c (2)", "a_b_y"]
 
 
-def outliers(method: str, action: str = "quarantine", **options: Any) -> schema.Outliers:
-    return schema.Outliers(method=method, action=action, **options)  # type: ignore[arg-type]
+def outliers(method: str, action: str = "quarantine", **options: Any) -> Outliers:
+    return Outliers(method=method, action=action, **options)  # type: ignore[arg-type]
 
 
-def strange() -> tuple[pa.Table, schema.Input]:
+def strange() -> tuple[pa.Table, Input]:
     """300 rows, of which the first is far off in `a` alone, and the last misses it."""
     draw = np.random.default_rng(0)
     a, b = draw.normal(size=(2, 300))
@@ -412,7 +416,7 @@ def test_outlying_values_are_clipped() -> None:
         settled(table, spec, outliers=outliers("lof", "clip"))
     with pytest.raises(DeepmineError, match=r"outliers\.columns: 'aa' is no numeric column\. Did you mean 'a'\?"):
         settled(table, spec, outliers=outliers("iqr", columns=("aa",)))
-    words = schema.Input(modality="tabular", columns=("c",), categorical=("c",))
+    words = Input(modality="tabular", columns=("c",), categorical=("c",))
     with pytest.raises(DeepmineError, match="there is no numeric column to find outliers in"):
         settled(pa.table({"c": ["a", "b"]}), words, outliers=outliers("iqr"))
 
@@ -428,7 +432,7 @@ def test_the_network_sees_what_the_raw_view_sees() -> None:
     mirrored = torch.zeros(200, dtype=torch.bool)
 
     def noisy(share: float, seed: int = 0) -> torch.Tensor:
-        chosen = schema.AugmentTabular(noise=share)
+        chosen = AugmentTabular(noise=share)
         return tabular.augment(tensor, chosen, mirrored, torch.Generator().manual_seed(seed))
 
     assert torch.equal(noisy(0), tensor)
@@ -455,12 +459,9 @@ def test_what_a_table_holds_in_a_line() -> None:
 
 
 def test_expectations_warn_of_gaps_and_of_constants() -> None:
-    names = [
-        (name, arguments["column"], action)
-        for name, arguments, action, _ in tabular.checks(SPEC, schema.ValidTabular())
-    ]
+    names = [(name, arguments["column"], action) for name, arguments, action, _ in tabular.checks(SPEC, ValidTabular())]
     assert names == [("expect_column_unique_value_count_to_be_between", c, "warn") for c in ("n", "c", "d")]
-    strict = tabular.checks(SPEC, schema.ValidTabular(max_missing=0.2))
+    strict = tabular.checks(SPEC, ValidTabular(max_missing=0.2))
     assert (
         "expect_column_values_to_not_be_null",
         {"column": "n", "mostly": 0.8},
@@ -485,7 +486,7 @@ def test_a_column_that_gives_the_label_away_stands_out() -> None:
         }
     )  # fmt: skip
     words = ("code", "hint", "id", "pairs", "many", "same")
-    spec = schema.Input(modality="tabular", columns=tuple(frame.columns), categorical=words)
+    spec = Input(modality="tabular", columns=tuple(frame.columns), categorical=words)
     scores = tabular.single_feature_scores(frame, label, spec)
     assert {name for name, score in scores.items() if score > 0.99} == {"leak", "backwards", "gap", "code"}
     assert 0.7 < scores["hint"] < 0.8
@@ -507,7 +508,7 @@ def test_german_credit_is_scored_as_well_as_ever() -> None:
     label = table["default"].to_numpy() == 2
     table = table.drop_columns(["default"])
     words = tuple(f.name for f in table.schema if f.type == pa.string())
-    spec = schema.Input(modality="tabular", columns=tuple(table.column_names), categorical=words)
+    spec = Input(modality="tabular", columns=tuple(table.column_names), categorical=words)
     made = tabular.admit_columns(table, spec, INGEST)
     assert set(made.reasons) == {None}
     known = pa.table(made.columns)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn import datasets
 
-from tasks.config.schema import Validate
+from tasks.config.validate import Validate
 from tasks.validation.target_leakage import MOST, larger, of_number, r2_of
 
 ROOT = Path(__file__).parents[2]

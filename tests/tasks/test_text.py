@@ -11,18 +11,22 @@ import pytest
 import torch
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from tasks.config import schema
+from tasks.config.clean import Clean, CleanText
+from tasks.config.ingest import Ingest
+from tasks.config.source import Input
+from tasks.config.train import AugmentText
+from tasks.config.validate import ValidText
 from tasks.core.errors import DeepmineError
 from tasks.modalities import Admitted, text, text_tfidf, text_tokens
 from tasks.sources import Unreadable
 
-SPEC = schema.Input(modality="text", columns=("a",))
+SPEC = Input(modality="text", columns=("a",))
 DATA = Path(os.environ.get("DEEPMINE_TEST_DATA", Path(__file__).parents[2] / "../shared/data"))
 RTL = "\u202e"
 
 
 def admitted(*cells: Any, **params: Any) -> Admitted:
-    return text.admit_columns(pa.table({"a": pa.array(cells)}), SPEC, schema.Ingest(**params))
+    return text.admit_columns(pa.table({"a": pa.array(cells)}), SPEC, Ingest(**params))
 
 
 def raw(*texts: str | None) -> pa.Table:
@@ -30,7 +34,7 @@ def raw(*texts: str | None) -> pa.Table:
 
 
 def settled(train: tuple[str | None, ...], **params: Any) -> dict[str, Any]:
-    return text.settle(raw(*train), SPEC, schema.Clean(text=schema.CleanText(**{"min_count": 1} | params)))
+    return text.settle(raw(*train), SPEC, Clean(text=CleanText(**{"min_count": 1} | params)))
 
 
 def ids(state: dict[str, Any], *texts: str | None) -> np.ndarray:
@@ -48,7 +52,7 @@ def sentences(count: int, seed: int = 0, words: int = 50) -> tuple[str, ...]:
 
 
 def file(data: bytes) -> tuple[dict[str, Any], str]:
-    return text.admit(data, schema.Ingest())
+    return text.admit(data, Ingest())
 
 
 @pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
@@ -91,7 +95,7 @@ def test_what_is_repaired_is_told() -> None:
 
 def test_a_line_of_ten_megabytes_is_cut_and_counted() -> None:
     facts, item = file(b"word " * 2_000_000)
-    assert len(item) == facts["characters"] == schema.Ingest().max_characters
+    assert len(item) == facts["characters"] == Ingest().max_characters
     assert (facts["cut"], facts["words"]) == (True, 20_000)
 
 
@@ -102,11 +106,11 @@ def test_empty_cells_are_refused_and_null_ones_missing() -> None:
 
 
 def test_several_columns_are_joined_and_missing_only_together() -> None:
-    spec = schema.Input(modality="text", columns=("title", "body", "year"))
+    spec = Input(modality="text", columns=("title", "body", "year"))
     table = pa.table({
         "title": ["T", "T", None, None, ""], "body": ["B", None, "", None, ""], "year": [1999, None, 2001, None, None],
     })  # fmt: skip
-    found = text.admit_columns(table, spec, schema.Ingest())
+    found = text.admit_columns(table, spec, Ingest())
     assert found.columns[""].to_pylist() == ["T\nB\n1999", "T", "2001", None, ""]
     assert found.reasons == [None, None, None, None, "empty text"]
 
@@ -114,7 +118,7 @@ def test_several_columns_are_joined_and_missing_only_together() -> None:
 def test_cells_that_are_no_utf8_are_named_row_by_row() -> None:
     cells = pa.array([b"fine", b"ab\xff", None, "é".encode()])
     for column in (cells, cells.cast(pa.string(), safe=False)):  # as CSV gives it; as a Parquet file may claim
-        found = text.admit_columns(pa.table({"a": column}), SPEC, schema.Ingest())
+        found = text.admit_columns(pa.table({"a": column}), SPEC, Ingest())
         assert found.reasons == [None, "invalid UTF-8", None, None]
         assert found.details[1] == "column 'a', at byte 2"
         assert found.columns[""].to_pylist() == ["fine", None, None, "é"]
@@ -181,8 +185,8 @@ def test_bytes_as_tokens() -> None:
 def test_the_automatic_length_leaves_one_text_in_a_hundred_longer() -> None:
     texts = tuple("w " * n for n in [3] * 197 + [7, 500, 900])
     assert settled(texts)["length"] == 7
-    assert settled(("w " * 900,) * 5)["length"] == schema.CleanText().max_auto_length
-    assert settled(("w " * 900,) * 5, tokens="character")["length"] == 4 * schema.CleanText().max_auto_length
+    assert settled(("w " * 900,) * 5)["length"] == CleanText().max_auto_length
+    assert settled(("w " * 900,) * 5, tokens="character")["length"] == 4 * CleanText().max_auto_length
     assert settled(texts, length=5)["length"] == 5
     long = "w " * 40 + "v"
     state = settled((long,), length=4)
@@ -203,7 +207,7 @@ def test_word_dropout_makes_known_words_unknown() -> None:
 
     def dropped(rate: float, seed: int = 1) -> torch.Tensor:
         generator = torch.Generator().manual_seed(seed)
-        return text.augment(items, schema.AugmentText(word_dropout=rate), torch.zeros(200).bool(), generator)
+        return text.augment(items, AugmentText(word_dropout=rate), torch.zeros(200).bool(), generator)
 
     found = dropped(0.25)
     assert found.dtype == torch.int32
@@ -330,7 +334,7 @@ def test_a_data_set_is_described_in_one_line() -> None:
     found = admitted("a b c", "d\0", "e " * 100, None, max_characters=50)
     facts = pa.table({name: found.columns[name] for name in text.FACTS})
     assert text.describe(facts) == "3 words in the middle, 1 to 25, 1 cut, 1 with NUL characters"
-    [(expectation, arguments, action, _)] = text.checks(SPEC, schema.ValidText(min_characters=3))
+    [(expectation, arguments, action, _)] = text.checks(SPEC, ValidText(min_characters=3))
     assert (expectation, action) == ("expect_column_values_to_be_between", "reject")
     assert arguments == {"column": "characters", "min_value": 3}
 

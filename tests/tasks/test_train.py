@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 import torch
 
-from tasks.config import schema as config
+from tasks.config.encoders import CNN, FFN, Encoders
+from tasks.config.train import Augment, AugmentImage, Train
 from tasks.core.errors import DeepmineError
 from tasks.core.files import read_json, write_json
 from tasks.core.progress import Progress
@@ -32,10 +33,10 @@ STATES: dict[str, dict[str, Any]] = {
 }
 SPLIT = (["train"] * 6 + ["val", "test"]) * 20
 PLACE = np.random.default_rng(0).integers(0, 3, N)
-ENCODERS = config.Encoders(
-    image=config.CNN(channels=(4,), dense=(16,)), tabular=config.FFN(hidden=(8,))
+ENCODERS = Encoders(
+    image=CNN(channels=(4,), dense=(16,)), tabular=FFN(hidden=(8,))
 )  # fmt: skip
-PARAMS = config.Train(encoders=ENCODERS, epochs=12, batch=20, device="cpu")
+PARAMS = Train(encoders=ENCODERS, epochs=12, batch=20, device="cpu")
 
 
 def rows() -> dict[str, list[Any]]:
@@ -69,7 +70,7 @@ def write_clean(
 
 
 def fitted(
-    folder: Path, label: list[str | None], objective: str = "auto", params: config.Train = PARAMS, **more: Any
+    folder: Path, label: list[str | None], objective: str = "auto", params: Train = PARAMS, **more: Any
 ) -> tuple[Network, Card, dict[str, Any], list[dict[str, Any]]]:
     clean = write_clean(folder / "clean", label, **more)
     facts = train(
@@ -175,8 +176,8 @@ def test_rows_may_lack_an_input(tmp_path: Path) -> None:
 
 def test_flips_are_found_out_for_images_alone(tmp_path: Path) -> None:
     names: list[str | None] = ["middle" if place == 1 else "side" for place in PLACE]
-    augment = config.Augment(image=config.AugmentImage(flip=True))
-    cases = {"auto": PARAMS, "on": config.Train(encoders=ENCODERS, epochs=1, batch=20, augment=augment)}
+    augment = Augment(image=AugmentImage(flip=True))
+    cases = {"auto": PARAMS, "on": Train(encoders=ENCODERS, epochs=1, batch=20, augment=augment)}
     _, card, *_ = fitted(tmp_path / "auto", names, params=cases["auto"])
     assert card.mirror == ["picture"]
     _, card, *_ = fitted(tmp_path / "on", NAMES, params=cases["on"])
@@ -202,19 +203,19 @@ def test_labels_that_cannot_be_learned_are_refused(
 
 
 def test_the_network_of_a_table_sizes_itself_by_the_train_rows() -> None:
-    auto = vars(config.Train().encoders.tabular)
+    auto = vars(Train().encoders.tabular)
     assert (auto["hidden"], auto["dropout"]) == ("auto", "auto")
     assert sized(auto, "classification", 700) == {**auto, "hidden": [64], "dropout": 0.8}, "as German credit had it"
     assert sized(auto, "classification", 1000) == sized(auto, "regression", 500)
     assert sized(auto, "regression", 500) == {**auto, "hidden": [256, 128], "dropout": 0.2}
     assert sized(auto, "forecasting", 499) == {**auto, "hidden": [128], "dropout": 0.5}
     assert sized(auto, "autoencoder", 10_000)["hidden"] == [64]
-    given = vars(config.FFN(hidden=(7,), dropout=0.3))
+    given = vars(FFN(hidden=(7,), dropout=0.3))
     assert sized(given, "regression", 10_000) == given
 
 
 def test_what_auto_came_to_stands_in_the_card(tmp_path: Path) -> None:
-    params = replace(PARAMS, encoders=replace(ENCODERS, tabular=config.FFN(hidden="auto", dropout="auto")), epochs=1)
+    params = replace(PARAMS, encoders=replace(ENCODERS, tabular=FFN(hidden="auto", dropout="auto")), epochs=1)
     table = {"table": rows()["table"]}
     _, card, _, _ = fitted(tmp_path, [str(place) for place in PLACE], params=params, items=table)
     assert card.inputs["table"]["encoder"]["hidden"] == [64]

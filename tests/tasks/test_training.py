@@ -11,7 +11,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from tasks.config import schema
+from tasks.config import encoders as options
+from tasks.config.encoders import FFN, RNN, Attention
+from tasks.config.train import SGD, Adam, AugmentImage, Loss, Train
+from tasks.config.train import Muon as MuonOptions
 from tasks.core.errors import DeepmineError
 from tasks.core.progress import Progress
 from tasks.encoders.checkpoint import resume, save_checkpoint
@@ -28,10 +31,10 @@ from tasks.modalities import image
 
 SIDE = 12
 STATE = {"mean": [110.0], "std": [50.0], "height": SIDE, "width": SIDE, "mode": "L"}
-CNN = schema.CNN(channels=(4, 8), dense=(16,), dropout=0.3)
-VGG = schema.VGG(channels=(8,), dropout=0.3)
-GRU = schema.RNN(hidden=8, layers=2, dropout=0.3)
-ATTENTION = schema.Attention(width=8, heads=2, layers=1)
+CNN = options.CNN(channels=(4, 8), dense=(16,), dropout=0.3)
+VGG = options.VGG(channels=(8,), dropout=0.3)
+GRU = RNN(hidden=8, layers=2, dropout=0.3)
+ATTENTION = Attention(width=8, heads=2, layers=1)
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -72,7 +75,7 @@ def prepare(items: Tensors) -> Tensors:
     return {"image": image.tensor(items["image"], STATE)}
 
 
-def augmented(change: schema.AugmentImage) -> Augment:
+def augmented(change: AugmentImage) -> Augment:
     """Augmentation of the images as `train` has it."""
     return lambda items, turn, generator: prepare({"image": image.augment(items["image"], change, turn, generator)})
 
@@ -103,12 +106,12 @@ def run(
     folder: Path, *, dies_in: int = 0, key: str = "key", val: Rows | None = None, encoder: Any = CNN,
     objective: str = "classification", augment: Any = None, train: Rows | None = None, **params: Any,
 ) -> Run:  # fmt: skip
-    wanted = schema.Train(**{"epochs": 4, "batch": 20, "seed": 5, "device": "cpu", **params})
+    wanted = Train(**{"epochs": 4, "batch": 20, "seed": 5, "device": "cpu", **params})
     network = new(encoder, objective)
     progress = Recorder(dies_in)
     history, rate = fit(
         network, bars(90, 0) if train is None else train, bars(40, 1) if val is None else val, params=wanted,
-        prepare=prepare, augment=augmented(augment or schema.AugmentImage(flip=False)), dtype=torch.float32,
+        prepare=prepare, augment=augmented(augment or AugmentImage(flip=False)), dtype=torch.float32,
         checkpoint=folder / "checkpoint.safetensors", key=key, progress=progress,
     )  # fmt: skip
     assert rate > 0 or not progress.epochs
@@ -118,16 +121,16 @@ def run(
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_falls_under_every_optimizer(loss: str, optimizer: str, tmp_path: Path) -> None:
-    chosen: Any = {"sgd": schema.SGD(lr=0.02), "muon": schema.Muon(lr=0.1)}.get(optimizer)
-    chosen = chosen or schema.Adam(name=optimizer, lr=5e-3)  # type: ignore[arg-type]
+    chosen: Any = {"sgd": SGD(lr=0.02), "muon": MuonOptions(lr=0.1)}.get(optimizer)
+    chosen = chosen or Adam(name=optimizer, lr=5e-3)  # type: ignore[arg-type]
     made = run(
-        tmp_path, optimizer=chosen, loss=schema.Loss(name=loss, class_weights="balanced"),  # type: ignore[arg-type]
-        encoder=schema.CNN(channels=(4,), dense=(16,)), augment=schema.AugmentImage(flip=False, crop=0),
+        tmp_path, optimizer=chosen, loss=Loss(name=loss, class_weights="balanced"),  # type: ignore[arg-type]
+        encoder=options.CNN(channels=(4,), dense=(16,)), augment=AugmentImage(flip=False, crop=0),
     )  # fmt: skip
     losses = [e.train_loss for e in made.history]
     assert all(math.isfinite(v) for v in losses)
     assert losses[-1] < losses[0]
-    first = new(schema.CNN(channels=(4,), dense=(16,))).state_dict()
+    first = new(options.CNN(channels=(4,), dense=(16,))).state_dict()
     assert [k for k, v in made.network.state_dict().items() if torch.equal(v, first[k])] == []
 
 
@@ -153,21 +156,21 @@ def test_orthogonal_steps_have_singular_values_near_one(size: tuple[int, int]) -
 
 
 def test_the_names_are_those_that_are_declared() -> None:
-    names = {"sgd", "muon"} | set(get_args(get_type_hints(schema.Adam)["name"]))
+    names = {"sgd", "muon"} | set(get_args(get_type_hints(Adam)["name"]))
     assert names == set(OPTIMIZERS)
-    assert set(get_args(get_type_hints(schema.Loss)["name"])) == set(LOSSES)
+    assert set(get_args(get_type_hints(Loss)["name"])) == set(LOSSES)
 
 
 def test_balanced_weights() -> None:
     classes = torch.tensor([0, 0, 0, 1])
-    balanced = schema.Loss(class_weights="balanced")
+    balanced = Loss(class_weights="balanced")
     found = class_weights(classes, 2, balanced)
     assert found is not None
     assert found.tolist() == pytest.approx([4 / 6, 4 / 2])
     absent = class_weights(classes, 3, balanced)
     assert absent is not None
     assert absent.tolist() == pytest.approx([4 / 9, 4 / 3, 4 / 3])
-    assert class_weights(classes, 2, schema.Loss()) is None
+    assert class_weights(classes, 2, Loss()) is None
 
 
 SCORES = torch.tensor([[0.2, 0.5, -1.0], [1.0, 3.0, 2.5]])
@@ -191,7 +194,7 @@ LOG = [
     ],
 )
 def test_losses_by_hand(name: str, each: list[float]) -> None:
-    params = schema.Loss(name=name)  # type: ignore[arg-type]
+    params = Loss(name=name)  # type: ignore[arg-type]
     assert float(LOSSES[name](SCORES, CLASSES, None, params)) == pytest.approx(sum(each) / 2, rel=1e-6)
     weights = torch.tensor([1.0, 3.0, 1.0])
     # torch divides the weighted margin by the rows, the others by the sum of the weights
@@ -213,7 +216,7 @@ NUMBERS = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 4.5]])
     ],
 )
 def test_losses_of_numbers_by_hand(name: str, wanted: float) -> None:
-    found = LOSSES[name](SCORES, NUMBERS, None, schema.Loss(name=name))  # type: ignore[arg-type]
+    found = LOSSES[name](SCORES, NUMBERS, None, Loss(name=name))  # type: ignore[arg-type]
     assert float(found) == pytest.approx(wanted / 6, rel=1e-5)
 
 
@@ -224,16 +227,16 @@ def test_the_learning_rate_goes_up_and_down() -> None:
         assert 0 < min(course) <= max(course) == pytest.approx(1.0), name
         assert (course[-1] < 0.011) != (name == "constant"), name
     assert [SCHEDULES["step"](v) for v in (0.5, 0.6, 0.8)] == [1.0, 0.1, 0.01]
-    assert set(SCHEDULES) == set(get_args(get_type_hints(schema.Train)["schedule"]))
+    assert set(SCHEDULES) == set(get_args(get_type_hints(Train)["schedule"]))
 
 
-@pytest.mark.parametrize("optimizer", [schema.Muon(), schema.SGD(), schema.SGD(momentum=0.0), schema.Adam()])
+@pytest.mark.parametrize("optimizer", [MuonOptions(), SGD(), SGD(momentum=0.0), Adam()])
 @pytest.mark.parametrize("encoder", [CNN, VGG, GRU, ATTENTION])
 @pytest.mark.parametrize("objective", ["classification", "autoencoder"])
 def test_an_interrupted_run_ends_as_an_undisturbed_one(
     encoder: Any, optimizer: Any, objective: str, tmp_path: Path
 ) -> None:
-    change = schema.AugmentImage(flip=True, crop=0.2, cutout=0.3)
+    change = AugmentImage(flip=True, crop=0.2, cutout=0.3)
     params: Any = {"encoder": encoder, "optimizer": optimizer, "augment": change, "clip": 1.0, "objective": objective}
     whole = run(tmp_path / "whole", **params)
     for dies_in in (2, 4):
@@ -269,12 +272,12 @@ def test_early_stopping_keeps_the_best_epoch(patience: int, tmp_path: Path) -> N
     best = losses.index(min(losses))
     assert best < len(losses) - 1
     assert len(losses) == (best + 1 + patience if patience else 8)
-    asked = Supervised(val, 3, schema.Loss(), prepare, torch.float32)
+    asked = Supervised(val, 3, Loss(), prepare, torch.float32)
     assert asked.judge(made.network, val)["loss"] == pytest.approx(losses[best] if patience else losses[-1])
 
 
 def test_each_epoch_has_its_own_order_augmentation_and_dropout(tmp_path: Path) -> None:
-    encoder = schema.CNN(channels=(4,), dense=(64,), dropout=0.5, activation="sigmoid")
+    encoder = options.CNN(channels=(4,), dense=(64,), dropout=0.5, activation="sigmoid")
     network = new(encoder)
     seen: dict[str, list[torch.Tensor]] = {"order": [], "draws": [], "dropped": []}
     [dropout] = [m for m in network.modules() if isinstance(m, torch.nn.Dropout)]
@@ -292,7 +295,7 @@ def test_each_epoch_has_its_own_order_augmentation_and_dropout(tmp_path: Path) -
 
     rows = bars(20, 0)
     fit(
-        network, rows, rows, params=schema.Train(epochs=3, batch=20), prepare=prepare,
+        network, rows, rows, params=Train(epochs=3, batch=20), prepare=prepare,
         augment=augment, dtype=torch.float32, checkpoint=tmp_path / "c", key="key", progress=Progress(quiet=True),
     )  # fmt: skip
     for name, found in seen.items():
@@ -338,7 +341,7 @@ def test_a_checkpoint_of_another_run_is_passed_over(tmp_path: Path) -> None:
 
 def test_a_diverging_run_says_what_to_lower(tmp_path: Path) -> None:
     with pytest.raises(DeepmineError, match=r"diverged in epoch \d+: .* Lower train\.optimizer\.lr \(now 1e\+12\)"):
-        run(tmp_path, optimizer=schema.SGD(lr=1e12), loss=schema.Loss(name="squared_error"))
+        run(tmp_path, optimizer=SGD(lr=1e12), loss=Loss(name="squared_error"))
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -353,7 +356,7 @@ TURN = torch.arange(32) % 3 == 0
 @pytest.mark.parametrize("cutout", [0.0, 0.4, 1.0])
 @pytest.mark.parametrize("flip", [False, True])
 def test_augmentation_keeps_shape_and_repeats(flip: bool, cutout: float, crop: float) -> None:
-    params = schema.AugmentImage(flip=flip, crop=crop, cutout=cutout)
+    params = AugmentImage(flip=flip, crop=crop, cutout=cutout)
     before = BATCH.clone()
     one, two, other = (image.augment(BATCH, params, TURN, generator(seed)) for seed in (1, 1, 2))
     assert (one.shape, one.dtype) == (BATCH.shape, BATCH.dtype)
@@ -364,13 +367,11 @@ def test_augmentation_keeps_shape_and_repeats(flip: bool, cutout: float, crop: f
 
 
 def test_augmentation_switched_off_changes_nothing() -> None:
-    assert torch.equal(
-        image.augment(BATCH, schema.AugmentImage(flip=False, crop=0, cutout=0), TURN, generator()), BATCH
-    )
+    assert torch.equal(image.augment(BATCH, AugmentImage(flip=False, crop=0, cutout=0), TURN, generator()), BATCH)
 
 
 def test_a_flip_mirrors_those_whose_turn_it_is() -> None:
-    made = image.augment(BATCH, schema.AugmentImage(flip=True, crop=0), TURN, generator())
+    made = image.augment(BATCH, AugmentImage(flip=True, crop=0), TURN, generator())
     assert torch.equal(made[TURN], BATCH[TURN].flip(2))
     assert torch.equal(made[~TURN], BATCH[~TURN])
 
@@ -385,7 +386,7 @@ def test_an_image_and_its_mirror_image_take_turns(tmp_path: Path) -> None:
     rows = bars(60, 0)
     rows.inputs["image"][:, 0, 0, 0] = torch.arange(60)
     fit(
-        new(CNN), rows, bars(0, 0), params=schema.Train(epochs=3, batch=60), prepare=prepare,
+        new(CNN), rows, bars(0, 0), params=Train(epochs=3, batch=60), prepare=prepare,
         augment=augment, dtype=torch.float32, checkpoint=tmp_path / "c", key="key", progress=Progress(quiet=True),
     )  # fmt: skip
     assert 10 < int(turns[0].sum()) < 50
@@ -395,7 +396,7 @@ def test_an_image_and_its_mirror_image_take_turns(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("reach", [1, 3])
 def test_a_crop_is_a_piece_of_the_mirrored_surroundings(reach: int) -> None:
-    made = image.augment(BATCH, schema.AugmentImage(flip=False, crop=reach / 7), TURN, generator())
+    made = image.augment(BATCH, AugmentImage(flip=False, crop=reach / 7), TURN, generator())
     around = torch.nn.functional.pad(BATCH.permute(0, 3, 1, 2).float(), (reach,) * 4, mode="reflect")
     places = set()
     for out, whole in zip(made.permute(0, 3, 1, 2).float(), around, strict=True):
@@ -415,7 +416,7 @@ def test_a_cutout_blanks_one_square_in_the_mean_colour(size: int) -> None:
     items = torch.full((200, 11, 13, 2), 9, dtype=torch.uint8)
     items[:, 5, 6] = 155
     mean = int(items.float().mean().round())
-    blank = image.augment(items, schema.AugmentImage(flip=False, crop=0, cutout=size / 11), TURN, generator()) == mean
+    blank = image.augment(items, AugmentImage(flip=False, crop=0, cutout=size / 11), TURN, generator()) == mean
     assert torch.equal(blank[..., 0], blank[..., 1])
     largest = 0
     for mask in blank[..., 0]:
@@ -451,11 +452,11 @@ def test_mirroring_is_kept_from_classes_that_it_would_mix(channels: int) -> None
 
 def test_the_schedule_comes_to_about_a_thousand_steps() -> None:
     for rows in (200, 800, 4_000, 20_000, 45_000):
-        epochs, batch = schedule(schema.Train(), rows)
+        epochs, batch = schedule(Train(), rows)
         assert 300 <= epochs * (rows // batch) <= 1500
-    assert schedule(schema.Train(), 45_000) == (12, 512)
-    assert schedule(schema.Train(), 10) == (100, 10)
-    assert schedule(schema.Train(epochs=3, batch=7), 45_000) == (3, 7)
+    assert schedule(Train(), 45_000) == (12, 512)
+    assert schedule(Train(), 10) == (100, 10)
+    assert schedule(Train(epochs=3, batch=7), 45_000) == (3, 7)
 
 
 def test_a_flipped_bit_in_the_checkpoint_is_noticed(tmp_path: Path) -> None:
@@ -499,7 +500,7 @@ def test_balanced_epochs_find_the_small_class(balance: str, tmp_path: Path) -> N
     rows = bars(400, 3)
     few = torch.cat([(rows.targets == 0).nonzero().flatten(), (rows.targets == 1).nonzero().flatten()[:8]])
     made = run(tmp_path, train=rows.take(few), balance=balance, epochs=30, batch=8, encoder=VGG)
-    scores = Supervised(rows, 3, schema.Loss(), prepare, torch.float32)
+    scores = Supervised(rows, 3, Loss(), prepare, torch.float32)
     small = rows.take(rows.targets == 1)
     assert scores.judge(made.network, small)["accuracy"] > 0.8
 
@@ -517,7 +518,7 @@ def numbers(n: int, seed: int) -> Rows:
 def test_numbers_are_learned(loss: str, tmp_path: Path) -> None:
     made = run(
         tmp_path, train=numbers(200, 0), val=numbers(60, 1), objective="regression", epochs=12, encoder=VGG,
-        loss=schema.Loss(name=loss, class_weights="balanced"),  # type: ignore[arg-type]
+        loss=Loss(name=loss, class_weights="balanced"),  # type: ignore[arg-type]
     )  # fmt: skip
     last = made.history[-1]
     assert (last.train_accuracy, last.val_accuracy) == (None, None)
@@ -529,7 +530,7 @@ def test_numbers_are_learned(loss: str, tmp_path: Path) -> None:
 def test_losses_of_classes_are_refused_for_numbers(loss: str, tmp_path: Path) -> None:
     for objective in ("regression", "autoencoder"):
         with pytest.raises(DeepmineError, match=r"train\.loss\.name: "):
-            run(tmp_path, train=numbers(40, 0), objective=objective, loss=schema.Loss(name=loss))  # type: ignore[arg-type]
+            run(tmp_path, train=numbers(40, 0), objective=objective, loss=Loss(name=loss))  # type: ignore[arg-type]
 
 
 def test_without_labels_features_tell_the_bars_apart(tmp_path: Path) -> None:
@@ -540,7 +541,7 @@ def test_without_labels_features_tell_the_bars_apart(tmp_path: Path) -> None:
     nothing = [Rows(r.inputs, torch.empty(len(r), 0)) for r in (rows, val)]
     made = run(
         tmp_path, train=nothing[0], val=nothing[1], objective="autoencoder", epochs=10, batch=30, encoder=VGG,
-        augment=schema.AugmentImage(flip=False),
+        augment=AugmentImage(flip=False),
     )  # fmt: skip
     assert made.network.projector is None
     losses = [e.val_loss or 0 for e in made.history]
@@ -620,7 +621,7 @@ def test_several_inputs_are_trained_together_and_one_may_be_missing(tmp_path: Pa
     both = Rows({**rows.inputs, "table": table}, rows.targets, present)
     parts = {
         "image": {"encoder": vars(VGG), "form": image.form(STATE), "state": STATE},
-        "table": {"encoder": vars(schema.FFN(hidden=(8,))), "form": {"kind": "vector", "shape": (4,)}, "state": {}},
+        "table": {"encoder": vars(FFN(hidden=(8,))), "form": {"kind": "vector", "shape": (4,)}, "state": {}},
     }
 
     def ready(items: Tensors) -> Tensors:
@@ -631,7 +632,7 @@ def test_several_inputs_are_trained_together_and_one_may_be_missing(tmp_path: Pa
         network = Card(parts, labels=["a", "b", "c"]).build()
         history, _ = fit(
             network, both.take(slice(120)), both.take(slice(120, None)), dtype=torch.float32, key="key",
-            params=schema.Train(epochs=epochs, batch=20, device="cpu"), prepare=ready,
+            params=Train(epochs=epochs, batch=20, device="cpu"), prepare=ready,
             augment=lambda items, turn, generator: ready(items), checkpoint=folder / "c", progress=Recorder(dies_in),
         )  # fmt: skip
         return network, history

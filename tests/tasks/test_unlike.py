@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks.config import schema
+from tasks.config.evaluate import Evaluate
+from tasks.config.mine import Mine, Miner
 from tasks.core.files import read_json
 from tasks.core.progress import Progress
 from tasks.evaluation.novelty import agreement, detectors
@@ -23,7 +24,7 @@ TRAIN, VAL, TEST, PLANTED = 500, 50, 400, 20
 #: Share of clean rows that may be flagged where 1 % is asked for; a one-class machine keeps closest to its train rows.
 ALARMS = {"isolation_forest": 0.03, "local_outlier_factor": 0.03, "one_class_svm": 0.08}
 N = TRAIN + VAL + TEST
-PARAMS = schema.Evaluate(resamples=300)
+PARAMS = Evaluate(resamples=300)
 
 
 def world(home: Path, *, planted: int = PLANTED, labels: bool = True) -> np.ndarray:
@@ -40,9 +41,9 @@ def world(home: Path, *, planted: int = PLANTED, labels: bool = True) -> np.ndar
 
 
 def run(home: Path, names: tuple[str, ...] = NAMES) -> tuple[pa.Table, dict[str, Any]]:
-    chosen = {name: schema.Miner(miner=name, views=("deep",)) for name in names}
+    chosen = {name: Miner(miner=name, views=("deep",)) for name in names}
     at = {"items": home / "items", "features": home, "miners": home / "m"}
-    mine(params=schema.Mine(miners=chosen), progress=Progress(quiet=True), **at)
+    mine(params=Mine(miners=chosen), progress=Progress(quiet=True), **at)
     return read(home / "m" / PREDICTIONS), read_json(home / "m" / SUMMARY)
 
 

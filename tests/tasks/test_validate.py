@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.config import schema as config
+from tasks.config.source import Input
+from tasks.config.validate import Expectation, Validate, ValidImage
 from tasks.core.errors import DeepmineError
 from tasks.core.files import read_json
 from tasks.core.progress import Progress
@@ -20,9 +21,9 @@ from tasks.storage.store import QUARANTINE, SUMMARY, Writer, read
 from tasks.validate import class_table, copies, validate
 from tasks.validation.expectations import Check, Outcome, run_suite
 
-IMAGE = {"image": config.Input()}
+IMAGE = {"image": Input()}
 RAW = raw_schema(IMAGE)
-TABLE = {"table": config.Input(modality="tabular", columns=("age", "job"), categorical=("job",))}
+TABLE = {"table": Input(modality="tabular", columns=("age", "job"), categorical=("job",))}
 
 
 def sketch(seed: str) -> bytes:
@@ -50,13 +51,13 @@ def store(folder: Path, schema: pa.Schema, records: list[dict[str, Any]]) -> Non
 
 def run(
     home: Path, records: list[dict[str, Any]], lost: int = 0, warn: Callable[[str], None] = pytest.fail,
-    inputs: dict[str, config.Input] = IMAGE, objective: str = "auto", **params: Any,
+    inputs: dict[str, Input] = IMAGE, objective: str = "auto", **params: Any,
 ) -> dict[str, Any]:  # fmt: skip
     bad = [{"id": f"lost{i}", "source": "s", "reason": "empty file"} for i in range(lost)]
     store(home / "raw", raw_schema(inputs), records)
     store(home / "unreadable", QUARANTINE, bad)
     return validate(
-        params=config.Validate(**params), inputs=inputs, objective=objective, raw=home / "raw",
+        params=Validate(**params), inputs=inputs, objective=objective, raw=home / "raw",
         unreadable=home / "unreadable", rejected=home / "rejected", quality=home / "quality", warn=warn,
         progress=Progress(quiet=True),
     )  # fmt: skip
@@ -164,14 +165,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     records += [{**records[0], "id": key, "content": key, **change} for key, change in odd.items()]
     records[1]["image.sketch"] = shifted(records[0]["image.sketch"])  # a0 and a1, which both are train rows
     facts = run(
-        home, records, lost=1, labels=("a", "b"), image=config.ValidImage(max_side=50), max_rejected=0.15,
+        home, records, lost=1, labels=("a", "b"), image=ValidImage(max_side=50), max_rejected=0.15,
         expectations=(
-            config.Expectation(expect="expect_column_values_to_be_between", arguments={"column": "bytes", "max_value": 1000}),
-            config.Expectation(expect="expect_column_values_to_be_between", action="warn",
+            Expectation(expect="expect_column_values_to_be_between", arguments={"column": "bytes", "max_value": 1000}),
+            Expectation(expect="expect_column_values_to_be_between", action="warn",
                                arguments={"column": "bytes", "min_value": 1000}),
-            config.Expectation(expect="expect_column_values_to_be_in_set",
+            Expectation(expect="expect_column_values_to_be_in_set",
                                arguments={"column": "image.mode", "value_set": ["L"], "mostly": 0.9}),
-            config.Expectation(expect="expect_column_values_to_be_in_set",
+            Expectation(expect="expect_column_values_to_be_in_set",
                                arguments={"column": "image.width", "value_set": [8], "mostly": 0.9}),
         ),
     )  # fmt: skip
@@ -307,7 +308,7 @@ def test_over_the_threshold_it_stops_after_the_quarantine_is_written(tmp_path: P
 
 def test_too_few_classes_rows_and_an_own_failure_are_named_together(tmp_path: Path) -> None:
     records = [{**row, "split": "train" if row["split"] == "val" else row["split"]} for row in rows("a")]
-    own = config.Expectation(
+    own = Expectation(
         expect="expect_column_values_to_be_between", arguments={"column": "bytes", "min_value": 10}, action="fail"
     )
     with pytest.raises(DeepmineError) as caught:
@@ -498,13 +499,13 @@ def test_a_leak_is_looked_for_in_accepted_train_rows_alone(tmp_path: Path) -> No
     records += [
         {**row, "id": f"odd {row['id']}", "label": "ab"[row["label"] == "a"], "bytes": 7} for row in records[:40]
     ]
-    own = config.Expectation(expect="expect_column_values_to_be_between", arguments={"column": "bytes", "max_value": 5})
+    own = Expectation(expect="expect_column_values_to_be_between", arguments={"column": "bytes", "max_value": 5})
     run(tmp_path, records, inputs=TABLE, expectations=(own,), max_rejected=0.5, warn=lambda text: None)
     assert [leak["column"] for leak in summary(tmp_path)["leaks"]] == ["age"]
 
 
 def test_an_own_expectation_may_name_a_column_of_a_table(tmp_path: Path) -> None:
-    own = config.Expectation(
+    own = Expectation(
         expect="expect_column_values_to_be_in_set", arguments={"column": "table.job", "value_set": ["x", "y"]}
     )
     records = table_rows()
