@@ -20,7 +20,7 @@ from tasks.core.files import read_json
 from tasks.core.printable import visible
 from tasks.evaluation.fusion import table
 from tasks.reporting.quality import leaks
-from tasks.storage.store import SUMMARY
+from tasks.storage.names import SUMMARY
 
 LONG = ("train", "extract", "judge")
 MARKDOWN = re.compile(r"[\\`*_{}\[\]<>()#|~!&]")

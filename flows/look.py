@@ -18,7 +18,8 @@ from tasks.core.text import many
 from tasks.plan import CHAIN, read_plan
 from tasks.plan import plan as make_plan
 from tasks.sources import snapshot
-from tasks.storage.store import MANIFEST, SUMMARY, read_manifest
+from tasks.storage.names import SUMMARY
+from tasks.storage.store import MANIFEST, read_manifest
 
 STYLES = {"current": "green", "stale": "yellow", "never run": "dim", "waits": "dim"}
 

@@ -13,24 +13,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks.core.errors import DeepmineError, Unreadable
-from tasks.core.files import inside, named, write_atomically, write_json
+from tasks.core.files import fingerprint, inside, named, write_atomically, write_json
 from tasks.core.progress import Progress
 from tasks.core.sandbox import SPARE, Guard, Limits, split
 from tasks.extraction.row_items import write_items
 from tasks.modalities import modality
 from tasks.modalities.raw_schema import column_name, input_fields
-from tasks.storage.quarantine import set_aside
-from tasks.storage.store import (
-    MANIFEST,
-    QUARANTINE,
-    STATE,
-    Scratch,
-    Writer,
-    fingerprint,
-    read,
-    read_manifest,
-    read_shards,
-)
+from tasks.storage.names import STATE
+from tasks.storage.quarantine import QUARANTINE, set_aside
+from tasks.storage.scratch import Scratch
+from tasks.storage.store import MANIFEST, Writer, read, read_manifest, read_shards
 from tasks.validation import fit_leakage
 
 if TYPE_CHECKING:

@@ -23,7 +23,8 @@ from tasks.evaluation.scorers import Classes, Numbers, Said, aligned, of_split
 from tasks.features.view import View, has_view, load_view, rows_of, trained_for
 from tasks.miners.probability_calibration import calibrate_network, of_network, probabilities
 from tasks.storage.ledger import ledger
-from tasks.storage.store import BESIDE, PREDICTIONS, SUMMARY, read, read_manifest
+from tasks.storage.names import BESIDE, PREDICTIONS, SUMMARY
+from tasks.storage.store import read, read_manifest
 
 if TYPE_CHECKING:
     from tasks.config.evaluate import Evaluate

@@ -8,7 +8,7 @@ from safetensors.numpy import save
 
 from tasks.core.cpu import cores
 from tasks.core.errors import DeepmineError
-from tasks.core.files import inside, write_atomically
+from tasks.core.files import fingerprint, inside, write_atomically
 from tasks.core.progress import Progress
 from tasks.encoders.device import fix_arithmetic, pick_device, pick_dtype
 from tasks.encoders.network import Card, Network, encoder_fingerprint, load_network
@@ -17,7 +17,7 @@ from tasks.extraction.build_views import Group, State, input_states, write_views
 from tasks.extraction.deep_view import Forward, batch_rows
 from tasks.extraction.raw_view import RawView, fit_raw, train_rows
 from tasks.features.view import view_schema
-from tasks.storage.store import fingerprint, read_manifest
+from tasks.storage.store import read_manifest
 
 if TYPE_CHECKING:
     from tasks.config.train import Extract

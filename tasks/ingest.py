@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tasks import sources
+from tasks.core.files import fingerprint
 from tasks.core.progress import Progress
 from tasks.core.sandbox import SPARE, Guard, Limits, split
 from tasks.core.sandbox_worker import clock_stopped
@@ -22,9 +23,10 @@ from tasks.sources.base import TIME
 from tasks.sources.listing_file import read_listing
 from tasks.sources.watch import READ, STATUS, Watch, read_as_listed, status
 from tasks.splitting.splits import Draw, draw
-from tasks.storage.quarantine import set_aside
+from tasks.storage.quarantine import QUARANTINE, set_aside
 from tasks.storage.row_digest import row_digests
-from tasks.storage.store import QUARANTINE, Scratch, Writer, fingerprint
+from tasks.storage.scratch import Scratch
+from tasks.storage.store import Writer
 
 if TYPE_CHECKING:
     from tasks.config.ingest import Ingest

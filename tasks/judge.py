@@ -21,13 +21,16 @@ import pyarrow.parquet as pq
 
 from tasks.config.objective import resolve
 from tasks.core.errors import DeepmineError
-from tasks.core.files import named, read_json, write_json
+from tasks.core.files import fingerprint, named, read_json, write_json
 from tasks.core.progress import Progress, Share
 from tasks.core.text import CONFIDENCE
 from tasks.evaluation.predictions import merits, resplit, verdicts
 from tasks.features.view import parse_numbers
 from tasks.splitting.folds import Cases, Folds, make_folds, told
-from tasks.storage.store import MANIFEST, QUARANTINE, SUMMARY, Scratch, Writer, fingerprint, read, read_manifest
+from tasks.storage.names import SUMMARY
+from tasks.storage.quarantine import QUARANTINE
+from tasks.storage.scratch import Scratch
+from tasks.storage.store import MANIFEST, Writer, read, read_manifest
 
 if TYPE_CHECKING:
     from tasks.config.dataset import Chain

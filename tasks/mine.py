@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from tasks.core.cpu import cores
-from tasks.core.files import inside, named, write_json
+from tasks.core.files import fingerprint, inside, named, write_json
 from tasks.core.progress import Progress
 from tasks.core.text import CONFIDENCE
 from tasks.features.items import load_items
@@ -31,7 +31,8 @@ from tasks.miners.stability import stability
 from tasks.miners.tree_text import Tree, read_tree
 from tasks.rules.mining import mine_rules
 from tasks.splitting.folds import Cases, cases_of
-from tasks.storage.store import MANIFEST, PREDICTIONS, RULES, SUMMARY, Writer, fingerprint
+from tasks.storage.names import PREDICTIONS, RULES, SUMMARY
+from tasks.storage.store import MANIFEST, Writer
 
 if TYPE_CHECKING:
     from tasks.config.mine import Mine

@@ -31,7 +31,8 @@ from tasks.reporting.reliability import trust
 from tasks.reporting.summary import front
 from tasks.reporting.test_rows import Judged
 from tasks.reporting.texts import shortened
-from tasks.storage.store import HISTORY, PREDICTIONS, RULES, STATE, SUMMARY, read, read_manifest
+from tasks.storage.names import HISTORY, PREDICTIONS, RULES, STATE, SUMMARY
+from tasks.storage.store import read, read_manifest
 
 if TYPE_CHECKING:
     from tasks.config.evaluate import Report

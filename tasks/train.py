@@ -13,7 +13,7 @@ import torch
 
 from tasks.config.objective import resolve
 from tasks.core.errors import DeepmineError
-from tasks.core.files import read_json, write_json
+from tasks.core.files import fingerprint, read_json, write_json
 from tasks.core.progress import Progress
 from tasks.core.space import assert_room
 from tasks.encoders import Initialised
@@ -23,7 +23,8 @@ from tasks.encoders.resident_rows import Rows, Tensors
 from tasks.encoders.sizes import sized
 from tasks.encoders.training import fit
 from tasks.modalities import modality
-from tasks.storage.store import HISTORY, STATE, fingerprint, read, read_manifest, read_shards
+from tasks.storage.names import HISTORY, STATE
+from tasks.storage.store import read, read_manifest, read_shards
 
 if TYPE_CHECKING:
     from tasks.config.train import Train

@@ -12,11 +12,12 @@ import pyarrow.parquet as pq
 
 from tasks.config.objective import resolve
 from tasks.core.errors import DeepmineError
-from tasks.core.files import named, write_json
+from tasks.core.files import fingerprint, named, write_json
 from tasks.core.progress import Progress
 from tasks.modalities import modality, repeats
-from tasks.storage.quarantine import set_aside
-from tasks.storage.store import MANIFEST, QUARANTINE, SUMMARY, fingerprint, read, read_manifest
+from tasks.storage.names import SUMMARY
+from tasks.storage.quarantine import QUARANTINE, set_aside
+from tasks.storage.store import MANIFEST, read, read_manifest
 from tasks.validation import leaks as leakage
 from tasks.validation import near_duplicates
 from tasks.validation.expectations import Check, Outcome, run_suite

@@ -20,7 +20,9 @@ from tasks.features.view import view_schema
 from tasks.modalities import modality
 from tasks.modalities.raw_schema import raw_schema
 from tasks.sources import Unreadable
-from tasks.storage.store import HISTORY, QUARANTINE, STATE, SUMMARY, Writer, read
+from tasks.storage.names import HISTORY, STATE, SUMMARY
+from tasks.storage.quarantine import QUARANTINE
+from tasks.storage.store import Writer, read
 
 STORES = (
     "plan", "raw", "unreadable", "rejected", "quality", "clean", "cleaned", "items", "encoder", "features", "miners", "judged",

@@ -17,7 +17,7 @@ from tasks.encoders.training import schedule
 from tasks.evaluation import cluster_profiles
 from tasks.extraction import deep_view
 from tasks.miners import MINERS, MOST_ROWS, n_clusters, stability
-from tasks.miners.kernel_approximation import CHEAP, KERNEL_ROWS
+from tasks.miners.kernel_approximation import CHEAP, COMPONENTS, KERNEL_ROWS
 from tasks.modalities import audio, image, tabular_steps, text
 from tasks.rules import search
 from tasks.validation import near_duplicates
@@ -127,7 +127,7 @@ def test_numbers_of_miners_in_the_readme() -> None:
     readme = source("README.md")
     assert f"train rows choose from {n_clusters.TRIED[0]} to {n_clusters.TRIED[-1]} by silhouette" in readme
     assert f"is exact up to {KERNEL_ROWS:,} train rows, and above as long as an estimated {CHEAP:g} seconds" in readme
-    assert f"a kernel map (Nystroem, {kernel_approximation.COMPONENTS:,} components)" in readme
+    assert f"a kernel map (Nystroem, {COMPONENTS:,} components)" in readme
     rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|.*\| ([\d,]+) train rows;", (ROOT / "README.md").read_text(), re.M)
     assert {name: int(n.replace(",", "")) for names, n in rows for name in re.findall(r"`(\w+)`", names)} == {
         name: MOST_ROWS[name] for name in ("agglomerative",)

@@ -167,3 +167,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(text: str) -> float:
     raise ValueError(f"{text} is no number")
+
+
+def fingerprint(*parts: Any) -> str:
+    """sha256 over the canonical JSON of ``parts``."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

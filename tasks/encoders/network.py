@@ -12,10 +12,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from tasks.core.errors import Damaged, DeepmineError
-from tasks.core.files import file_sha256, named, read_json, write_atomically, write_json
+from tasks.core.files import file_sha256, fingerprint, named, read_json, write_atomically, write_json
 from tasks.encoders import build
 from tasks.encoders.decoder import Decoder
-from tasks.storage.store import fingerprint
 
 WEIGHTS, CARD = "encoder.safetensors", "encoder.json"
 FORMAT = 2

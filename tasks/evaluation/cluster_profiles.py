@@ -10,7 +10,7 @@ from scipy.sparse import csr_array, hstack
 from tasks.core.text import enumerated, percent
 from tasks.stats.fisher import fisher
 from tasks.stats.multiple_testing import adjusted
-from tasks.storage.store import NOISE
+from tasks.storage.names import NOISE
 
 #: Clusters that are told of at most, the largest; and items of each, in the list and in its sentence.
 MOST_CLUSTERS, MOST_ITEMS, MOST_TOLD = 100, 8, 3

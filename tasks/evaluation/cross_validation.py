@@ -21,7 +21,8 @@ from tasks.features.view import as_numbers, parse_numbers
 from tasks.stats import cluster_robust
 from tasks.stats.cluster_robust import Interval, methods
 from tasks.stats.intervals import auc, has_auc, wilson
-from tasks.storage.store import SUMMARY, read
+from tasks.storage.names import SUMMARY
+from tasks.storage.store import read
 
 if TYPE_CHECKING:
     from tasks.config.evaluate import Evaluate

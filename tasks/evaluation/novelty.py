@@ -10,7 +10,7 @@ from scipy.stats import spearmanr
 
 from tasks.evaluation.scorers import Said
 from tasks.stats.intervals import auc, has_auc, mean_difference, share_difference, wilson
-from tasks.storage.store import UNLIKE
+from tasks.storage.names import UNLIKE
 
 if TYPE_CHECKING:
     from tasks.config.evaluate import Evaluate

@@ -11,8 +11,9 @@ import pyarrow.compute as pc
 from tasks.core.files import read_json
 from tasks.features.view import View, as_numbers, has_view, load_view, parse_numbers, rows_of, trained_for
 from tasks.splitting.folds import ENOUGH, rank
-from tasks.storage.store import PREDICTIONS, SUMMARY, read, read_manifest, read_shards, vector_column
+from tasks.storage.names import PREDICTIONS, SUMMARY
 from tasks.storage.store import Writer as StoreWriter
+from tasks.storage.store import read, read_manifest, read_shards, vector_column
 
 #: What stands beside a verdict in the store of predictions, and is kept.
 BESIDE = ("score", "probability")

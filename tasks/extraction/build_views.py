@@ -11,11 +11,13 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from tasks.core.files import inside, read_json
+from tasks.core.files import fingerprint, inside, read_json
 from tasks.core.progress import Progress
 from tasks.features.view import COLUMNS, vector_columns
 from tasks.modalities import modality
-from tasks.storage.store import STATE, Scratch, Shard, Writer, fingerprint, read_manifest, read_shard
+from tasks.storage.names import STATE
+from tasks.storage.scratch import Scratch
+from tasks.storage.store import Shard, Writer, read_manifest, read_shard
 
 Vectors = Any  # (N, D): an array or a scipy.sparse.csr_array
 State = dict[str, Any]

@@ -10,11 +10,12 @@ import pyarrow.compute as pc
 import torch
 from scipy import sparse
 
+from tasks.core.files import fingerprint
 from tasks.extraction.build_views import Rows, State, Vectors
 from tasks.extraction.deep_view import as_tensor
 from tasks.features.view import Part, blocks
 from tasks.modalities import modality
-from tasks.storage.store import fingerprint, read_shards
+from tasks.storage.store import read_shards
 
 if TYPE_CHECKING:
     from tasks.config.train import Extract

@@ -10,11 +10,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from scipy.sparse import csr_array, hstack
 
+from tasks.core.files import fingerprint
 from tasks.features.items import items_schema, items_table
 from tasks.features.view import COLUMNS
 from tasks.modalities import modality
 from tasks.modalities.raw_schema import column_name
-from tasks.storage.store import Scratch, Writer, fingerprint, read_manifest, read_shard
+from tasks.storage.scratch import Scratch
+from tasks.storage.store import Writer, read_manifest, read_shard
 
 if TYPE_CHECKING:
     from tasks.config.source import Input

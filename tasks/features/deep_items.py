@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 
 from tasks.features.binning import one_hot
 from tasks.features.view import View, feature_names
-from tasks.storage.store import NOISE
+from tasks.storage.names import NOISE
 
 #: Of the tree: levels, and the share and number of train rows that a leaf has at least.
 DEPTH, LEAF_SHARE, LEAF_ROWS = 4, 0.01, 10

@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 from scipy.sparse import csr_array
 
+from tasks.core.files import fingerprint
 from tasks.features.view import COLUMNS, View, load_store, vector_columns, view_schema
-from tasks.storage.store import fingerprint, read_manifest
+from tasks.storage.store import read_manifest
 
 NAME = "items"
 #: Levels of a column that become items at most, the most frequent of the train rows.

@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.core.errors import DeepmineError
-from tasks.core.files import inside
-from tasks.storage.store import MANIFEST, Manifest, fingerprint, read, read_manifest, vector_column, vectors
+from tasks.core.files import fingerprint, inside
+from tasks.storage.store import MANIFEST, Manifest, read, read_manifest, vector_column, vectors
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

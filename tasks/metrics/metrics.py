@@ -8,7 +8,7 @@ from sklearn import metrics as sk
 
 from tasks.stats import cluster_robust
 from tasks.stats.intervals import auc, bootstrap, f1_interval, has_auc, percentiles, wilson
-from tasks.storage.store import NOISE
+from tasks.storage.names import NOISE
 
 
 def classification(truth: np.ndarray, predicted: np.ndarray, labels: list[str], confidence: float) -> dict[str, Any]:

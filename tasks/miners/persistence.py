@@ -15,7 +15,7 @@ from tasks.features.view import View
 from tasks.miners.pipelines import steps_of
 from tasks.miners.probability_calibration import Response, probabilities, response
 from tasks.miners.tree_integrity import sound
-from tasks.storage.store import SUMMARY
+from tasks.storage.names import SUMMARY
 
 #: 3: one scale a view (`scaling`).
 FORMAT = 3

@@ -8,7 +8,8 @@ import pyarrow as pa
 from tasks.miners.fitting import Fit
 from tasks.miners.persistence import Fitted
 from tasks.miners.probability_calibration import Calibrated, Response, calibrate, probabilities
-from tasks.storage.store import NOISE, UNLIKE, USUAL, vector_column
+from tasks.storage.names import NOISE, UNLIKE, USUAL
+from tasks.storage.store import vector_column
 
 #: Suffix of a column -> its values; "" is the verdict itself.
 Said = dict[str, np.ndarray]

@@ -6,7 +6,7 @@ import numpy as np
 
 from tasks.reporting.formatting import cut, isolated, percent, significant
 from tasks.reporting.test_rows import RMS, Judged
-from tasks.storage.store import NOISE
+from tasks.storage.names import NOISE
 
 #: Rows of examples in one gallery at most; with more classes or clusters the least pure are shown.
 MOST_ROWS = 30

@@ -8,7 +8,8 @@ from tasks.features.view import load_view
 from tasks.reporting import components, neighbours, novelty, trees
 from tasks.reporting.formatting import percent, significant
 from tasks.reporting.test_rows import Judged
-from tasks.storage.store import PREDICTIONS, SUMMARY, read, read_manifest
+from tasks.storage.names import PREDICTIONS, SUMMARY
+from tasks.storage.store import read, read_manifest
 
 
 def sections(

@@ -7,8 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.core.errors import Damaged, DeepmineError
-from tasks.core.files import write_atomically
-from tasks.storage.store import fingerprint
+from tasks.core.files import fingerprint, write_atomically
 
 
 def digest(table: pa.Table) -> str:

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from tasks.core.files import read_json
-from tasks.storage.store import PREDICTIONS, SUMMARY, read_manifest
+from tasks.storage.names import PREDICTIONS, SUMMARY
+from tasks.storage.store import read_manifest
 
 
 def ledger(raw: Path, rejected: Path, clean: Path, features: Path, miners: Path) -> dict[str, Any]:

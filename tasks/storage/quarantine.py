@@ -5,7 +5,13 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from tasks.storage.store import QUARANTINE, Writer
+from tasks.storage.store import Writer
+
+#: Rows that cannot be used, each with its reason and where it came from.
+QUARANTINE = pa.schema(
+    [("id", pa.string()), ("source", pa.string()), ("label", pa.string()), ("split", pa.string()),
+     ("reason", pa.string()), ("detail", pa.string())]
+)  # fmt: skip
 
 
 def set_aside(rows: pa.Table, folder: Path, made_by: str) -> dict[str, int]:

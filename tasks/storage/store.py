@@ -5,13 +5,11 @@ unfinished work. Page checksums are on: without them a flipped bit is read back 
 """
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -19,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.core.errors import Damaged, DeepmineError
-from tasks.core.files import file_sha256, inside, no_half, read_json, sync, write_json
+from tasks.core.files import file_sha256, inside, read_json, sync, write_json
 from tasks.storage.row_digest import row_digests
 
 #: With an underscore, so that pandas, Spark and DuckDB pass over it when they are given the folder.
@@ -28,23 +26,6 @@ FORMAT = 1
 CHANGED = "missing, or its bytes are not those that were written"
 #: The name of a shard.
 SHARD = re.compile(r"[0-9]{5,}\.parquet")
-#: Small files that stages leave beside their data for later ones.
-STATE, SUMMARY, HISTORY = "_state.json", "_summary.json", "history.json"
-#: The store below a folder of miners that holds what they said of the held-out rows.
-PREDICTIONS = "predictions"
-#: The store beside it that holds association rules.
-RULES = "rules"
-#: Ends of the columns that stand beside a verdict's own.
-BESIDE = (".score", ".probability", ".like", ".distance")
-#: What these call the rows that a clusterer puts into no cluster.
-NOISE = "noise"
-#: What they call the rows that a detector holds to be unlike the train rows, and the others.
-UNLIKE, USUAL = "unlike", "usual"
-#: Rows that cannot be used, each with its reason and where it came from.
-QUARANTINE = pa.schema(
-    [("id", pa.string()), ("source", pa.string()), ("label", pa.string()), ("split", pa.string()),
-     ("reason", pa.string()), ("detail", pa.string())]
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -72,11 +53,6 @@ class Manifest:
     format: int = FORMAT
 
 
-def fingerprint(*parts: Any) -> str:
-    """sha256 over the canonical JSON of ``parts``."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
 def vectors(column: pa.ChunkedArray, dtype: Any = np.float32) -> np.ndarray:
     """A fixed-size-list column as an (N, D) array."""
     width = column.type.list_size
@@ -88,48 +64,6 @@ def vectors(column: pa.ChunkedArray, dtype: Any = np.float32) -> np.ndarray:
 def vector_column(values: np.ndarray) -> pa.FixedSizeListArray:
     """An (N, D) array as a fixed-size-list column, the form that pandas, Polars and DuckDB read as lists."""
     return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
-
-
-class Scratch:
-    """Content-addressed shards outside the outputs: what a killed or repeated stage need not do again.
-
-    A shard's key is the hash of all it was made from. Each file carries its own sha256 in its name and is
-    checked before use; what a finished stage did not use is removed by `prune`.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.used: set[str] = set()
-
-    def find(self, key: str) -> tuple[Path, str] | None:
-        """The finished shard of ``key`` and its sha256, if there is one and it is undamaged."""
-        for path in sorted(self.folder.glob(f"{key}-*.parquet")):
-            sha256 = path.stem.rpartition("-")[2]
-            if file_sha256(path) == sha256:
-                self.used.add(path.name)
-                return path, sha256
-            path.unlink(missing_ok=True)
-        return None
-
-    def put(self, key: str, table: pa.Table) -> tuple[Path, str]:
-        """Write ``table`` as the shard of ``key``, atomically."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        # two shards of equal content may be made by two threads at a time
-        temporary = self.folder / f".{key}.{os.getpid()}.{get_ident()}"
-        with no_half(temporary, self.folder):
-            write_shard(temporary, table)
-        sha256 = file_sha256(temporary)
-        path = self.folder / f"{key}-{sha256}.parquet"
-        os.replace(temporary, path)
-        self.used.add(path.name)
-        return path, sha256
-
-    def prune(self) -> None:
-        """Remove every shard that was neither found nor put since this object was made."""
-        if self.folder.is_dir():
-            for path in self.folder.iterdir():
-                if path.name not in self.used:
-                    path.unlink()
 
 
 def write_shard(path: Path, table: pa.Table) -> None:

@@ -29,7 +29,8 @@ from tasks.extraction.build_views import Group, write_views
 from tasks.extraction.deep_view import Forward, batch_rows
 from tasks.features.view import view_schema
 from tasks.modalities import image
-from tasks.storage.store import STATE, Writer
+from tasks.storage.names import STATE
+from tasks.storage.store import Writer
 from tasks.train import Feed
 from tests.benchmarks.measure import Result, compare, turns
 

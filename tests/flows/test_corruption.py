@@ -21,7 +21,9 @@ from tasks.miners.persistence import load_miner
 from tasks.plan import read_plan
 from tasks.sources import snapshot
 from tasks.sources.listing_file import read_listing
-from tasks.storage.store import MANIFEST, SUMMARY, Scratch, read, read_manifest
+from tasks.storage.names import SUMMARY
+from tasks.storage.scratch import Scratch
+from tasks.storage.store import MANIFEST, read, read_manifest
 from tests.damage import CHANGES, overwrite, swap
 from tests.flows.conftest import SMALL, Project, make_images, new_project
 

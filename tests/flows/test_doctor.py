@@ -15,7 +15,9 @@ from tasks.checkup import Hashes
 from tasks.checkup.outputs import faults
 from tasks.checkup.scratch import scratch_faults
 from tasks.core.files import named, write_json
-from tasks.storage.store import MANIFEST, SUMMARY, Scratch, Writer
+from tasks.storage.names import SUMMARY
+from tasks.storage.scratch import Scratch
+from tasks.storage.store import MANIFEST, Writer
 from tests.damage import flip, overwrite
 from tests.flows.conftest import Project
 

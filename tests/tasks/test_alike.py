@@ -13,7 +13,8 @@ from tasks.evaluation.neighbours import neighbours
 from tasks.features.view import load_view
 from tasks.mine import mine
 from tasks.reporting import neighbours as page
-from tasks.storage.store import PREDICTIONS, SUMMARY, read
+from tasks.storage.names import PREDICTIONS, SUMMARY
+from tasks.storage.store import read
 from tests.tasks.test_views import write_view
 
 N = 600

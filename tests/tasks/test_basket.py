@@ -28,7 +28,9 @@ from tasks.features.view import load_view
 from tasks.ingest import ingest
 from tasks.modalities import Admitted, basket
 from tasks.plan import plan
-from tasks.storage.store import QUARANTINE, STATE, read, read_manifest
+from tasks.storage.names import STATE
+from tasks.storage.quarantine import QUARANTINE
+from tasks.storage.store import read, read_manifest
 from tests import runs
 
 SPEC = Input(modality="basket", columns=("items",))

@@ -22,7 +22,9 @@ from tasks.core.files import read_json
 from tasks.core.progress import Progress
 from tasks.modalities import image, modality
 from tasks.modalities.raw_schema import raw_schema
-from tasks.storage.store import MANIFEST, QUARANTINE, STATE, Writer, read, read_manifest
+from tasks.storage.names import STATE
+from tasks.storage.quarantine import QUARANTINE
+from tasks.storage.store import MANIFEST, Writer, read, read_manifest
 from tests.images import encode, noise
 from tests.tasks.test_validate import IMAGE, RAW, TABLE
 

@@ -27,7 +27,8 @@ from tasks.miners.n_clusters import HALVINGS, Curve, count, kept, structureless
 from tasks.miners.stability import jaccard, stability
 from tasks.reporting import clusters as page
 from tasks.stats.intervals import ari_interval
-from tasks.storage.store import NOISE, PREDICTIONS, SUMMARY, read
+from tasks.storage.names import NOISE, PREDICTIONS, SUMMARY
+from tasks.storage.store import read
 from tests.itemstore import write_items
 from tests.tasks.test_views import write_view
 

@@ -21,7 +21,8 @@ from tasks.miners.fitting import Fit, Job, fit, fit_best
 from tasks.miners.persistence import load_miner
 from tasks.miners.probability_calibration import calibrate, response
 from tasks.splitting.folds import ENOUGH, Cases, cases_of, rank
-from tasks.storage.store import PREDICTIONS, SUMMARY, Writer, read
+from tasks.storage.names import PREDICTIONS, SUMMARY
+from tasks.storage.store import Writer, read
 from tests.tasks.test_views import write_view
 
 TRAIN, VAL, TEST = 120, 5, 60

@@ -24,7 +24,8 @@ from tasks.metrics.metrics import classification
 from tasks.reporting import HERE, captions, formatting, miner_sections, results
 from tasks.reporting.summary import front
 from tasks.stats.intervals import wilson
-from tasks.storage.store import PREDICTIONS, SUMMARY, Writer, vector_column
+from tasks.storage.names import PREDICTIONS, SUMMARY
+from tasks.storage.store import Writer, vector_column
 from tests.itemstore import write_items
 from tests.tasks.test_views import write_view
 

@@ -23,7 +23,8 @@ from tasks.extraction.raw_view import train_rows
 from tasks.extraction.seasonal_naive import forecast
 from tasks.features.view import load_view
 from tasks.modalities import image, modality
-from tasks.storage.store import HISTORY, STATE, Manifest, Writer, read_manifest
+from tasks.storage.names import HISTORY, STATE
+from tasks.storage.store import Manifest, Writer, read_manifest
 from tasks.train import train
 
 N, SIDE = 66, 10

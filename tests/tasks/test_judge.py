@@ -29,7 +29,9 @@ from tasks.evaluation.cross_validation import figures
 from tasks.judge import _cases, _what_is_judged, judge
 from tasks.modalities.raw_schema import raw_schema
 from tasks.splitting.folds import make_folds
-from tasks.storage.store import MANIFEST, QUARANTINE, SUMMARY, Writer, read, read_manifest, read_shards
+from tasks.storage.names import SUMMARY
+from tasks.storage.quarantine import QUARANTINE
+from tasks.storage.store import MANIFEST, Writer, read, read_manifest, read_shards
 from tests.runs import admitted
 from tests.runs import stage as run_stage
 

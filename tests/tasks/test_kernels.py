@@ -15,7 +15,8 @@ from tasks.miners import MINERS, Task, fitting, kernel_approximation
 from tasks.miners.kernel_approximation import MAPS, better
 from tasks.miners.persistence import load_miner
 from tasks.reporting import miner_sections
-from tasks.storage.store import PREDICTIONS, SUMMARY, read
+from tasks.storage.names import PREDICTIONS, SUMMARY
+from tasks.storage.store import read
 from tests.tasks.test_views import write_view
 
 N = 700

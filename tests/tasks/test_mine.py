@@ -10,7 +10,7 @@ from sklearn.svm import LinearSVC
 
 from tasks.config.mine import Mine, Miner
 from tasks.core.errors import DeepmineError
-from tasks.core.files import read_json
+from tasks.core.files import fingerprint, read_json
 from tasks.core.progress import Progress
 from tasks.features.scaling import ViewScaler
 from tasks.features.view import load_view
@@ -21,7 +21,8 @@ from tasks.miners.fitting import lowest
 from tasks.miners.hyperparameters import GRIDS
 from tasks.miners.n_clusters import Curve
 from tasks.miners.persistence import load_miner
-from tasks.storage.store import NOISE, PREDICTIONS, SUMMARY, fingerprint, read, read_manifest
+from tasks.storage.names import NOISE, PREDICTIONS, SUMMARY
+from tasks.storage.store import read, read_manifest
 from tests.tasks.test_views import IDS, LABEL, SPLIT, N, thin, write_view
 
 MINERS = {

@@ -19,7 +19,8 @@ from tasks.mine import mine
 from tasks.miners import probability_calibration
 from tasks.miners.persistence import load_miner
 from tasks.miners.probability_calibration import Response
-from tasks.storage.store import PREDICTIONS, SUMMARY, read, vectors
+from tasks.storage.names import PREDICTIONS, SUMMARY
+from tasks.storage.store import read, vectors
 from tests.tasks.test_views import write_view
 
 MINERS = {

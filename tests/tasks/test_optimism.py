@@ -15,7 +15,8 @@ from tasks.evaluation.cross_validation import _r2, corrected, figures, scalars
 from tasks.evaluation.sentences import misled
 from tasks.metrics.metrics import classification
 from tasks.reporting import captions, cross_validation, formatting
-from tasks.storage.store import SUMMARY, Writer
+from tasks.storage.names import SUMMARY
+from tasks.storage.store import Writer
 
 K, EACH = 5, 80
 N = K * EACH

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from tasks.storage.quarantine import set_aside
-from tasks.storage.store import QUARANTINE, read, read_manifest
+from tasks.storage.quarantine import QUARANTINE, set_aside
+from tasks.storage.store import read, read_manifest
 
 
 def test_rows_are_kept_and_counted_by_reason(tmp_path: Path) -> None:

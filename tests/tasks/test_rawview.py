@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from tasks.core.files import fingerprint
 from tasks.extraction.raw_view import train_rows, train_texts
-from tasks.storage.store import Writer, fingerprint
+from tasks.storage.store import Writer
 from tests.tasks.test_extract import SIDE, SPLIT, STATE_OF_ROWS, even, write_clean
 
 

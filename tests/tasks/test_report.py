@@ -38,7 +38,8 @@ from tasks.reporting import (
     sounds,
 )
 from tasks.reporting.test_rows import Judged
-from tasks.storage.store import SUMMARY, read_manifest
+from tasks.storage.names import SUMMARY
+from tasks.storage.store import read_manifest
 from tests.images import encode
 from tests.opened import look, needs_browser, with_probe
 from tests.runs import STORES, finish, stage

@@ -15,7 +15,8 @@ from tasks.core.progress import Progress
 from tasks.core.text import percent
 from tasks.features.item_matrix import from_baskets
 from tasks.mine import mine
-from tasks.storage.store import RULES, SUMMARY, read
+from tasks.storage.names import RULES, SUMMARY
+from tasks.storage.store import read
 from tests.itemstore import write_items
 from tests.tasks.test_views import write_view
 

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
+from tasks.core.files import fingerprint
 from tasks.splitting.splits import FEW, draw, split_of, splits_of_few
-from tasks.storage.store import fingerprint
 
 
 def test_shares_are_about_what_was_asked() -> None:

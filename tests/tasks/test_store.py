@@ -10,8 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from tasks.core.errors import DeepmineError
-from tasks.core.files import file_sha256, inside, read_json, write_json
+from tasks.core.files import file_sha256, fingerprint, inside, read_json, write_json
 from tasks.storage import store
+from tasks.storage.names import STATE
+from tasks.storage.scratch import Scratch
 
 SCHEMA = pa.schema(
     [("id", pa.string()), ("label", pa.string()), ("n", pa.int64()), ("data", pa.binary()),
@@ -53,7 +55,7 @@ def test_round_trip(tmp_path: Path) -> None:
 
 def test_pandas_reads_the_folder(tmp_path: Path) -> None:
     write(tmp_path / "s", table(0), table(6))
-    write_json(tmp_path / "s" / store.STATE, {"mean": 1})
+    write_json(tmp_path / "s" / STATE, {"mean": 1})
     frame = pd.read_parquet(tmp_path / "s")
     assert frame["id"].tolist() == [f"{i:03d}" for i in range(12)]
     assert list(frame.columns) == SCHEMA.names
@@ -80,7 +82,7 @@ def test_other_columns_are_refused(tmp_path: Path, wrong: pa.Table) -> None:
     with pytest.raises(ValueError, match="are not the store's"):
         writer.add(wrong)
     with pytest.raises(ValueError, match="are not the store's"):
-        writer.link(store.Scratch(tmp_path / "scratch").put("key", wrong))
+        writer.link(Scratch(tmp_path / "scratch").put("key", wrong))
 
 
 def test_without_a_manifest_it_is_unfinished(tmp_path: Path) -> None:
@@ -227,7 +229,7 @@ def test_equal_values_give_equal_json(tmp_path: Path) -> None:
     write_json(tmp_path / "a" / "same.json", {"x": 1, "y": {"b": 2, "a": 3}})
     write_json(tmp_path / "b" / "same.json", {"y": {"a": 3, "b": 2}, "x": 1})
     assert (tmp_path / "a" / "same.json").read_bytes() == (tmp_path / "b" / "same.json").read_bytes()
-    assert store.fingerprint({"x": 1, "y": 2}) == store.fingerprint({"y": 2, "x": 1}) != store.fingerprint({"x": 1})
+    assert fingerprint({"x": 1, "y": 2}) == fingerprint({"y": 2, "x": 1}) != fingerprint({"x": 1})
 
 
 def test_a_writer_clears_what_an_unfinished_one_left(tmp_path: Path) -> None:
@@ -256,17 +258,17 @@ def test_vectors_come_back_as_they_went() -> None:
 
 
 def test_scratch_finds_what_was_put(tmp_path: Path) -> None:
-    scratch = store.Scratch(tmp_path / "scratch")
+    scratch = Scratch(tmp_path / "scratch")
     assert scratch.find("key") is None
     path, sha256 = scratch.put("key", table(0))
-    assert store.Scratch(tmp_path / "scratch").find("key") == (path, sha256)
+    assert Scratch(tmp_path / "scratch").find("key") == (path, sha256)
     assert scratch.find("ke") is None
     assert file_sha256(path) == sha256
     assert pq.read_table(path).equals(table(0))
 
 
 def test_damaged_scratch_is_not_found_and_goes(tmp_path: Path) -> None:
-    scratch = store.Scratch(tmp_path)
+    scratch = Scratch(tmp_path)
     path, _ = scratch.put("key", table(0))
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
@@ -276,20 +278,20 @@ def test_damaged_scratch_is_not_found_and_goes(tmp_path: Path) -> None:
 
 
 def test_prune_keeps_what_was_found_or_put(tmp_path: Path) -> None:
-    before = store.Scratch(tmp_path)
+    before = Scratch(tmp_path)
     found, unused = (before.put(key, table(0))[0] for key in ("found", "unused"))
     (tmp_path / ".half.123").write_bytes(b"a killed stage's")
-    scratch = store.Scratch(tmp_path)
+    scratch = Scratch(tmp_path)
     scratch.find("found")
     put, _ = scratch.put("put", table(6))
     scratch.prune()
     assert set(tmp_path.iterdir()) == {found, put}
     assert not unused.exists()
-    store.Scratch(tmp_path / "nowhere").prune()
+    Scratch(tmp_path / "nowhere").prune()
 
 
 def test_linked_shards_equal_written_ones(tmp_path: Path) -> None:
-    scratch = store.Scratch(tmp_path / "scratch")
+    scratch = Scratch(tmp_path / "scratch")
     writer = store.Writer(tmp_path / "linked", SCHEMA, "me")
     writer.link(scratch.put("key", table(0)))
     linked = writer.finish({"in": 6, "accepted": 6, "quarantined": {}})

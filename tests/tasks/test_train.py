@@ -17,7 +17,8 @@ from tasks.core.progress import Progress
 from tasks.encoders.network import Card, Network, load_network
 from tasks.encoders.sizes import sized
 from tasks.modalities import image
-from tasks.storage.store import HISTORY, STATE, Writer
+from tasks.storage.names import HISTORY, STATE
+from tasks.storage.store import Writer
 from tasks.train import resident, train
 
 

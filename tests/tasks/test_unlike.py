@@ -16,7 +16,8 @@ from tasks.evaluation.scorers import Said
 from tasks.mine import mine
 from tasks.reporting import novelty as page
 from tasks.stats.intervals import mean_difference, share_difference
-from tasks.storage.store import PREDICTIONS, SUMMARY, read
+from tasks.storage.names import PREDICTIONS, SUMMARY
+from tasks.storage.store import read
 from tests.tasks.test_views import write_view
 
 NAMES = ("isolation_forest", "local_outlier_factor", "one_class_svm")

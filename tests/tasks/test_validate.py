@@ -17,7 +17,9 @@ from tasks.core.errors import DeepmineError
 from tasks.core.files import read_json
 from tasks.core.progress import Progress
 from tasks.modalities.raw_schema import raw_schema
-from tasks.storage.store import QUARANTINE, SUMMARY, Writer, read
+from tasks.storage.names import SUMMARY
+from tasks.storage.quarantine import QUARANTINE
+from tasks.storage.store import Writer, read
 from tasks.validate import class_table, copies, validate
 from tasks.validation.expectations import Check, Outcome, run_suite
 
