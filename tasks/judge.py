@@ -24,9 +24,10 @@ from tasks.core.errors import DeepmineError
 from tasks.core.files import fingerprint, named, read_json, write_json
 from tasks.core.progress import Progress, Share
 from tasks.core.text import CONFIDENCE
-from tasks.evaluation.predictions import merits, resplit, verdicts
-from tasks.features.view import parse_numbers
+from tasks.evaluation.predictions import merits, verdicts
+from tasks.features.label_values import parse_numbers
 from tasks.splitting.folds import Cases, Folds, make_folds, told
+from tasks.splitting.resplit import resplit
 from tasks.storage.names import SUMMARY
 from tasks.storage.quarantine import QUARANTINE
 from tasks.storage.scratch import Scratch

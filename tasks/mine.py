@@ -18,7 +18,8 @@ from tasks.core.files import fingerprint, inside, named, write_json
 from tasks.core.progress import Progress
 from tasks.core.text import CONFIDENCE
 from tasks.features.items import load_items
-from tasks.features.view import View, has_view, load_view, parse_numbers, trained_for
+from tasks.features.label_values import parse_numbers
+from tasks.features.view import View, has_view, load_view, trained_for
 from tasks.miners import LEAST_ROWS, MOST_ROWS, Task, accelerate, clusters, kind, unfit
 from tasks.miners.crossvalidation import OutOfFold, choose, folds_for, held_out, out_of_fold, refitted
 from tasks.miners.fitting import Fit, Job, fit, fit_best, part_of

@@ -20,7 +20,7 @@ from tasks.metrics.costs import Prices, costs
 from tasks.metrics.residuals import residuals
 from tasks.stats import cluster_robust
 from tasks.stats.cluster_robust import methods
-from tasks.stats.intervals import has_auc
+from tasks.stats.roc_auc import has_auc
 from tasks.storage.store import MANIFEST, read, read_manifest
 
 if TYPE_CHECKING:

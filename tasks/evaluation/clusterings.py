@@ -11,10 +11,11 @@ from sklearn.metrics import adjusted_rand_score
 
 from tasks.evaluation.cluster_profiles import Known, of_classes, of_numbers, profiles
 from tasks.features.items import load_items
+from tasks.features.label_values import parse_numbers
 from tasks.features.scaling import comparable
-from tasks.features.view import load_view, parse_numbers, rows_of
-from tasks.metrics.metrics import clustering
-from tasks.stats.intervals import ari_difference, ari_interval
+from tasks.features.view import load_view, rows_of
+from tasks.metrics.clustering import clustering
+from tasks.stats.rand_index import ari_difference, ari_interval
 
 if TYPE_CHECKING:
     from tasks.config.evaluate import Evaluate

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.stats import t as student
 from sklearn import metrics as sk
 
 from tasks.core.files import read_json
@@ -17,10 +16,12 @@ from tasks.evaluation.fusion import TITLES, WAYS, candidates
 from tasks.evaluation.predictions import ways
 from tasks.evaluation.scorers import Classes, Numbers
 from tasks.evaluation.sentences import crossed_ways
-from tasks.features.view import as_numbers, parse_numbers
+from tasks.features.label_values import as_numbers, parse_numbers
 from tasks.stats import cluster_robust
-from tasks.stats.cluster_robust import Interval, methods
-from tasks.stats.intervals import auc, has_auc, wilson
+from tasks.stats.cluster_robust import methods
+from tasks.stats.intervals import wilson
+from tasks.stats.paired_tests import corrected
+from tasks.stats.roc_auc import auc, has_auc
 from tasks.storage.names import SUMMARY
 from tasks.storage.store import read
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from tasks.config.evaluate import Evaluate
 
 NESTED, NAIVE = "nested", "naive"
-#: What the intervals over folds are called.
-CORRECTED = "corrected resampled t"
 
 
 @dataclass
@@ -247,22 +246,6 @@ def _pair(crossed: Crossed, a: str, b: str, confidence: float) -> dict[str, Any]
         "interval": cluster_robust.mean(gap, crossed.units, confidence)[0],
         "over_folds": corrected(folds, crossed.ratio, confidence),
     }
-
-
-def corrected(values: np.ndarray, ratio: float, confidence: float) -> dict[str, Any]:
-    """Mean of (K,) figures of folds, its interval, and how likely so large a mean is where there is nothing (`p`).
-
-    The corrected resampled t-test (Nadeau and Bengio, Machine Learning 52, 2003): folds share most of what they learn
-    from, so that the variance of their mean is not s2 / K but (1 / K + ratio) s2.
-
-    Args:
-        ratio: rows tested over rows learned from.
-    """
-    k, mean = len(values), float(values.mean())
-    deviation = float(values.std(ddof=1)) * (1 / k + ratio) ** 0.5
-    half = float(student.ppf((1 + confidence) / 2, k - 1)) * deviation
-    p = 2 * float(student.sf(abs(mean) / deviation, k - 1)) if deviation > 0 else float(mean == 0)
-    return {"mean": mean, "interval": Interval((mean - half, mean + half), CORRECTED), "p": p}
 
 
 def _agreement(table: pa.Table, way: str, summary: dict[str, Any], confidence: float) -> dict[str, Any]:

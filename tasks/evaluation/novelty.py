@@ -9,7 +9,8 @@ import pyarrow.compute as pc
 from scipy.stats import spearmanr
 
 from tasks.evaluation.scorers import Said
-from tasks.stats.intervals import auc, has_auc, mean_difference, share_difference, wilson
+from tasks.stats.intervals import mean_difference, share_difference, wilson
+from tasks.stats.roc_auc import auc, has_auc
 from tasks.storage.names import UNLIKE
 
 if TYPE_CHECKING:

@@ -9,32 +9,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.core.files import read_json
-from tasks.features.view import View, as_numbers, has_view, load_view, parse_numbers, rows_of, trained_for
+from tasks.features.label_values import as_numbers, parse_numbers
+from tasks.features.view import View, has_view, load_view, rows_of, trained_for
 from tasks.splitting.folds import ENOUGH, rank
 from tasks.storage.names import PREDICTIONS, SUMMARY
-from tasks.storage.store import Writer as StoreWriter
-from tasks.storage.store import read, read_manifest, read_shards, vector_column
+from tasks.storage.store import read, read_manifest, vector_column
 
 #: What stands beside a verdict in the store of predictions, and is kept.
 BESIDE = ("score", "probability")
 #: Kinds of miners whose verdicts can be judged.
 JUDGED = ("classifier", "regressor", "clusterer")
-
-
-def resplit(store: Path, into: Path, split: dict[str, str]) -> None:
-    """A copy of ``store`` with the rows that ``split`` names, in the splits that it gives them."""
-    manifest = read_manifest(store)
-    writer: StoreWriter | None = None
-    for _, table in read_shards(store):
-        if writer is None:
-            writer = StoreWriter(into, table.schema, manifest.made_by)
-        own = pa.array([split.get(name) for name in table["id"].to_pylist()], pa.string())
-        table, own = table.filter(own.is_valid()), own.drop_null()
-        if table.num_rows:
-            writer.add(table.set_column(table.schema.get_field_index("split"), table.schema.field("split"), own))
-    if writer is not None:
-        rows = sum(shard.rows for shard in writer.shards)
-        writer.finish({"in": rows, "accepted": rows, "quarantined": {}})
 
 
 def verdicts(features: Path, miners: Path) -> tuple[pa.Table, dict[str, Any]]:

@@ -8,10 +8,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.core.text import plain
-from tasks.features.view import as_numbers, parse_numbers
-from tasks.metrics.metrics import classification, confusion, detection, regression
+from tasks.features.label_values import as_numbers, parse_numbers
+from tasks.metrics.classification import classification, confusion, detection
+from tasks.metrics.regression import regression
 from tasks.stats import cluster_robust
-from tasks.stats.intervals import auc_difference, has_auc, paired_difference, paired_means
+from tasks.stats.intervals import paired_difference, paired_means
+from tasks.stats.roc_auc import auc_difference, has_auc
 from tasks.storage.store import vectors
 
 if TYPE_CHECKING:

@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array, hstack
-from scipy.stats import false_discovery_control, hypergeom, norm, rankdata
+from scipy.stats import false_discovery_control
 from scipy.stats import t as student
 
 from tasks.stats.cluster_robust import T_OVER_GROUPS, Interval, methods
+from tasks.stats.fisher import fisher_two_sided
 from tasks.stats.intervals import share_difference
+from tasks.stats.two_sample_tests import rank_sum, welch
 
 #: What the intervals of differences of errors are called.
 WELCH = "Welch's"
@@ -109,7 +111,7 @@ def _compare(score: np.ndarray, held: csr_array, hits: bool) -> dict[str, np.nda
     inside, total = np.asarray(held.sum(0)).ravel(), len(score)
     first, second = held.T @ score, held.T @ score**2
     return _against(inside, first, second, total - inside, score.sum() - first, (score**2).sum() - second, hits) | (
-        {} if hits else {"p": _rank_sum(score, held, inside)}
+        {} if hits else {"p": rank_sum(score, held, inside)}
     )
 
 
@@ -125,24 +127,8 @@ def _against(
         "spread_outside": np.maximum(second_m / m - outer**2, 0) / np.maximum(m - 1, 1),
     }  # fmt: skip
     if hits:
-        found["p"] = _fisher(*(np.rint(part).astype(np.int64) for part in (first, n, first + first_m, n + m)))
+        found["p"] = fisher_two_sided(*(np.rint(part).astype(np.int64) for part in (first, n, first + first_m, n + m)))
     return found
-
-
-def _fisher(both: np.ndarray, inside: np.ndarray, hits: np.ndarray, total: np.ndarray) -> np.ndarray:
-    """(M,) two-sided p-values of Fisher's exact test: twice the smaller tail."""
-    low, high = hypergeom.cdf(both, total, hits, inside), hypergeom.sf(both - 1, total, hits, inside)
-    return np.asarray(np.clip(2 * np.minimum(low, high), 0.0, 1.0))
-
-
-def _rank_sum(score: np.ndarray, held: csr_array, inside: np.ndarray) -> np.ndarray:
-    """(M,) p-values of Mann and Whitney's test (1947), by the normal distribution, with ties accounted for."""
-    n, ranks = len(score), rankdata(score)
-    _, ties = np.unique(score, return_counts=True)
-    outside = n - inside
-    variance = inside * outside / 12 * ((n + 1) - (ties**3 - ties).sum() / (n * (n - 1)))
-    off = np.abs(held.T @ ranks - inside * (n + 1) / 2) - 0.5  # for continuity
-    return np.asarray(np.minimum(2 * norm.sf(np.maximum(off, 0) / np.sqrt(np.maximum(variance, 1e-12))), 1.0))
 
 
 def _between_groups(
@@ -207,7 +193,16 @@ def _pairs(
         for w, w_first, w_second in wider
     ]
     same = np.abs(sum(np.sign(part["difference"]) for part in against)) == len(against)
-    p = np.maximum.reduce([part["p"] if hits else _welch(part) for part in against])
+    p = np.maximum.reduce(
+        [
+            part["p"]
+            if hits
+            else welch(
+                part["difference"], (part["spread"], part["spread_outside"]), (part["rows"], part["rows_outside"])
+            )
+            for part in against
+        ]
+    )
     found = {**against[0], "p": np.where(same, p, 1.0)}
     found["q"] = false_discovery_control(found["p"])
     told = [
@@ -221,13 +216,6 @@ def _pairs(
 def _row(found: dict[str, np.ndarray], k: int) -> dict[str, Any]:
     whole = {"rows", "rows_outside"}
     return {key: int(values[k]) if key in whole else float(values[k]) for key, values in found.items()}
-
-
-def _welch(found: dict[str, np.ndarray]) -> np.ndarray:
-    """(M,) p-values of Welch's (1947) test, the smaller part's rows less one as degrees of freedom: on the safe side."""
-    error = np.sqrt(np.maximum(found["spread"] + found["spread_outside"], 1e-300))
-    free = np.minimum(found["rows"], found["rows_outside"]) - 1
-    return np.asarray(2 * student.sf(np.abs(found["difference"]) / error, free))
 
 
 def _bounds(one: dict[str, Any], hits: bool, confidence: float) -> Interval:

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from tasks.core.errors import DeepmineError
 from tasks.core.files import fingerprint, inside
+from tasks.features.label_values import parse_numbers
 from tasks.storage.store import MANIFEST, Manifest, read, read_manifest, vector_column, vectors
 
 if TYPE_CHECKING:
@@ -162,22 +163,6 @@ def columns_of(parts: tuple[Part, ...]) -> list[slice]:
     """Where each of the parts stands that were laid side by side."""
     ends = list(accumulate(part.width for part in parts))
     return [slice(end - part.width, end) for end, part in zip(ends, parts, strict=True)]
-
-
-def parse_numbers(texts: list[str]) -> np.ndarray:
-    """Labels of regression and forecasting, numbers with spaces between, as (N, K) float64.
-
-    Raises:
-        ValueError: one is no number, or they are not equally many.
-    """
-    return np.array([text.split() for text in texts], np.float64) if texts else np.empty((0, 1))
-
-
-def as_numbers(column: pa.ChunkedArray) -> np.ndarray:
-    """A column of verdicts as (N, K) numbers."""
-    if pa.types.is_fixed_size_list(column.type):
-        return vectors(column, np.float64)
-    return np.asarray(column.to_numpy(), np.float64)[:, None]
 
 
 def has_view(features: Path, name: str) -> bool:

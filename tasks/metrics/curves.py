@@ -9,7 +9,8 @@ from sklearn import metrics as sk
 
 from tasks.stats import cluster_robust
 from tasks.stats.cluster_robust import Interval
-from tasks.stats.intervals import DELONG, has_auc, influence
+from tasks.stats.intervals import DELONG
+from tasks.stats.roc_auc import has_auc, influence
 
 #: Points of a curve at most, and places at which curves of several classes are averaged.
 MOST, PLACES = 200, 101

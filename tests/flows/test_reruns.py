@@ -34,14 +34,14 @@ def test_a_miners_parameter_reruns_mining_and_what_follows(finished: Project) ->
 
 
 def test_comments_and_unchosen_entries_rerun_nothing(finished: Project) -> None:
-    append(finished, "tasks/metrics/metrics.py", "\n# a remark\n")
+    append(finished, "tasks/metrics/classification.py", "\n# a remark\n")
     append(finished, "tasks/storage/store.py", '\n\n"""A remark."""\n')
     append(finished, "tasks/encoders/cnn.py", "\n\ndef unused() -> None:\n    pass\n")
     assert ran(finished.run("dvc", "repro")) == set()
 
 
 def test_a_changed_helper_reruns_what_uses_it(finished: Project) -> None:
-    append(finished, "tasks/metrics/metrics.py", "\n\ndef unused() -> None:\n    pass\n")
+    append(finished, "tasks/metrics/classification.py", "\n\ndef unused() -> None:\n    pass\n")
     # evaluate runs; its outputs come out the same, so the report need not be made again
     assert ran(finished.run("dvc", "repro")) == {"evaluate@small"}
 

@@ -18,7 +18,7 @@ from tasks.evaluation import sentences
 from tasks.evaluation.cluster_profiles import MOST_CLUSTERS, Known, called, of_classes, of_numbers, profiles
 from tasks.evaluation.clusterings import clusterings
 from tasks.features.view import Part, View
-from tasks.metrics.metrics import clustering
+from tasks.metrics.clustering import clustering
 from tasks.mine import mine
 from tasks.miners import Task
 from tasks.miners.fitting import Job, fit
@@ -26,7 +26,7 @@ from tasks.miners.hyperparameters import check, count_of, given, open_count
 from tasks.miners.n_clusters import HALVINGS, Curve, count, kept, structureless
 from tasks.miners.stability import jaccard, stability
 from tasks.reporting import clusters as page
-from tasks.stats.intervals import ari_interval
+from tasks.stats.rand_index import ari_interval
 from tasks.storage.names import NOISE, PREDICTIONS, SUMMARY
 from tasks.storage.store import read
 from tests.itemstore import write_items

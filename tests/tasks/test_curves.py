@@ -5,7 +5,7 @@ import pytest
 from sklearn import metrics as sk
 
 from tasks.metrics import curves
-from tasks.stats.intervals import auc, influence
+from tasks.stats.roc_auc import auc, influence
 
 
 def scored(seed: int, rows: int = 5000, noise: float = 1.0) -> tuple[np.ndarray, np.ndarray]:

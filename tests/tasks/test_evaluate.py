@@ -20,7 +20,7 @@ from tasks.core.progress import Progress
 from tasks.evaluate import evaluate
 from tasks.evaluation.fusion import TITLES, WAYS, table
 from tasks.evaluation.sentences import CLUSTERS
-from tasks.metrics.metrics import classification
+from tasks.metrics.classification import classification
 from tasks.reporting import HERE, captions, formatting, miner_sections, results
 from tasks.reporting.summary import front
 from tasks.stats.intervals import wilson

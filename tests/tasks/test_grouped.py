@@ -5,9 +5,11 @@ import pytest
 from scipy.sparse import csr_array
 
 from tasks.evaluation.slices import Facts, slices
-from tasks.metrics import curves, metrics
+from tasks.metrics import curves
 from tasks.metrics.calibration import calibration
-from tasks.stats import cluster_robust, intervals
+from tasks.metrics.classification import detection
+from tasks.metrics.regression import regression
+from tasks.stats import cluster_robust, intervals, roc_auc
 from tasks.stats.intervals import wilson
 
 
@@ -73,8 +75,8 @@ def test_figures_that_are_no_means_cover_where_groups_differ() -> None:
         target = rng.normal(0, 2, 500)
         said = target + shared + rng.normal(0, 0.5, 500)
         for which, own in ((0, groups), (1, None)):
-            made = metrics.detection(positive, scores > 0.75, scores, 0.95, 300, seed, own)
-            made |= metrics.regression(target[:, None], said[:, None], 0.95, 300, seed, own)
+            made = detection(positive, scores > 0.75, scores, 0.95, 300, seed, own)
+            made |= regression(target[:, None], said[:, None], 0.95, 300, seed, own)
             for name in truth:
                 found[name][which].append(made[f"{name}_interval"])
         for name in truth:
@@ -120,12 +122,12 @@ def test_an_interval_knows_what_made_it() -> None:
         found = [
             intervals.paired_difference(hits, other, **sampling, groups=own)["interval"],
             intervals.paired_means(numbers, scores, **sampling, groups=own)["interval"],
-            intervals.auc(hits, scores, 0.9, own)[1],
-            intervals.auc_difference(hits, scores, numbers, 0.9, own)["interval"],
+            roc_auc.auc(hits, scores, 0.9, own)[1],
+            roc_auc.auc_difference(hits, scores, numbers, 0.9, own)["interval"],
             intervals.f1_interval(hits, other, **sampling, groups=own),
         ]
         assert [one.method for one in found] == list(names)
-        told = metrics.regression(numbers[:, None], scores[:, None], **sampling, groups=own)
+        told = regression(numbers[:, None], scores[:, None], **sampling, groups=own)
         assert cluster_robust.methods([told])["rmse_interval"] == names[0]
         curve = curves.several(np.array(["b", "a"])[hits * 1], np.stack([scores, 2 - scores], 1), ["a", "b"], 0.9, own)
         assert cluster_robust.methods([curve]) == {"auc_interval": names[2]}
@@ -133,7 +135,7 @@ def test_an_interval_knows_what_made_it() -> None:
     assert cluster_robust.share(hits, groups, 0.9).method.startswith("Wilson's, of as many rows as the groups")
     assert cluster_robust.mean(numbers, np.arange(60), 0.9)[0].method == "t"
     assert intervals.share_difference(3, 9, 4, 9, 0.9)["interval"].method == "Newcombe's"
-    assert intervals.auc(hits, hits * 1.0, 0.9)[1].method == "Clopper and Pearson's"
+    assert roc_auc.auc(hits, hits * 1.0, 0.9)[1].method == "Clopper and Pearson's"
     assert intervals.mean_difference(numbers, scores, **sampling)["interval"].method == "bootstrap"
 
 

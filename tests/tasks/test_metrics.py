@@ -6,17 +6,12 @@ from scipy import sparse
 from scipy.stats import norm
 from sklearn import metrics as sk
 
-from tasks.metrics.metrics import classification, clustering, confusion, detection, regression
-from tasks.stats.intervals import (
-    ari_difference,
-    auc,
-    auc_difference,
-    bootstrap,
-    f1_interval,
-    paired_difference,
-    paired_means,
-    wilson,
-)
+from tasks.metrics.classification import classification, confusion, detection
+from tasks.metrics.clustering import clustering
+from tasks.metrics.regression import regression
+from tasks.stats.intervals import bootstrap, f1_interval, paired_difference, paired_means, wilson
+from tasks.stats.rand_index import ari_difference
+from tasks.stats.roc_auc import auc, auc_difference
 
 TRUTH = np.array(list("aaaabbbccc"))
 SAID = np.array(list("aaabbbcccb"))

@@ -11,10 +11,11 @@ from scipy.stats import ttest_1samp
 
 from tasks.config.evaluate import Evaluate
 from tasks.core.files import write_json
-from tasks.evaluation.cross_validation import _r2, corrected, figures, scalars
+from tasks.evaluation.cross_validation import _r2, figures, scalars
 from tasks.evaluation.sentences import misled
-from tasks.metrics.metrics import classification
+from tasks.metrics.classification import classification
 from tasks.reporting import captions, cross_validation, formatting
+from tasks.stats.paired_tests import corrected
 from tasks.storage.names import SUMMARY
 from tasks.storage.store import Writer
 

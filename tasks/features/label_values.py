@@ -1,0 +1,27 @@
+"""Labels as numbers."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from tasks.storage.store import vectors
+
+if TYPE_CHECKING:
+    pass
+
+
+def parse_numbers(texts: list[str]) -> np.ndarray:
+    """Labels of regression and forecasting, numbers with spaces between, as (N, K) float64.
+
+    Raises:
+        ValueError: one is no number, or they are not equally many.
+    """
+    return np.array([text.split() for text in texts], np.float64) if texts else np.empty((0, 1))
+
+
+def as_numbers(column: pa.ChunkedArray) -> np.ndarray:
+    """A column of verdicts as (N, K) numbers."""
+    if pa.types.is_fixed_size_list(column.type):
+        return vectors(column, np.float64)
+    return np.asarray(column.to_numpy(), np.float64)[:, None]
