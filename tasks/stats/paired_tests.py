@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     pass
 from typing import TYPE_CHECKING
 
-from tasks.stats.paired_tests import corrected
-
 if TYPE_CHECKING:
     pass
 
