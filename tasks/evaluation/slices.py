@@ -193,16 +193,7 @@ def _pairs(
         for w, w_first, w_second in wider
     ]
     same = np.abs(sum(np.sign(part["difference"]) for part in against)) == len(against)
-    p = np.maximum.reduce(
-        [
-            part["p"]
-            if hits
-            else welch(
-                part["difference"], (part["spread"], part["spread_outside"]), (part["rows"], part["rows_outside"])
-            )
-            for part in against
-        ]
-    )
+    p = np.maximum.reduce([part["p"] if hits else _welch(part) for part in against])
     found = {**against[0], "p": np.where(same, p, 1.0)}
     found["q"] = false_discovery_control(found["p"])
     told = [
@@ -226,3 +217,8 @@ def _bounds(one: dict[str, Any], hits: bool, confidence: float) -> Interval:
         return Interval(found["interval"], found["interval"].method)
     half = float(student.ppf((1 + confidence) / 2, min(n, m) - 1)) * (one["spread"] + one["spread_outside"]) ** 0.5
     return Interval((difference - half, difference + half), WELCH)
+
+
+def _welch(found: dict[str, np.ndarray]) -> np.ndarray:
+    variances, rows = (found["spread"], found["spread_outside"]), (found["rows"], found["rows_outside"])
+    return welch(found["difference"], variances, rows)

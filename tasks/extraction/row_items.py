@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from scipy.sparse import csr_array, hstack
 
 from tasks.core.files import fingerprint
+from tasks.features.item_encoding import GROUP, MISSING, expanded, fit, held, named, unique, whole
 from tasks.features.items import items_schema, items_table
 from tasks.features.view import COLUMNS
 from tasks.modalities import modality
@@ -20,7 +21,6 @@ from tasks.storage.store import Writer, read_manifest, read_shard
 
 if TYPE_CHECKING:
     from tasks.config.source import Input
-from tasks.features.item_encoding import GROUP, MISSING, expanded, fit, held, named, unique, whole
 
 
 def write_items(

@@ -6,7 +6,7 @@ a number the interval that it lies in, a truth value one item where it is true.
 
 from collections.abc import Iterable, Iterator
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +15,6 @@ from scipy.sparse import csr_array, hstack
 
 from tasks.features.binning import Binning, fit_binning, from_columns, intervals
 from tasks.features.items import MOST_LEVELS
-
-if TYPE_CHECKING:
-    pass
 
 #: Intervals of a column of numbers: quarters of the train rows. Of more, each says less of more rows.
 BINS = 4

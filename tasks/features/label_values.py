@@ -1,14 +1,9 @@
 """Labels as numbers."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pyarrow as pa
 
 from tasks.storage.store import vectors
-
-if TYPE_CHECKING:
-    pass
 
 
 def parse_numbers(texts: list[str]) -> np.ndarray:

@@ -11,12 +11,12 @@ from tasks.core.errors import DeepmineError
 from tasks.modalities import Admitted, Shown, tabular_columns, tabular_outliers
 from tasks.modalities.tabular_cells import DATE, read, shortened
 from tasks.modalities.tabular_steps import load, save
+from tasks.stats.single_feature_auc import scores
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from tasks.config.source import Input
-from tasks.stats.single_feature_auc import scores
 
 if TYPE_CHECKING:
     import pandas as pd

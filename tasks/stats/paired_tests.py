@@ -1,19 +1,12 @@
 """Tests of two predictions on the same rows."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from scipy.stats import binom, wilcoxon
 from scipy.stats import t as student
 
 from tasks.stats.cluster_robust import Interval
-
-if TYPE_CHECKING:
-    pass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 #: What the intervals over folds are called.
 CORRECTED = "corrected resampled t"
