@@ -20,7 +20,7 @@ from tasks.core.files import write_atomically
 
 #: Text that every reader of YAML takes for the same without quotes: DVC's (libyaml) is stricter than ours.
 PLAIN = re.compile(r"[\w./()-][\w ./()-]*(?<! )")
-RECIPES = Path(tasks.__file__).with_name("recipes.yaml")
+RECIPES = Path(tasks.__file__).with_name("config") / "recipes.yaml"
 
 
 def add(

@@ -51,7 +51,7 @@ def add(
     pattern: Annotated[
         str | None, typer.Option(help="Regular expression with groups that say what the names of files mean.")
     ] = None,
-    recipe: Annotated[str | None, typer.Option(help="Start from an entry of tasks/recipes.yaml.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Start from an entry of tasks/config/recipes.yaml.")] = None,
     unlabelled: Annotated[bool, typer.Option("--unlabelled", help="There is no label to learn.")] = False,
 ) -> None:
     """Look at a folder or table, say what it holds, and write an entry into params.yaml."""

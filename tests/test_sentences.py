@@ -160,7 +160,7 @@ def test_names_schedule_and_remote_in_the_readme() -> None:
 def test_recipes_in_the_readme() -> None:
     said = re.search(r"There are ((?:`[\w-]+`(?:, | and )?)+);", source("README.md"))
     assert said
-    recipes = YAML(typ="safe").load((ROOT / "tasks/recipes.yaml").read_text(encoding="utf-8"))
+    recipes = YAML(typ="safe").load((ROOT / "tasks/config/recipes.yaml").read_text(encoding="utf-8"))
     assert re.findall(r"`([\w-]+)`", said[1]) == list(recipes)
 
 

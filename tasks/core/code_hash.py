@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 ASSETS = (".html", ".css", ".js")
 Chosen = Mapping[str, frozenset[str]]
 Keys = tuple[tuple[str, frozenset[str]], ...]

@@ -17,8 +17,8 @@ from tasks.miners.probability_calibration import Response, probabilities, respon
 from tasks.miners.tree_integrity import sound
 from tasks.storage.names import SUMMARY
 
-#: 3: one scale a view (`scaling`).
-FORMAT = 3
+#: 3: one scale a view (`features.scaling`). 4: types stand in other modules.
+FORMAT = 4
 #: Types beyond those that skops trusts by itself; anything else in a file is refused unread.
 ALLOWED: tuple[str, ...] = (
     "sklearn.tree._tree.Tree",  # of decision trees and forests; `bounds` judges what a file makes of it
@@ -142,9 +142,7 @@ def load_miner(path: Path) -> Fitted:
         if found > FORMAT:
             raise DeepmineError(f"{path}: written by a newer deepmine. Update this one.")
         if found < FORMAT:
-            raise DeepmineError(
-                f"{path}: written by an older deepmine, which scaled features otherwise. Run: deepmine run"
-            )
+            raise DeepmineError(f"{path}: written by an older deepmine. Make it anew: deepmine run")
         if not sound([values["estimator"], values.get("calibrator")]):
             raise DeepmineError(f"{path}: holds a tree whose branches lead nowhere; refused.")
         return Fitted(**values)

@@ -10,7 +10,7 @@ from tasks.core.errors import DeepmineError
 from tests.images import class_folders
 
 ROOT = Path(__file__).parents[2]
-RECIPES = read_yaml(ROOT / "tasks/recipes.yaml")
+RECIPES = read_yaml(ROOT / "tasks/config/recipes.yaml")
 
 
 @pytest.fixture
