@@ -27,16 +27,19 @@ import inspect, sys, time
 from importlib import import_module
 from pathlib import Path
 
-from tasks import config
+from tasks.config.clean import Clean, CleanTabular, Outliers
+from tasks.config.dataset import Dataset
+from tasks.config.ingest import Ingest
+from tasks.config.source import Input, Source
 from tasks.core.progress import Progress
 
 home, stage = Path(sys.argv[1]), sys.argv[2]
 names = ("a", "b", "c", "d", "kind", "place", "day")
-dataset = config.Dataset(
-    source=config.Source(path=str(home / "rows.csv"), id="id"),
-    inputs={"table": config.Input(modality="tabular", columns=names, categorical=("kind", "place"), date=("day",))},
-    ingest=config.Ingest(shard_rows=65_536),
-    clean=config.Clean(tabular=config.CleanTabular(outliers=config.Outliers(method="z_score", threshold=4.5))),
+dataset = Dataset(
+    source=Source(path=str(home / "rows.csv"), id="id"),
+    inputs={"table": Input(modality="tabular", columns=names, categorical=("kind", "place"), date=("day",))},
+    ingest=Ingest(shard_rows=65_536),
+    clean=Clean(tabular=CleanTabular(outliers=Outliers(method="z_score", threshold=4.5))),
 )
 verb = getattr(import_module(f"tasks.{stage}"), stage)
 known = {name: home / name for name in inspect.signature(verb).parameters}

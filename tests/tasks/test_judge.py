@@ -179,9 +179,9 @@ def test_random_labels_that_an_encoder_memorises_are_chance_and_the_naive_way_do
 def test_no_folds_cost_nothing(tmp_path: Path) -> None:
     write_rows(tmp_path, classes(20))
     code = (
-        "import sys; from pathlib import Path; from tasks import config; from tasks.judge import judge;"
+        "import sys; from pathlib import Path; from tasks.config.evaluate import Judge; from tasks.judge import judge;"
         "from tasks.core.progress import Progress; home = Path(sys.argv[1]);"
-        "print(judge(params=config.Judge(), chain=None, code='', raw=home / 'raw', rejected=home / 'rejected',"
+        "print(judge(params=Judge(), chain=None, code='', raw=home / 'raw', rejected=home / 'rejected',"
         "judged=home / 'judged', scratch=home / 'scratch', warn=print, progress=Progress(quiet=True)),"
         "[m for m in ('torch', 'sklearn', 'scipy') if m in sys.modules])"
     )

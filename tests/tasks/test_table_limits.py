@@ -20,7 +20,8 @@ MB = 1 << 20
 MOST = 420
 CHILD = """
 import resource, sys
-from tasks import config, sources
+from tasks import sources
+from tasks.config.source import Input, Source
 from tasks.core.errors import DeepmineError
 from tasks.autodetect.preview import findings
 from tasks.autodetect.proposal import propose
@@ -34,10 +35,10 @@ more = {"layout": "baskets", "label": ""} if kind == "basket" else {}
 said = ""
 try:
     if add == "add":
-        said = " ".join(findings(propose(config.Source(path=path, label="label"), ["label"])))
+        said = " ".join(findings(propose(Source(path=path, label="label"), ["label"])))
     else:
-        spec = config.Input(modality=kind, columns=(column,))
-        for batch in sources.tables(config.Source(path=path, **more), {"x": spec}, 2048):
+        spec = Input(modality=kind, columns=(column,))
+        for batch in sources.tables(Source(path=path, **more), {"x": spec}, 2048):
             said += f"{batch.table.num_rows} rows; "
             said += "; ".join(f"{r['source']}: {r['reason']}" for r in batch.bad.to_pylist())
 except DeepmineError as error:
