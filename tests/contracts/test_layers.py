@@ -49,7 +49,9 @@ def imports(text: str) -> list[tuple[int, str]]:
 def modalities_named(text: str) -> list[str]:
     """Literals that are a modality's name, with their lines."""
     nodes = (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant))
-    return [f"{node.lineno}: '{node.value}'" for node in nodes if isinstance(node.value, str) and node.value in MODALITIES]
+    return [
+        f"{node.lineno}: '{node.value}'" for node in nodes if isinstance(node.value, str) and node.value in MODALITIES
+    ]
 
 
 def test_faults_are_found() -> None:
@@ -63,7 +65,13 @@ fine = "an audio file"
 def f():
     from tasks.modalities.image import flat
 """
-    assert sorted(imports(text)) == [(2, "modalities"), (3, "encoders"), (4, "encoders"), (6, "encoders"), (9, "modalities")]
+    assert sorted(imports(text)) == [
+        (2, "modalities"),
+        (3, "encoders"),
+        (4, "encoders"),
+        (6, "encoders"),
+        (9, "modalities"),
+    ]
     assert modalities_named(text) == ["5: 'audio'"]
 
 
@@ -77,7 +85,9 @@ def test_a_room_imports_lower_floors_alone(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     if own == "judge":  # which runs the verbs themselves for each fold, named as texts in `CHAIN`
         text = text.replace('"tasks.', '"')
-    reached = [f"line {line}: {room}" for line, room in imports(text) if room != own and FLOOR[room] >= FLOOR.get(own, 0)]
+    reached = [
+        f"line {line}: {room}" for line, room in imports(text) if room != own and FLOOR[room] >= FLOOR.get(own, 0)
+    ]
     assert reached == []
 
 

@@ -24,8 +24,8 @@ from tasks.core.errors import DeepmineError
 from tasks.encoders.pretrained import refuse_code
 from tasks.modalities import tabular_steps
 from tasks.plan import plan
+from tests.core.test_printable import STEERS
 from tests.flows.conftest import Project, new_project
-from tests.tasks.test_visible import STEERS
 
 CANARY = "canary"
 RUN = f"@pd.io.common.os.system('touch {CANARY}')"

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
+from tests.core.test_printable import STEERS
 from tests.flows.conftest import Project, new_project
 from tests.opened import look, needs_browser
-from tests.tasks.test_visible import STEERS
 
 #: Names of files, labels, headers and cells. Each would, where it is obeyed, make a file `canary`, set a page's title
 #: or `pwned`, or steer the terminal.

@@ -15,7 +15,7 @@ from flows.like import like
 from flows.screen import Screen, cell, console
 from tasks.core.errors import DeepmineError
 from tasks.features.view import View
-from tests.tasks.test_visible import STEERS
+from tests.core.test_printable import STEERS
 
 HERE = Path(__file__).parents[2]
 EVIL = "[red]x[/] \x1b[2J\x1b]0;pwned\x07 \u202egnp \x9b31m :smile: [link=http://evil.example]y[/link]"
