@@ -22,7 +22,7 @@ from tasks.evaluation.fusion import table
 from tasks.reporting.quality import leaks
 from tasks.storage.names import SUMMARY
 
-LONG = ("train", "extract", "judge")
+LONG = ("train", "extract", "crossvalidate")
 MARKDOWN = re.compile(r"[\\`*_{}\[\]<>()#|~!&]")
 LINE = re.compile(r"[\d,]+/[\d,]+ \w+")
 

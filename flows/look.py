@@ -45,7 +45,7 @@ def show_plan(names: list[str]) -> int:
                 running.add(node.name)
             table.add_row(node.stage, what, cell(why), cell(_rows_to_do(node, what)))
         terminal.print(table)
-        if cost := _cost(name, picked[name].judge.folds):
+        if cost := _cost(name, picked[name].crossvalidate.folds):
             terminal.print(cell(f"  {cost}"), soft_wrap=True)
         terminal.print(f"  {_seconds(name, running)}\n")
     return code
@@ -151,9 +151,13 @@ def _rows_to_do(node: Node, what: str) -> str:
 
 def _counts(node: Node) -> tuple[str, str]:
     files = project.paths(node.stage, node.dataset)
-    own = {"ingest": "raw", "validate": "rejected", "clean": "clean", "extract": "features", "judge": "judged"}.get(
-        node.stage
-    )
+    own = {
+        "ingest": "raw",
+        "validate": "rejected",
+        "clean": "clean",
+        "extract": "features",
+        "crossvalidate": "crossvalidation",
+    }.get(node.stage)
     folder = files[own] / "deep" if own == "features" else files[own] if own else None
     if folder is None or not (folder / MANIFEST).is_file():
         return "-", "-"
@@ -161,7 +165,7 @@ def _counts(node: Node) -> tuple[str, str]:
         counts = read_json(folder / SUMMARY) if node.stage == "validate" else read_manifest(folder).counts
     except Damaged:
         return "damaged", "deepmine doctor"
-    if node.stage in ("clean", "judge"):
+    if node.stage in ("clean", "crossvalidate"):
         return f"{counts['accepted']:,}", "-"
     return f"{counts['accepted']:,}", ", ".join(f"{n:,} {why}" for why, n in counts["quarantined"].items()) or "0"
 
@@ -179,11 +183,11 @@ def _seconds(name: str, running: set[str]) -> str:
 
 
 def _cost(name: str, folds: int) -> str:
-    """About how long the folds of `judge` take, by the seconds of the stages that it repeats; nothing without folds."""
+    """About how long the folds of `crossvalidate` take, by the seconds of the stages that it repeats; nothing without folds."""
     if not folds:
         return ""
     records = {stage: project.read_record(name, stage) for stage in CHAIN}
-    told = f"judge: {folds} folds + 1, about {folds + 1} x (clean + train + extract) + {2 * folds} x mine"
+    told = f"crossvalidate: {folds} folds + 1, about {folds + 1} x (clean + train + extract) + {2 * folds} x mine"
     if not all(records.values()):
         return f"{told}; no record of these yet"
     times = {stage: 2 * folds if stage == "mine" else folds + 1 for stage in CHAIN}

@@ -34,7 +34,7 @@ SPLITS = ("val", "test")
 
 def evaluate(
     *, params: "Evaluate", raw: Path, rejected: Path, clean: Path, items: Path, features: Path, miners: Path,
-    judged: Path, metrics: Path, evaluation: Path, progress: Progress,
+    crossvalidation: Path, metrics: Path, evaluation: Path, progress: Progress,
 ) -> dict[str, Any]:  # fmt: skip
     """Test-set figures to ``metrics`` (numbers for DVC) and ``evaluation`` (tables and sentences for the report).
 
@@ -79,8 +79,8 @@ def evaluate(
     best = (said["test"], result["fusion"]["ways"][result["best"]]["by"]) if result["best"] else None
     result["detectors"] = detectors(predictions, unlike, best, params)
     result["detector_pairs"] = agreement(predictions, unlike)
-    result["judged"] = cross_validation.figures(judged, params)
-    result["verdict"] = " ".join(filter(None, [result["fusion"]["sentence"], result["judged"]["sentence"]]))
+    result["cross_validation"] = cross_validation.figures(crossvalidation, params)
+    result["verdict"] = " ".join(filter(None, [result["fusion"]["sentence"], result["cross_validation"]["sentence"]]))
     write_json(metrics, numbers(result))
     write_json(evaluation, result | {"files": named(evaluation.parent, metrics.name)})
     progress(result["test_rows"], result["test_rows"], "test rows")
@@ -228,8 +228,8 @@ def numbers(result: dict[str, Any]) -> dict[str, Any]:
         }
     if parts:
         told["slices"] = parts
-    if result["judged"]["ways"]:
-        told["judged"] = cross_validation.scalars(result["judged"])
+    if result["cross_validation"]["ways"]:
+        told["cross_validation"] = cross_validation.scalars(result["cross_validation"])
     if result["cluster_pairs"]:
         told["cluster_differences"] = {name: _bounded(pair) for name, pair in result["cluster_pairs"].items()}
     return told

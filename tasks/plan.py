@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ABOVE_THE_WAIST = ("ingest", "validate", "clean", "train", "extract", "report")
 #: Stages that do one thing or another by what is to be learned.
 WITH_OBJECTIVE = ("validate", "train", "mine", "evaluate", "report")
-#: Stages that `judge` repeats for every fold.
+#: Stages that `crossvalidate` repeats for every fold.
 CHAIN = ("clean", "train", "extract", "mine")
 
 
@@ -56,8 +56,8 @@ def stage_slice(dataset: "Dataset", stage: str, listing: dict[str, Any]) -> dict
     """All that makes a stage's result besides its input files: parameters, code, and for ingest the listing."""
     values = plain(dataset)
     kinds = {i.modality for i in dataset.inputs.values()}
-    if stage == "judge":
-        return _judge(dataset, values, kinds)
+    if stage == "crossvalidate":
+        return _crossvalidate(dataset, values, kinds)
     part: dict[str, Any] = {
         "params": relevant(values[stage], stage, kinds),
         "code": code_hash(stage, registry_entries(dataset)),
@@ -74,14 +74,14 @@ def stage_slice(dataset: "Dataset", stage: str, listing: dict[str, Any]) -> dict
     return part
 
 
-def _judge(dataset: "Dataset", values: dict[str, Any], kinds: Collection[str]) -> dict[str, Any]:
-    """The slice of `judge`: all that its folds go through; where there are none, nothing that could rerun it."""
-    code = code_hash("judge", registry_entries(dataset))
+def _crossvalidate(dataset: "Dataset", values: dict[str, Any], kinds: Collection[str]) -> dict[str, Any]:
+    """The slice of `crossvalidate`: all that its folds go through; where there are none, nothing that could rerun it."""
+    code = code_hash("crossvalidate", registry_entries(dataset))
     if dataset.chain is None:
         return {"params": {"folds": 0}, "code": code}
     chain = plain(dataset.chain)
     chain |= {stage: relevant(values[stage], stage, kinds) for stage in CHAIN}
-    return {"params": values["judge"], "code": code, "chain": chain}
+    return {"params": values["crossvalidate"], "code": code, "chain": chain}
 
 
 def relevant(values: dict[str, Any], stage: str, kinds: Collection[str]) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def registry_entries(dataset: "Dataset") -> dict[str, set[str]]:
         "OPTIMIZERS": {dataset.train.optimizer.name},
         "LOSSES": {loss} | ({"cross_entropy", "absolute_error"} if loss == "auto" else set()),
         "MINERS": {m.miner for m in dataset.mine.miners.values()},
-        "CHAIN": set(CHAIN) if dataset.judge.folds else set(),
+        "CHAIN": set(CHAIN) if dataset.crossvalidate.folds else set(),
     }
 
 

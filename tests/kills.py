@@ -30,7 +30,7 @@ TINY = {
     "evaluate": {"resamples": 100},
     "report": {"map_points": 12},
 }
-STAGES = ("ingest", "validate", "clean", "train", "extract", "mine", "judge", "evaluate", "report")
+STAGES = ("ingest", "validate", "clean", "train", "extract", "mine", "crossvalidate", "evaluate", "report")
 WAYS = ("group", "parent", "stage", "dvc", "SIGTERM", "SIGINT")
 #: A temporary file of any kind: of ours, of DVC's.
 REST = re.compile(r"\..+\.\d+(\.\d+)?|.*\.[\w-]{22}\.tmp")

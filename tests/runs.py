@@ -25,8 +25,8 @@ from tasks.storage.quarantine import QUARANTINE
 from tasks.storage.store import Writer, read
 
 STORES = (
-    "plan", "raw", "unreadable", "rejected", "quality", "clean", "cleaned", "items", "encoder", "features", "miners", "judged",
-    "metrics", "evaluation", "records",
+    "plan", "raw", "unreadable", "rejected", "quality", "clean", "cleaned", "items", "encoder", "features", "miners",
+    "crossvalidation", "metrics", "evaluation", "records",
 )  # fmt: skip
 WIDTH = 6
 
@@ -48,13 +48,13 @@ def finish(
     objective = read_json(at["rejected"] / SUMMARY)["objective"]
     write_features(at, dataset, objective, rng, sure)
     stage("mine", dataset, at, home)
-    stage("judge", dataset, at, home)
+    stage("crossvalidate", dataset, at, home)
     stage("evaluate", dataset, at, home)
     values = plain(dataset)
     parts = {name: {"params": values[name]} for name in STAGES if name in values}
     write_json(at["plan"], {"source": values["source"], "listing": {"rows": len(rows), "digest": "d" * 64}, **parts})
     at["records"].mkdir()
-    for name in ("ingest", "validate", "clean", "train", "extract", "mine", "judge", "evaluate"):
+    for name in ("ingest", "validate", "clean", "train", "extract", "mine", "crossvalidate", "evaluate"):
         record = {"stage": name, "began": "2026-01-02T03:04:05", "seconds": 1.5, "host": "<b>host</b>",
                   "versions": {"numpy": "2.3.0"}, "facts": {"rows": len(rows)}}  # fmt: skip
         write_json(at["records"] / f"{name}.json", record)

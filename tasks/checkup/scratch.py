@@ -14,7 +14,7 @@ SHARD = re.compile(r".+-([0-9a-f]{64})\.parquet")
 
 def scratch_faults(scratch: Path, hashes: Hashes) -> Iterator[tuple[Path, str]]:
     """What of ``scratch`` (`DATASET/STAGE/...`) is damaged: a shard, or a folder of unfinished work that holds some."""
-    works = sorted(scratch.glob("*/judge/work/*"))
+    works = sorted(scratch.glob("*/crossvalidate/work/*"))
     for path in sorted(p for p in scratch.rglob("*.parquet") if not p.name.startswith(".")):
         named = SHARD.fullmatch(path.name)
         if named and hashes.sha256(path) != named[1]:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from tasks.config.clean import Clean
 from tasks.config.encoders import SentenceTransformer
-from tasks.config.evaluate import Evaluate, Judge, Report
+from tasks.config.evaluate import CrossValidate, Evaluate, Report
 from tasks.config.fields import RESERVED, Share, check_names
 from tasks.config.ingest import Ingest
 from tasks.config.mine import Mine
@@ -33,7 +33,7 @@ class Dataset:
     train: Train = field(default_factory=Train)
     extract: Extract = field(default_factory=Extract)
     mine: Mine = field(default_factory=Mine)
-    judge: Judge = field(default_factory=Judge)
+    crossvalidate: CrossValidate = field(default_factory=CrossValidate)
     evaluate: Evaluate = field(default_factory=Evaluate)
     report: Report = field(default_factory=Report)
 
@@ -52,7 +52,7 @@ class Dataset:
     @property
     def chain(self) -> "Chain | None":
         """What the rows of a fold go through, where there are folds."""
-        if not self.judge.folds:
+        if not self.crossvalidate.folds:
             return None
         window = self.source.window
         return Chain(
@@ -64,7 +64,7 @@ class Dataset:
 
 @frozen
 class Chain:
-    """What `judge` repeats for every fold: the stages from `clean` to `mine`, as the dataset has them.
+    """What `crossvalidate` repeats for every fold: the stages from `clean` to `mine`, as the dataset has them.
 
     ``val`` is the share of the rows that choices are made on, ``span`` the steps that one window covers.
     """

@@ -9,7 +9,7 @@ from tasks.core.text import CONFIDENCE
 
 
 @frozen
-class Judge:
+class CrossValidate:
     """Cross-validation; ``scheme: auto`` is `group` where a group is declared, `time` where time splits, else stratified."""
 
     folds: Annotated[int, Between(0, 100)] = 0

@@ -12,6 +12,8 @@ from tasks.core.errors import DeepmineError, nearest
 
 #: More YAML nodes than any person writes: an alias bomb expands to billions.
 MAX_NODES = 100_000
+#: Sections by the names that they had before.
+RENAMED = {"judge": "crossvalidate"}
 
 
 def load(path: Path) -> dict[str, Dataset]:
@@ -43,6 +45,7 @@ def entries(path: Path) -> tuple[dict[str, Dataset], dict[str, str]]:
     if not datasets:
         raise DeepmineError(f"{path}: no datasets. Add one: deepmine add NAME PATH")
     for key in defaults:
+        _renamed(f"{path}: defaults", key)
         if key not in STAGES:
             raise DeepmineError(f"{path}: defaults.{key}: unknown section.{nearest(str(key), STAGES)}")
     _defaults(path, defaults)  # a mistake here is named where it stands, also where every dataset overrides it
@@ -67,6 +70,12 @@ def load_defaults(path: Path) -> Dataset:
 
 def _defaults(path: Path, defaults: dict[str, Any]) -> Dataset:
     return parse(Dataset, {"source": {"path": "."}, **defaults}, f"{path}: defaults")
+
+
+def _renamed(where: str, key: Any) -> None:
+    """Refuse the name that a section had in an older deepmine, in words that say the new one."""
+    if key in RENAMED:
+        raise DeepmineError(f"{where}.{key}: this section is called '{RENAMED[key]}' now. Rename the key.")
 
 
 def check_name(name: Any, where: Path | str) -> str:
@@ -124,6 +133,8 @@ def _dataset(path: Path, name: str, defaults: dict[str, Any], entry: Any) -> Dat
     where = f"{path}: datasets.{name}"
     if not isinstance(entry, dict):
         raise DeepmineError(f"{where}: expected a mapping with at least 'source: {{path: ...}}'.")
+    for key in entry:
+        _renamed(where, key)
     if isinstance(entry.get("source"), str):
         entry = {**entry, "source": {"path": entry["source"]}}
     return parse(Dataset, merge(defaults, entry), where)

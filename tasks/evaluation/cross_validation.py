@@ -74,15 +74,15 @@ class Crossed:
         return np.asarray(np.abs(said - self.truth).mean(1))
 
 
-def figures(judged: Path, params: "Evaluate") -> dict[str, Any]:
-    """What the store of `judge` comes to; where it is empty, why."""
-    summary = read_json(judged / SUMMARY)
+def figures(crossvalidation: Path, params: "Evaluate") -> dict[str, Any]:
+    """What the store of `crossvalidate` comes to; where it is empty, why."""
+    summary = read_json(crossvalidation / SUMMARY)
     known = ("folds", "asked", "why", "scheme", "rows", "set_aside", "grouped", "sizes")
     result: dict[str, Any] = {key: summary[key] for key in known if key in summary}
     result |= {"confidence": params.confidence, "methods": {}, "ways": {}, "pairs": {}, "clusters": {}, "sentence": ""}
     if not summary["folds"]:
         return result
-    table = read(judged).combine_chunks()
+    table = read(crossvalidation).combine_chunks()
     table = table.filter(table["label"].is_valid())
     if summary["aim"] == "clusters" or not table.num_rows:
         return result | {"why": "no row has a label to judge by"}

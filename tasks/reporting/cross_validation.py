@@ -18,7 +18,7 @@ def crossed(verdict: dict[str, Any]) -> dict[str, Any]:
 
     Without folds `folds` is 0, and `why` says the reason where some were asked for.
     """
-    found = verdict.get("judged") or {}
+    found = verdict.get("cross_validation") or {}
     if not found.get("ways"):
         return {"folds": 0, "why": found.get("why", "") if found.get("asked") else ""}
     key, titles, ways = found["measure"]["key"], found["titles"], found["ways"]

@@ -122,7 +122,7 @@ def _sure(page: dict[str, Any], verdict: dict[str, Any]) -> list[Line]:
     total = len(fusion["differences"])
     if total:
         lines.append(_line(f"{len(told)} of {total} differences between ways are larger than chance allows.", "fusion"))
-    if sentence := (verdict.get("judged") or {}).get("sentence"):
+    if sentence := (verdict.get("cross_validation") or {}).get("sentence"):
         lines.append(_line(sentence, "folds"))
     return lines + _trusted(page.get("trust") or {})
 

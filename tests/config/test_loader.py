@@ -178,3 +178,13 @@ def test_a_key_that_is_no_text_is_named(tmp_path: Path, key: str) -> None:
 def test_a_folder_in_place_of_params_yaml(tmp_path: Path) -> None:
     with pytest.raises(DeepmineError, match="cannot be read"):
         loader.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text", ["defaults: {judge: {folds: 3}}\ndatasets: {a: x}\n", "datasets: {a: {source: x, judge: {folds: 3}}}\n"]
+)
+def test_a_section_that_was_renamed_is_refused_with_its_new_name(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(DeepmineError, match=r"\.judge: this section is called 'crossvalidate' now"):
+        loader.load(path)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks import STAGES, judge
+from tasks import STAGES, crossvalidate
 from tasks.plan import CHAIN
 from tests.images import class_folders
 
@@ -77,15 +77,15 @@ def test_every_stage_is_a_module_with_its_verb() -> None:
         assert stage in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
-def test_no_verb_imports_another_and_judge_alone_calls_some() -> None:
-    """`judge` is the chain once more for every fold, so it runs the verbs themselves and not something like them. It
+def test_no_verb_imports_another_and_crossvalidate_alone_calls_some() -> None:
+    """`crossvalidate` is the chain once more for every fold, so it runs the verbs themselves and not something like them. It
     names them as texts in `CHAIN`: they are imported where there are folds, and count in its code hash only then."""
     verbs = ("plan", *STAGES)
     for verb in verbs:
         assert of(MODULES[f"tasks.{verb}"], *(f"tasks.{other}" for other in verbs if other != verb)) == set(), verb
         named = re.findall(r'"tasks\.(\w+):\w+"', MODULES[f"tasks.{verb}"].read_text(encoding="utf-8"))
-        assert named == (list(CHAIN) if verb == "judge" else [])
-    assert [f"tasks.{stage}:{stage}" for stage in CHAIN] == list(judge.CHAIN.values())
+        assert named == (list(CHAIN) if verb == "crossvalidate" else [])
+    assert [f"tasks.{stage}:{stage}" for stage in CHAIN] == list(crossvalidate.CHAIN.values())
 
 
 BLOCK = """
@@ -160,7 +160,7 @@ def test_torch_is_there_for_the_network_alone_and_the_network_needs_no_framework
 
     class_folders(tmp_path / "images" / "train", each=20)
     class_folders(tmp_path / "images" / "test", each=4, seed=100)
-    before, after = ("plan", "ingest", "validate", "clean"), ("mine", "judge", "evaluate")
+    before, after = ("plan", "ingest", "validate", "clean"), ("mine", "crossvalidate", "evaluate")
     assert work(*before) == [f"{stage} False" for stage in before]
     # the machine with the GPU
     assert work("train", "extract", absent=ABSENT) == ["train True", "extract True"]

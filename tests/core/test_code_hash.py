@@ -173,10 +173,12 @@ def test_a_second_input_is_another_reason_to_run(package: Path, other: str) -> N
 @pytest.mark.parametrize(
     "file", ["clean.py", "train.py", "extract.py", "mine.py", "encoders/vgg.py", "modalities/image.py"]
 )
-def test_judge_reaches_what_its_folds_repeat_where_there_are_any(package: Path, file: str) -> None:
+def test_crossvalidate_reaches_what_its_folds_repeat_where_there_are_any(package: Path, file: str) -> None:
     def hashes() -> dict[str, str]:
         chosen: dict[str, set[str]] = {"off": set(), "on": {"clean", "train", "extract", "mine"}}
-        return {name: code_hash("judge", {**CHOSEN, "CHAIN": entries}, package) for name, entries in chosen.items()}
+        return {
+            name: code_hash("crossvalidate", {**CHOSEN, "CHAIN": entries}, package) for name, entries in chosen.items()
+        }
 
     before = hashes()
     path = package / file

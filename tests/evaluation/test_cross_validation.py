@@ -33,7 +33,7 @@ SIZES = [{"fold": k, "train": 300, "val": 20, "test": EACH} for k in range(K)]
 def write(
     home: Path, columns: dict[str, Any], label: list[str | None], unit: list[str] | None = None, **more: Any
 ) -> None:
-    """The store of `judge` with these columns of verdicts."""
+    """The store of `crossvalidate` with these columns of verdicts."""
     table = pa.table(
         {"id": [f"{i:04d}" for i in range(N)], "fold": pa.array(FOLD), "unit": unit or [f"u{i}" for i in range(N)],
          "label": pa.array(label, pa.string()), **columns}
@@ -157,7 +157,7 @@ def test_without_folds_there_is_a_reason_and_no_table(tmp_path: Path, summary: d
     write_json(tmp_path / SUMMARY, summary)
     found = figures(tmp_path, PARAMS)
     assert (found["ways"], scalars(found)) == ({}, {})
-    assert cross_validation.crossed({"judged": found}) == {"folds": 0, "why": why}
+    assert cross_validation.crossed({"crossvalidation": found}) == {"folds": 0, "why": why}
     assert cross_validation.crossed({}) == {"folds": 0, "why": ""}
 
 
@@ -205,14 +205,16 @@ def test_the_page_draws_every_fold_and_hides_what_is_not_there(tmp_path: Path) -
         "nested.<b>@deep": said(LABEL, 0.75, 2), "naive.<b>@deep": said(LABEL, 0.95, 4), "nested.network": LABEL,
         "nested.groups@deep": LABEL, "naive.groups@deep": LABEL,
     }, LABEL, kinds=KINDS | {"<b>": {"miner": "linear_svm", "clusterer": False}})  # fmt: skip
-    text = page.render(crossed=cross_validation.crossed({"judged": figures(tmp_path, PARAMS)}))
+    text = page.render(crossed=cross_validation.crossed({"crossvalidation": figures(tmp_path, PARAMS)}))
     assert text.count('class="fold"') == 3 * K, "of two ways, and of the optimism of one"
     assert "+20.0" in text
     assert "<b>@" not in text
     told = " ".join(text.split())
     assert "Over rows: t, of paired rows; it takes the machines as they are." in told
     assert "bootstrap" not in told, "none is made"
-    off = page.render(crossed=cross_validation.crossed({"judged": {"folds": 0, "asked": 0, "why": "x", "ways": {}}}))
+    off = page.render(
+        crossed=cross_validation.crossed({"crossvalidation": {"folds": 0, "asked": 0, "why": "x", "ways": {}}})
+    )
     assert "judge: {folds: 5}" in off
     assert "<table" not in off
     assert "1 class" in page.render(crossed={"folds": 0, "why": "1 class"})

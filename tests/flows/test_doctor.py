@@ -56,11 +56,11 @@ def test_damaged_scratch_is_found(tmp_path: Path) -> None:
     scratch = Scratch(tmp_path / "some" / "ingest")
     sound, _ = scratch.put("one", TABLE)
     broken, _ = scratch.put("two", TABLE.slice(1))
-    store(tmp_path / "some" / "judge" / "work" / "fold" / "raw")
+    store(tmp_path / "some" / "crossvalidate" / "work" / "fold" / "raw")
     assert list(scratch_faults(tmp_path, Hashes())) == []
     overwrite(broken, flip(broken.read_bytes(), np.random.default_rng(1)))
-    overwrite(tmp_path / "some/judge/work/fold/raw" / MANIFEST, b"{}")
-    assert [p for p, _ in scratch_faults(tmp_path, Hashes())] == [broken, tmp_path / "some/judge/work/fold"]
+    overwrite(tmp_path / "some/crossvalidate/work/fold/raw" / MANIFEST, b"{}")
+    assert [p for p, _ in scratch_faults(tmp_path, Hashes())] == [broken, tmp_path / "some/crossvalidate/work/fold"]
     assert sound.is_file()
 
 

@@ -63,7 +63,7 @@ def test_stages_artifacts_and_cached_states_stand_in_prefect(served: Served) -> 
     assert [r["state"]["name"] for r in runs] == ["Cached", "Completed"]
     tasks = post(server, "/task_runs/filter", {"flow_runs": {"id": {"any_": [runs[0]["id"]]}}})
     assert {t["state"]["name"] for t in tasks} == {"Cached"}
-    names = ["plan", "ingest", "validate", "clean", "train", "extract", "mine", "judge", "evaluate", "report"]
+    names = ["plan", "ingest", "validate", "clean", "train", "extract", "mine", "crossvalidate", "evaluate", "report"]
     assert {t["name"] for t in tasks} == {f"{n}@small" for n in names}
     artifacts = {
         a["key"]: a["type"] for a in post(server, "/artifacts/filter", {"limit": 200}) if a["key"].endswith("-small")

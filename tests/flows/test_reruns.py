@@ -76,17 +76,19 @@ def test_an_absent_source_keeps_the_recorded_listing(finished: Project) -> None:
 def test_a_parameter_of_training_reruns_the_folds_where_there_are_any(finished: Project) -> None:
     def folds(count: int, epochs: int) -> None:
         def change(data: dict) -> None:
-            data["datasets"]["small"]["judge"] = {"folds": count}
+            data["datasets"]["small"]["crossvalidate"] = {"folds": count}
             data["datasets"]["small"]["train"]["epochs"] = epochs
 
         finished.edit(change)
         finished.run("deepmine", "stage", "plan", "small")
 
     folds(0, 3)
-    assert "up to date" in finished.run("dvc", "status", "judge@small")
+    assert "up to date" in finished.run("dvc", "status", "crossvalidate@small")
     folds(2, 3)
-    assert "judge: 2 folds + 1, about 3 x (clean + train + extract) + 4 x mine = " in finished.run("deepmine", "plan")
-    finished.run("dvc", "commit", "-f", "judge@small")  # as if it had run
-    assert "up to date" in finished.run("dvc", "status", "judge@small")
+    assert "crossvalidate: 2 folds + 1, about 3 x (clean + train + extract) + 4 x mine = " in finished.run(
+        "deepmine", "plan"
+    )
+    finished.run("dvc", "commit", "-f", "crossvalidate@small")  # as if it had run
+    assert "up to date" in finished.run("dvc", "status", "crossvalidate@small")
     folds(2, 4)
-    assert "data/plan/small.json" in finished.run("dvc", "status", "judge@small")
+    assert "data/plan/small.json" in finished.run("dvc", "status", "crossvalidate@small")

@@ -92,7 +92,7 @@ def test_a_plan(terminal: StringIO, monkeypatch: pytest.MonkeyPatch, tmp_path: P
 class _Free:
     """A dataset without folds."""
 
-    class judge:  # noqa: N801
+    class crossvalidate:  # noqa: N801
         folds = 0
 
 

@@ -15,7 +15,7 @@ from tasks.storage.store import read
 from tests.flows.conftest import Project, make_images, new_project
 
 #: Each stage, and the one whose end says that it begins.
-STAGES = ("plan", "ingest", "validate", "clean", "train", "extract", "mine", "judge", "evaluate", "report")
+STAGES = ("plan", "ingest", "validate", "clean", "train", "extract", "mine", "crossvalidate", "evaluate", "report")
 
 
 def paint(path: Path, shade: int) -> None:

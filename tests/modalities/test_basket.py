@@ -218,7 +218,7 @@ def whole(home: Path, made: Dataset) -> dict[str, Path]:
     """Every stage before the report, all of them real."""
     at = {name: home / name for name in runs.STORES}
     admit(home, made)
-    for name in ("validate", "clean", "train", "extract", "mine", "judge", "evaluate"):
+    for name in ("validate", "clean", "train", "extract", "mine", "crossvalidate", "evaluate"):
         runs.stage(name, made, at, home)
     return at
 

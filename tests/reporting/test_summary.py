@@ -80,7 +80,7 @@ def test_a_few_copies_are_no_fault() -> None:
 def test_how_sure_depends_on_the_rows() -> None:
     assert "1 of 2 differences" in texts("sure", page())
     assert "few" in texts("sure", page(test_rows=80))
-    folds = VERDICT | {"judged": {"sentence": "Judged naively, it looks better than it is."}}
+    folds = VERDICT | {"cross_validation": {"sentence": "Judged naively, it looks better than it is."}}
     assert "Judged naively" in texts("sure", page(), folds)
     few = page(classes=[{"label": "a", "rows": 500}, {"label": "b", "rows": 4}])
     assert "“\u2068b\u2069” has under 20 test rows" in texts("sure", few)

@@ -115,8 +115,8 @@ def world(home: Path, wrong: dict[str, tuple[int, int]] = WRONG, network: tuple[
 
 def run(home: Path, **params: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """The facts, `metrics` and `evaluation`."""
-    names = ("raw", "rejected", "clean", "items", "features", "miners", "judged", "metrics", "evaluation")
-    write_json(home / "judged" / SUMMARY, {"folds": 0, "asked": 0, "why": "", "rows": 0})
+    names = ("raw", "rejected", "clean", "items", "features", "miners", "crossvalidation", "metrics", "evaluation")
+    write_json(home / "crossvalidation" / SUMMARY, {"folds": 0, "asked": 0, "why": "", "rows": 0})
     facts = evaluate(
         params=Evaluate(**{"resamples": 500, **params}),
         progress=Progress(quiet=True),

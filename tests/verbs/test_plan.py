@@ -13,7 +13,7 @@ from tasks import STAGES
 from tasks.config.clean import Clean, CleanText
 from tasks.config.dataset import Chain, Dataset
 from tasks.config.encoders import CNN, Encoders
-from tasks.config.evaluate import Evaluate, Judge, Report
+from tasks.config.evaluate import CrossValidate, Evaluate, Report
 from tasks.config.ingest import Ingest
 from tasks.config.mine import Mine, Miner
 from tasks.config.parsing import parse, plain
@@ -88,7 +88,7 @@ def test_the_plan_holds_what_each_stage_depends_on(tmp_path: Path) -> None:
     assert made["source"] == plain(dataset)["source"]
     assert made["listing"]["rows"] == 6
     assert made["ingest"]["listing"] == made["listing"]
-    assert {s for s in STAGES if "inputs" in made[s]} == set(STAGES) - {"mine", "judge", "evaluate"}
+    assert {s for s in STAGES if "inputs" in made[s]} == set(STAGES) - {"mine", "crossvalidate", "evaluate"}
     assert {s for s in STAGES if "objective" in made[s]} == {"validate", "train", "mine", "evaluate", "report"}
     for stage in STAGES:
         values = made[stage]["params"]
@@ -242,17 +242,19 @@ def test_miners_that_passed_are_tried_again_for_another_objective(tmp_path: Path
 def test_folds_depend_on_all_that_they_repeat_and_without_folds_on_nothing(
     tmp_path: Path, change: dict[str, Any], folds: int
 ) -> None:
-    first = replace(make(tmp_path), judge=Judge(folds=folds))
-    before, after = (stage_slice(dataset, "judge", {}) for dataset in (first, replace(first, **change)))
+    first = replace(make(tmp_path), crossvalidate=CrossValidate(folds=folds))
+    before, after = (stage_slice(dataset, "crossvalidate", {}) for dataset in (first, replace(first, **change)))
     assert (before == after) == (not folds)
     if folds:
         assert parse(Chain, json.loads(json.dumps(after["chain"])), "chain") == replace(first, **change).chain
 
 
 def test_what_stands_above_or_beside_the_folds_changes_none(tmp_path: Path) -> None:
-    first = replace(make(tmp_path), judge=Judge(folds=3))
+    first = replace(make(tmp_path), crossvalidate=CrossValidate(folds=3))
     for change in ({"report": Report(seed=1)}, {"evaluate": Evaluate(seed=1)}, {"validate": Validate(leak=0.9)},
                    {"clean": Clean(text=CleanText(lower=False))}):  # fmt: skip
-        assert stage_slice(replace(first, **change), "judge", {}) == stage_slice(first, "judge", {}), change  # type: ignore[arg-type]
-    off = [replace(first, judge=Judge(seed=seed)) for seed in (0, 1)]
-    assert stage_slice(off[0], "judge", {}) == stage_slice(off[1], "judge", {})
+        assert stage_slice(replace(first, **change), "crossvalidate", {}) == stage_slice(first, "crossvalidate", {}), (
+            change
+        )  # type: ignore[arg-type]
+    off = [replace(first, crossvalidate=CrossValidate(seed=seed)) for seed in (0, 1)]
+    assert stage_slice(off[0], "crossvalidate", {}) == stage_slice(off[1], "crossvalidate", {})

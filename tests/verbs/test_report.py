@@ -206,7 +206,7 @@ def write(home: Path, name: str) -> str:
     index, wanted = home / "index.html", RUNS[name][0]
     facts = report(
         name=name, params=Report(map_points=14, examples=3), inputs=wanted.inputs, objective=wanted.objective,
-        index=index, progress=Progress(quiet=True), **{store: home / store for store in STORES if store != "judged"},
+        index=index, progress=Progress(quiet=True), **{store: home / store for store in STORES if store != "crossvalidation"},
     )  # fmt: skip
     assert facts["bytes"] == index.stat().st_size
     return index.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The stage `judge` with real networks on small tables: nothing judged was seen, kills cost little, no folds cost nothing."""
+"""The stage `crossvalidate` with real networks on small tables: nothing judged was seen, kills cost little, no folds cost nothing."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ import pytest
 
 from tasks.config.dataset import Dataset
 from tasks.config.encoders import FFN, Encoders
-from tasks.config.evaluate import Evaluate, Judge
+from tasks.config.evaluate import CrossValidate, Evaluate
 from tasks.config.ingest import Ingest
 from tasks.config.mine import Mine, Miner
 from tasks.config.source import Input, Source
@@ -25,8 +25,8 @@ from tasks.config.train import SGD, Adam, Extract, Train
 from tasks.core.errors import DeepmineError
 from tasks.core.files import read_json, write_json
 from tasks.core.progress import Progress
+from tasks.crossvalidate import _cases, _without_detectors, crossvalidate
 from tasks.evaluation.cross_validation import figures
-from tasks.judge import _cases, _what_is_judged, judge
 from tasks.modalities.raw_schema import raw_schema
 from tasks.splitting.folds import make_folds
 from tasks.storage.names import SUMMARY
@@ -62,7 +62,7 @@ def dataset(folds: int = 3, epochs: int = 2, objective: Any = "classification", 
             optimizer=Adam(lr=0.01),
         ),
         extract=Extract(device="cpu", precision="float32", batch=64),
-        mine=Mine(miners=MINERS), judge=Judge(folds=folds), **more,
+        mine=Mine(miners=MINERS), crossvalidate=CrossValidate(folds=folds), **more,
     )  # fmt: skip
 
 
@@ -84,10 +84,10 @@ def write_rows(home: Path, labels: list[str | None], seed: int = 0, shift: float
     write_json(home / "rejected" / SUMMARY, {})
 
 
-def run(home: Path, wanted: Dataset, said: list[str] | None = None, into: str = "judged") -> dict[str, Any]:
-    return judge(
-        params=wanted.judge, chain=wanted.chain, code="code", raw=home / "raw", rejected=home / "rejected",
-        judged=home / into, scratch=home / "scratch", warn=(said if said is not None else []).append,
+def run(home: Path, wanted: Dataset, said: list[str] | None = None, into: str = "crossvalidation") -> dict[str, Any]:
+    return crossvalidate(
+        params=wanted.crossvalidate, chain=wanted.chain, code="code", raw=home / "raw", rejected=home / "rejected",
+        crossvalidation=home / into, scratch=home / "scratch", warn=(said if said is not None else []).append,
         progress=Progress(quiet=True),
     )  # fmt: skip
 
@@ -111,7 +111,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_nested_verdicts_are_those_of_the_verbs_run_by_hand(made: Path, tmp_path: Path) -> None:
-    judged, summary = read(made / "judged"), read_json(made / "judged" / SUMMARY)
+    judged, summary = read(made / "crossvalidation"), read_json(made / "crossvalidation" / SUMMARY)
     test = judged.filter(pc.equal(judged["fold"], 1))["id"].to_pylist()
     at = {
         name: tmp_path / name
@@ -144,7 +144,7 @@ def test_nested_verdicts_are_those_of_the_verbs_run_by_hand(made: Path, tmp_path
 
 
 def test_every_row_is_judged_once_and_the_heavy_rest_is_gone(made: Path) -> None:
-    judged = read(made / "judged")
+    judged = read(made / "crossvalidation")
     assert judged["id"].to_pylist() == [f"r{i:03d}" for i in range(90)]
     assert set(judged["fold"].to_pylist()) == {0, 1, 2}
     ways = {f"{how}.{way}" for how in ("nested", "naive") for way in ("svm@raw", "svm@deep", "groups@deep", "network")}
@@ -156,16 +156,16 @@ def test_every_row_is_judged_once_and_the_heavy_rest_is_gone(made: Path) -> None
 
 def test_the_same_inputs_give_the_same_bytes_and_finished_folds_are_not_made_again(made: Path, tmp_path: Path) -> None:
     assert run(made, dataset(), into="again")["made"] == 0
-    assert files(made / "again") == files(made / "judged")
+    assert files(made / "again") == files(made / "crossvalidation")
     write_rows(tmp_path, classes(90), shift=0.8)
     assert run(tmp_path, dataset())["made"] == 6
-    assert files(tmp_path / "judged") == files(made / "judged")
+    assert files(tmp_path / "crossvalidation") == files(made / "crossvalidation")
 
 
 def test_random_labels_that_an_encoder_memorises_are_chance_and_the_naive_way_does_not_see_it(tmp_path: Path) -> None:
     write_rows(tmp_path, classes(150, seed=5), shift=0.0)
     run(tmp_path, dataset(epochs=60))
-    found = figures(tmp_path / "judged", Evaluate(resamples=300))
+    found = figures(tmp_path / "crossvalidation", Evaluate(resamples=300))
     deep, raw = found["ways"]["deep_svm"], found["ways"]["raw_svm"]
     assert deep["accuracy"] == pytest.approx(0.5, abs=0.12)
     assert found["ways"]["network"]["accuracy"] == pytest.approx(0.5, abs=0.12)
@@ -179,17 +179,18 @@ def test_random_labels_that_an_encoder_memorises_are_chance_and_the_naive_way_do
 def test_no_folds_cost_nothing(tmp_path: Path) -> None:
     write_rows(tmp_path, classes(20))
     code = (
-        "import sys; from pathlib import Path; from tasks.config.evaluate import Judge; from tasks.judge import judge;"
+        "import sys; from pathlib import Path; from tasks.config.evaluate import CrossValidate;"
+        "from tasks.crossvalidate import crossvalidate;"
         "from tasks.core.progress import Progress; home = Path(sys.argv[1]);"
-        "print(judge(params=Judge(), chain=None, code='', raw=home / 'raw', rejected=home / 'rejected',"
-        "judged=home / 'judged', scratch=home / 'scratch', warn=print, progress=Progress(quiet=True)),"
+        "print(crossvalidate(params=CrossValidate(), chain=None, code='', raw=home / 'raw', rejected=home / 'rejected',"
+        "crossvalidation=home / 'crossvalidation', scratch=home / 'scratch', warn=print, progress=Progress(quiet=True)),"
         "[m for m in ('torch', 'sklearn', 'scipy') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout == "{'rows': 0, 'folds': 0} []\n", done.stderr
-    assert read_manifest(tmp_path / "judged").rows == 0
+    assert read_manifest(tmp_path / "crossvalidation").rows == 0
     assert not (tmp_path / "scratch").exists()
-    assert figures(tmp_path / "judged", Evaluate())["folds"] == 0
+    assert figures(tmp_path / "crossvalidation", Evaluate())["folds"] == 0
 
 
 @pytest.mark.parametrize(
@@ -206,8 +207,8 @@ def test_what_cannot_be_folded_says_so(tmp_path: Path, labels: list[Any], object
     said: list[str] = []
     facts = run(tmp_path, dataset(objective=objective), said)
     assert why in facts["why"]
-    assert read_json(tmp_path / "judged" / SUMMARY)["asked"] == 3
-    found = figures(tmp_path / "judged", Evaluate())
+    assert read_json(tmp_path / "crossvalidation" / SUMMARY)["asked"] == 3
+    found = figures(tmp_path / "crossvalidation", Evaluate())
     assert why in found["why"]
     assert found["ways"] == {}
 
@@ -222,14 +223,14 @@ def test_numbers_in_groups_with_rows_rejected(tmp_path: Path) -> None:
     writer.finish({"in": 2, "accepted": 2, "quarantined": {}})
     said: list[str] = []
     run(tmp_path, dataset(folds=2, objective="regression"), said)
-    judged, summary = read(tmp_path / "judged"), read_json(tmp_path / "judged" / SUMMARY)
+    judged, summary = read(tmp_path / "crossvalidation"), read_json(tmp_path / "crossvalidation" / SUMMARY)
     assert judged["id"].to_pylist() == [f"r{i:03d}" for i in range(1, 59)]
     assert (summary["scheme"], summary["grouped"], said) == ("group", True, [])
     for unit in set(judged["unit"].to_pylist()):
         rows = judged.filter(pc.equal(judged["unit"], unit))
         assert len(set(rows["fold"].to_pylist())) == 1
         assert len({group[int(i[1:])] for i in rows["id"].to_pylist()}) == 1
-    found = figures(tmp_path / "judged", Evaluate(resamples=200))
+    found = figures(tmp_path / "crossvalidation", Evaluate(resamples=200))
     assert found["ways"]["network"]["mae"] > 0
     assert found["measure"]["key"] == "mae"
 
@@ -237,7 +238,7 @@ def test_numbers_in_groups_with_rows_rejected(tmp_path: Path) -> None:
 def test_what_a_verb_says_names_the_fold(tmp_path: Path) -> None:
     write_rows(tmp_path, classes(40))
     worse = replace(dataset(folds=2).train, optimizer=SGD(lr=1e30), epochs=3)
-    with pytest.raises(DeepmineError, match=r"^judge: fold 1 of 2: training diverged"):
+    with pytest.raises(DeepmineError, match=r"^crossvalidate: fold 1 of 2: training diverged"):
         run(tmp_path, replace(dataset(folds=2), train=worse))
 
 
@@ -273,7 +274,7 @@ def test_a_killed_run_goes_on_with_what_it_was_in(tmp_path: Path) -> None:
     process.wait()
     process.stdout and process.stdout.close()
     process.stderr and process.stderr.close()
-    assert not (tmp_path / "judged" / MANIFEST).exists()
+    assert not (tmp_path / "crossvalidation" / MANIFEST).exists()
     [first] = pieces.glob("nested.*")
     before = first.stat().st_mtime_ns
     [fold] = midway()
@@ -286,11 +287,11 @@ def test_a_killed_run_goes_on_with_what_it_was_in(tmp_path: Path) -> None:
     assert said == "5\n", errors
     assert first.stat().st_mtime_ns == before, "the finished fold was not made again"
     assert (tmp_path / "witness").stat().st_mtime_ns == stamp
-    resumed = files(tmp_path / "judged")
+    resumed = files(tmp_path / "crossvalidation")
     undisturbed = tmp_path / "other"
     write_rows(undisturbed, classes(90), shift=0.8)
     run(undisturbed, dataset(epochs=40))
-    assert resumed == files(undisturbed / "judged")
+    assert resumed == files(undisturbed / "crossvalidation")
 
 
 def test_other_parameters_remake_the_folds_and_leave_nothing_of_the_old(made: Path, tmp_path: Path) -> None:
@@ -304,8 +305,8 @@ def test_other_parameters_remake_the_folds_and_leave_nothing_of_the_old(made: Pa
     assert not old & new
 
 
-def test_in_folds_only_what_is_judged_is_made() -> None:
+def test_in_folds_only_without_detectors_is_made() -> None:
     odd = Miner(miner="isolation_forest", views=("deep",))
-    lean = _what_is_judged(Mine(miners={**MINERS, "odd": odd}))
+    lean = _without_detectors(Mine(miners={**MINERS, "odd": odd}))
     assert lean.miners == MINERS
     assert lean.rules.views == ()

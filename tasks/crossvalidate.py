@@ -1,4 +1,4 @@
-"""judge: cross-validation in which every fold has an encoder of its own, and how much too good the naive way looks.
+"""crossvalidate: cross-validation in which every fold has an encoder of its own, and how much too good the naive way looks.
 
 The one stage that runs others: for each fold it calls `clean`, `train`, `extract` and `mine` as they are, on rows whose
 splits are the fold's. So cleaning, vocabulary, encoder, components and miners are all made of the fold's train rows.
@@ -35,7 +35,7 @@ from tasks.storage.store import MANIFEST, Writer, read, read_manifest
 
 if TYPE_CHECKING:
     from tasks.config.dataset import Chain
-    from tasks.config.evaluate import Judge
+    from tasks.config.evaluate import CrossValidate
     from tasks.config.mine import Mine
 
 #: The verbs of a fold, in their order. By name: where there are no folds none of them is imported or changes anything.
@@ -61,11 +61,11 @@ class Piece:
     rows: int
 
 
-def judge(
-    *, params: "Judge", chain: "Chain | None", code: str, raw: Path, rejected: Path, judged: Path, scratch: Path,
+def crossvalidate(
+    *, params: "CrossValidate", chain: "Chain | None", code: str, raw: Path, rejected: Path, crossvalidation: Path, scratch: Path,
     warn: Callable[[str], None], progress: Progress,
 ) -> dict[str, Any]:  # fmt: skip
-    """Out-of-fold verdicts to the store ``judged``: `id`, `fold`, `unit`, `label`, `nested.WAY` and `naive.WAY`.
+    """Out-of-fold verdicts to the store ``crossvalidation``: `id`, `fold`, `unit`, `label`, `nested.WAY` and `naive.WAY`.
 
     Nested: the machines of the fold have seen nothing of the row. Naive: one encoder has seen all rows, and only the
     miners on its features are cross-validated, on the same rows. Their difference is the optimism of the naive way.
@@ -76,22 +76,22 @@ def judge(
         DeepmineError: a verb of a fold fails; the text says in which.
     """
     if chain is None:
-        return _empty(judged, OFF)
+        return _empty(crossvalidation, OFF)
     cases = _cases(raw, rejected, chain)
     if not (cases.label != "").any():
-        return _empty(judged, "no row has a label that verdicts could be judged by", params.folds)
+        return _empty(crossvalidation, "no row has a label that verdicts could be judged by", params.folds)
     folds = make_folds(cases, params.folds, params.scheme, chain.val, params.seed)
     if folds.why:
-        warn(f"judge: {folds.why}")
+        warn(f"crossvalidate: {folds.why}")
     if folds.count < 2:
-        return _empty(judged, folds.why, params.folds)
+        return _empty(crossvalidation, folds.why, params.folds)
     began = time.perf_counter()
     work = Work(chain, code, raw, rejected, cases, folds, scratch, progress)
     nested, naive = work.nested(), work.naive()
     different = {piece[1]["aim"] for piece in nested + naive}
     if len(different) > 1:
         return _empty(
-            judged, f"the folds differ in what there is to learn: {', '.join(sorted(different))}", params.folds
+            crossvalidation, f"the folds differ in what there is to learn: {', '.join(sorted(different))}", params.folds
         )
     table, lost = _joined(nested, naive, cases, folds)
     summary = {
@@ -101,7 +101,7 @@ def judge(
         "skipped": [piece[1]["skipped"] for piece in nested],
         "merits": [piece[1]["merits"] for piece in nested],
     }  # fmt: skip
-    _write(judged, table, summary, fingerprint(*(piece.key for piece in work.pieces)))
+    _write(crossvalidation, table, summary, fingerprint(*(piece.key for piece in work.pieces)))
     work.finish()
     progress(work.total, work.total, "rows", note=f"{folds.count} folds in {time.perf_counter() - began:.0f} s")
     return {
@@ -113,17 +113,19 @@ def judge(
     }
 
 
-def _empty(judged: Path, why: str, asked: int = 0) -> dict[str, Any]:
+def _empty(crossvalidation: Path, why: str, asked: int = 0) -> dict[str, Any]:
     table = pa.schema(list(COMMON.items())).empty_table()
-    _write(judged, table, {"folds": 0, "asked": asked, "why": why, "rows": 0}, fingerprint("judge", why))
+    _write(
+        crossvalidation, table, {"folds": 0, "asked": asked, "why": why, "rows": 0}, fingerprint("crossvalidate", why)
+    )
     return {"rows": 0, "folds": 0} | ({"why": why} if asked else {})
 
 
-def _write(judged: Path, table: pa.Table, summary: dict[str, Any], mark: str) -> None:
-    writer = Writer(judged, table.schema, mark)
+def _write(crossvalidation: Path, table: pa.Table, summary: dict[str, Any], mark: str) -> None:
+    writer = Writer(crossvalidation, table.schema, mark)
     writer.add(table)
     writer.finish({"in": table.num_rows, "accepted": table.num_rows, "quarantined": {}})
-    write_json(judged / SUMMARY, summary | {"files": named(judged, MANIFEST)})
+    write_json(crossvalidation / SUMMARY, summary | {"files": named(crossvalidation, MANIFEST)})
 
 
 def _cases(raw: Path, rejected: Path, chain: "Chain") -> Cases:
@@ -144,7 +146,7 @@ def _cases(raw: Path, rejected: Path, chain: "Chain") -> Cases:
     return Cases(ids, content, label, group, clock, numbers, float(chain.span))
 
 
-def _what_is_judged(params: "Mine") -> "Mine":
+def _without_detectors(params: "Mine") -> "Mine":
     """Less what nobody reads of a fold and takes a while: rules, and detectors of rows that are unlike the others."""
     from tasks.miners import Task, kind
 
@@ -233,7 +235,7 @@ class Work:
 
     def _prepare(self, home: Path, split: dict[str, str]) -> None:
         resplit(self.raw, home / "raw", split)
-        Writer(home / "rejected", QUARANTINE, "judge").finish({"in": 0, "accepted": 0, "quarantined": {}})
+        Writer(home / "rejected", QUARANTINE, "crossvalidate").finish({"in": 0, "accepted": 0, "quarantined": {}})
 
     def _verdicts(
         self, piece: Piece, k: int, prepare: Callable[[Path, dict[str, str]], None], verbs: tuple[str, ...]
@@ -280,7 +282,7 @@ class Work:
         function = getattr(import_module(module), name)
         params = getattr(self.chain, verb)
         if verb == "mine":
-            params = _what_is_judged(params)
+            params = _without_detectors(params)
         known: dict[str, Any] = {
             **{store: home / store for store in STORES}, "params": params, "code": self.code,
             "inputs": self.chain.inputs, "objective": self.chain.objective, "scratch": home / "scratch" / verb,
@@ -289,4 +291,4 @@ class Work:
         try:
             function(**{key: known[key] for key in inspect.signature(function).parameters})
         except DeepmineError as error:
-            raise DeepmineError(f"judge: {piece.name}: {error}") from None
+            raise DeepmineError(f"crossvalidate: {piece.name}: {error}") from None
