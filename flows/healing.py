@@ -108,7 +108,7 @@ def busy(folder: Path = DVC_TMP) -> list[str]:
         table, when = json.loads(path.read_bytes()), path.stat().st_mtime
         entries = [*table.get("write", {}).values(), *(w for ws in table.get("read", {}).values() for w in ws)]
         alive = {(w["pid"], w["cmd"]) for w in entries if at_work(w, when) and w["pid"] != os.getpid()}
-    except (OSError, ValueError, AttributeError, TypeError, KeyError):
+    except (OSError, ValueError, AttributeError, TypeError, KeyError, RecursionError):
         return []
     return [f"{_command(cmd)} (process {pid})" for pid, cmd in sorted(alive)]
 

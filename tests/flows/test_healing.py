@@ -48,6 +48,7 @@ def entry(pid: object) -> dict:
 def test_a_table_of_locks_of_an_odd_shape_blocks_nothing(here: Path, text: str) -> None:
     path = healing.DVC_TMP / "rwlock"
     path.write_text(text)
+    assert healing.busy() == []
     assert healing.heal_rwlock(healing.DVC_TMP) != []
     assert json.loads(path.read_bytes()) == {}
     assert healing.heal_rwlock(healing.DVC_TMP) == []
