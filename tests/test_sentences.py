@@ -8,7 +8,8 @@ from ruamel.yaml import YAML
 
 from tasks import config, duplicates, forward, guesses, profiles
 from tasks.encoders.training import schedule
-from tasks.miners import MINERS, MOST_ROWS, counting, kernels, stability
+from tasks.folds import ENOUGH
+from tasks.miners import MINERS, MOST_ROWS, counting, crossvalidation, kernels, stability
 from tasks.modalities import audio, image, steps, text
 from tasks.params import read_yaml
 from tasks.rules import search
@@ -122,6 +123,11 @@ def test_numbers_of_miners_in_the_readme() -> None:
         in readme
     )
     assert f"a kernel map (Nystroem, {kernels.COMPONENTS:,} components)" in readme
+    folds = f"{crossvalidation.FOLDS} folds"
+    assert f"With fewer than {ENOUGH} labelled val rows, {folds} of train and val rows " in readme
+    assert f"below {crossvalidation.FEW} of these rows {folds}, three times" in readme
+    assert crossvalidation.TIMES == 3
+    assert f"miners of up to {crossvalidation.REFIT:,} train rows" in readme
     rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|.*\| ([\d,]+) train rows;", (ROOT / "README.md").read_text(), re.M)
     assert {name: int(n.replace(",", "")) for names, n in rows for name in re.findall(r"`(\w+)`", names)} == {
         name: MOST_ROWS[name] for name in ("agglomerative",)
