@@ -62,8 +62,11 @@ class Graph:
                 self._read()
 
     def _read(self) -> None:
+        from dvc.exceptions import DvcException
         from dvc.repo import Repo
 
+        if healing.nested_too_deeply():
+            raise DvcException(f"{healing.LOCKFILE} is nested too deeply")
         self.repo = Repo(".")
         self._stages = {s.addressing: s for s in self.repo.index.stages}
         _ = self.repo.index.graph  # built here, as it is what refuses outputs that overlap

@@ -15,6 +15,8 @@ from tasks.core.files import write_atomically
 from tasks.core.text import many
 
 DVC_TMP, LOCKFILE = Path(".dvc/tmp"), Path("dvc.lock")
+#: What DVC writes is nested 7 deep, and as deep as a parameter is.
+DEEPEST = 100
 #: Temporary files: ours, `.NAME.PID` (of `write_atomically`) and `.KEY.PID.THREAD` (of a scratch); DVC's own.
 OURS, DVCS = re.compile(r"\..+?\.(\d+)(\.\d+)?"), re.compile(r".*\.[\w-]{22}\.tmp")
 
@@ -106,7 +108,7 @@ def busy(folder: Path = DVC_TMP) -> list[str]:
         table, when = json.loads(path.read_bytes()), path.stat().st_mtime
         entries = [*table.get("write", {}).values(), *(w for ws in table.get("read", {}).values() for w in ws)]
         alive = {(w["pid"], w["cmd"]) for w in entries if at_work(w, when) and w["pid"] != os.getpid()}
-    except (OSError, ValueError, AttributeError, TypeError, KeyError):
+    except (OSError, ValueError, AttributeError, TypeError, KeyError, RecursionError):
         return []
     return [f"{_command(cmd)} (process {pid})" for pid, cmd in sorted(alive)]
 
@@ -142,10 +144,36 @@ def lockfile_is_sound(path: Path = LOCKFILE) -> bool:
 
     if not path.exists():
         return True
+    if nested_too_deeply(path):
+        return False
     try:
         return bool(COMPILED_LOCKFILE_SCHEMA(YAML(typ="safe").load(path.read_text(encoding="utf-8"))))
     except (YAMLError, Invalid, ValueError, TypeError, AttributeError, RecursionError):
         return False
+
+
+def nested_too_deeply(path: Path = LOCKFILE) -> bool:
+    """Whether a YAML file is nested so deeply that DVC's reader, which is written in C, would end the process."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+    from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return False
+    indented = max((len(line) - len(line.lstrip(" -?:")) for line in text.splitlines()), default=0)
+    if indented + text.count("[") + text.count("{") <= DEEPEST:  # so deep it is at most
+        return False
+    depth = 0
+    try:
+        for event in YAML(typ="safe").parse(text):
+            depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+            if depth > DEEPEST:
+                return True
+    except YAMLError:
+        pass
+    return False
 
 
 def leftovers(root: Path) -> list[Path]:

@@ -16,10 +16,11 @@ from tasks.config.train import Train
 from tasks.encoders.training import schedule
 from tasks.evaluation import cluster_profiles
 from tasks.extraction import deep_view
-from tasks.miners import MINERS, MOST_ROWS, n_clusters, stability
+from tasks.miners import MINERS, MOST_ROWS, crossvalidation, n_clusters, stability
 from tasks.miners.kernel_approximation import CHEAP, COMPONENTS, KERNEL_ROWS
 from tasks.modalities import audio, image, tabular_steps, text
 from tasks.rules import search
+from tasks.splitting.folds import ENOUGH
 from tasks.validation import near_duplicates
 
 ROOT = Path(__file__).parents[1]
@@ -128,6 +129,11 @@ def test_numbers_of_miners_in_the_readme() -> None:
     assert f"train rows choose from {n_clusters.TRIED[0]} to {n_clusters.TRIED[-1]} by silhouette" in readme
     assert f"is exact up to {KERNEL_ROWS:,} train rows, and above as long as an estimated {CHEAP:g} seconds" in readme
     assert f"a kernel map (Nystroem, {COMPONENTS:,} components)" in readme
+    folds = f"{crossvalidation.FOLDS} folds"
+    assert f"With fewer than {ENOUGH} labelled val rows, {folds} of train and val rows " in readme
+    assert f"below {crossvalidation.FEW} of these rows {folds}, three times" in readme
+    assert crossvalidation.TIMES == 3
+    assert f"miners of up to {crossvalidation.REFIT:,} train rows" in readme
     rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|.*\| ([\d,]+) train rows;", (ROOT / "README.md").read_text(), re.M)
     assert {name: int(n.replace(",", "")) for names, n in rows for name in re.findall(r"`(\w+)`", names)} == {
         name: MOST_ROWS[name] for name in ("agglomerative",)

@@ -48,6 +48,8 @@ TOLD = {
 
 #: Address space with which the libraries start, bytes (torch 2.13: 0.9 GB; OpenBLAS below 0.5 GB asks for ever).
 ADDRESSES = 1_000_000_000
+#: A limit on open files below this one is what keeps a database from being opened.
+FILES = 64
 
 
 def machine_fault(error: BaseException, doing: str) -> str | None:
@@ -180,8 +182,12 @@ def _kind(error: BaseException) -> str | None:
 
 def _kind_of(text: str) -> str | None:
     kind = next((kind for kind, pattern in WORDS.items() if re.search(pattern, text)), None)
-    # SQLite has one word for both
-    return "file size" if kind == "device" and "disk I/O" in text and _limit("RLIMIT_FSIZE") is not None else kind
+    # SQLite has one word for several
+    if kind == "device" and "disk I/O" in text and _limit("RLIMIT_FSIZE") is not None:
+        return "file size"
+    if kind is None and "unable to open database file" in text and (_limit("RLIMIT_NOFILE") or FILES) < FILES:
+        return "open files"
+    return kind
 
 
 def _path_in(text: str) -> str:

@@ -56,7 +56,7 @@ def resume(
             history = [dict(epoch) for epoch in json.loads(file.metadata()["history"])]
             if file.metadata().get("digest") != _digest(tensors):
                 return [], {}
-    except (SafetensorError, OSError, ValueError, TypeError, AttributeError):
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError, RecursionError):
         return [], {}
 
     def part(prefix: str) -> Weights:

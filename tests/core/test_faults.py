@@ -137,6 +137,14 @@ def test_a_database_that_may_not_grow(tmp_path: Path) -> None:
     )
 
 
+def test_a_database_that_no_open_file_is_left_for(tmp_path: Path) -> None:
+    take = "kept = [os.dup(0) for _ in range(31 - len(os.listdir('/proc/self/fd')))]"
+    code = TELL.format(f"{take}; sqlite3.connect({str(tmp_path / 'x.db')!r}).execute('create table t (a)')")
+    code = code.replace("import os,", "import os, sqlite3,")
+    assert "mine@x: too many open files (allowed: 30 open files)" in limited(code, "RLIMIT_NOFILE", 30)
+    assert machine_fault(sqlite3.OperationalError("unable to open database file"), "x") is None
+
+
 def test_too_many_open_files() -> None:
     told = limited(TELL.format("kept = [open('/dev/null') for _ in range(99)]"), "RLIMIT_NOFILE", 30)
     assert "mine@x: too many open files" in told

@@ -48,6 +48,7 @@ def entry(pid: object) -> dict:
 def test_a_table_of_locks_of_an_odd_shape_blocks_nothing(here: Path, text: str) -> None:
     path = healing.DVC_TMP / "rwlock"
     path.write_text(text)
+    assert healing.busy() == []
     assert healing.heal_rwlock(healing.DVC_TMP) != []
     assert json.loads(path.read_bytes()) == {}
     assert healing.heal_rwlock(healing.DVC_TMP) == []
@@ -87,8 +88,11 @@ def test_temporary_files_of_the_dead_alone_are_removed(here: Path, living: int) 
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"schema: '2.0'\nstages:\n  a: {cmd", b"stages: []\n", b"\xff\xfe", b"\0" * 9, b"[]"]
-)
+    "text",
+    [b"", b"schema: '2.0'\nstages:\n  a: {cmd", b"stages: []\n", b"\xff\xfe", b"\0" * 9, b"[]",
+     b"[" * 100_000, b"{a: " * 100_000, b"- " * 100_000, b"\n".join(b" " * i + b"a:" for i in range(200))],
+    ids=lambda text: repr(text[:30]),
+)  # fmt: skip
 def test_a_damaged_dvc_lock_is_set_aside(here: Path, text: bytes) -> None:
     healing.LOCKFILE.write_bytes(text)
     assert "comes back from DVC's run cache" in (healing.set_aside_lockfile() or "")
@@ -98,7 +102,8 @@ def test_a_damaged_dvc_lock_is_set_aside(here: Path, text: bytes) -> None:
 
 def test_a_sound_dvc_lock_stays(here: Path) -> None:
     assert healing.set_aside_lockfile() is None
-    healing.LOCKFILE.write_text("schema: '2.0'\nstages:\n  a:\n    cmd: x\n")
+    lists = "\n".join(f"      b{i}: []" for i in range(300))
+    healing.LOCKFILE.write_text(f"schema: '2.0'\nstages:\n  a:\n    cmd: x\n    params:\n     params.yaml:\n{lists}\n")
     assert healing.set_aside_lockfile() is None
     assert healing.LOCKFILE.exists()
 

@@ -88,7 +88,7 @@ def test_too_little_space_and_a_read_only_disk_are_found_at_once(disk: Path, rep
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "limit", "says"), [
     ("RLIMIT_FSIZE", 2000, "no file may grow as large as this one .*allowed: 2.0 kB a file"),
-    ("RLIMIT_NOFILE", 16, "too many open files"),
+    ("RLIMIT_NOFILE", 12, "too many open files"),
     ("RLIMIT_AS", 700_000_000, "of address space|out of memory|no further thread"),
 ])  # fmt: skip
 def test_limits_of_a_process(tmp_path: Path, reproduced: Project, name: str, limit: int, says: str) -> None:

@@ -142,4 +142,4 @@ def test_another_dvc_command_is_waited_for(finished: Project) -> None:
         assert "report" in words
     finally:
         neighbour.kill()
-        neighbour.wait()
+        neighbour.communicate()
