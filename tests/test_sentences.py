@@ -176,7 +176,7 @@ def test_the_sentence_on_near_duplicates() -> None:
     assert f"at {image.SKETCH} x {image.SKETCH} grey" in source("README.md")
 
 
-@pytest.mark.parametrize("name", sorted(p.name for p in (ROOT / "tasks/page").glob("*.html")))
+@pytest.mark.parametrize("name", sorted(p.name for p in (ROOT / "tasks/reporting").glob("*.html")))
 def test_no_template_names_a_method_of_an_interval_or_a_confidence(name: str) -> None:
     """Both come with the intervals; of tests and error bars that a template explains, see what stands there."""
     told = source(f"tasks/reporting/{name}")
