@@ -17,6 +17,7 @@ from tasks.figures import figures, groups_of, in_groups
 from tasks.figures import numbers as of_figures
 from tasks.files import named, read_json, write_json
 from tasks.fusion import TITLES, fusion
+from tasks.grouped import codes
 from tasks.judges import Classes, Numbers, Said, aligned, of_split
 from tasks.ledger import ledger
 from tasks.miners.calibration import calibrate_network, of_network, probabilities
@@ -73,6 +74,7 @@ def evaluate(
     else:
         groups, in_words = in_groups(groups_of(raw, said["test"].ids))
         said["test"] = replace(said["test"], groups=groups)
+        said["val"] = replace(said["val"], groups=_groups(raw, said["val"].ids))
         result |= {"groups": in_words} | _judged(said, mined, features, items, objective, params)
         result["fusion"]["sentence"] = " ".join(filter(None, [about_clusters, result["fusion"]["sentence"]]))
     best = (said["test"], result["fusion"]["ways"][result["best"]]["by"]) if result["best"] else None
@@ -84,6 +86,13 @@ def evaluate(
     write_json(evaluation, result | {"files": named(evaluation.parent, metrics.name)})
     progress(result["test_rows"], result["test_rows"], "test rows")
     return {"rows": result["test_rows"], "verdict": result["verdict"]}
+
+
+def _groups(raw: Path, ids: np.ndarray) -> np.ndarray | None:
+    """(N,) numbers of the groups of rows, of one group alone too; None where each row is one of its own."""
+    groups = groups_of(raw, ids)
+    numbers = codes(groups.astype(str))
+    return numbers if len(np.unique(numbers)) < len(ids) else None
 
 
 def _neighbours(predictions: pa.Table, features: Path, aim: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.files import read_json
-from tasks.folds import ENOUGH, rank
+from tasks.folds import rank
 from tasks.store import PREDICTIONS, SUMMARY, read, read_manifest, read_shards, vector_column
 from tasks.store import Writer as StoreWriter
 from tasks.views import View, as_numbers, has_view, load_view, parse_numbers, rows_of, trained_for
@@ -92,7 +92,7 @@ def _rows(view: View, ids: np.ndarray) -> np.ndarray:
 def merits(table: pa.Table, about: dict[str, Any]) -> dict[str, list[float]]:
     """What choices among miners of one view go by, higher is better: `folds.rank` of each by val rows and folds."""
     val = table.filter(pc.and_(pc.equal(table["split"], "val"), table["label"].is_valid()))
-    folds = about["folds"] if val.num_rows < ENOUGH else {}
+    folds = about["folds"]
     if about["aim"] == "clusters" or not (val.num_rows or folds):
         return {}
     names = [n for n in ways(table) if n not in about["clusterers"]]
