@@ -17,6 +17,7 @@ from flows.server import NOTE
 from tasks.checkup import Finding, Hashes
 from tasks.checkup.outputs import faults
 from tasks.checkup.scratch import scratch_faults
+from tasks.config import NAME
 from tasks.errors import Damaged, DeepmineError, many
 from tasks.files import read_json
 from tasks.progress import Progress
@@ -144,11 +145,12 @@ def _records() -> Iterator[Finding]:
 
 
 def _outputs() -> list[Path]:
-    """Every output that dvc.yaml names, of every dataset that has one."""
+    """Every output that dvc.yaml names, of every dataset that has one; a name that is none has no output, and leads nowhere."""
     names = {path.stem for path in Path("data/plan").glob("*.json")}
     with suppress(DeepmineError):
         known, wrong = project.pick([])
         names |= {*known, *wrong}
+    names = {name for name in names if NAME.fullmatch(name)}
     found = {path for name in sorted(names) for stage in project.STAGES for path in project.outputs(stage, name)}
     return sorted(found)
 
