@@ -150,6 +150,21 @@ def test_names_that_are_paths_lead_mending_nowhere(tmp_path: Path, monkeypatch: 
     assert (here / "data/plan").is_dir()
 
 
+def test_a_cache_on_another_disk_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, cached = tmp_path / "project", tmp_path / "shared/files/md5/ab" / ("c" * 30)
+    for folder in (here / ".dvc", cached.parent):
+        folder.mkdir(parents=True)
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copy(ROOT / name, here)
+    (here / ".dvc/config").write_text("[core]\n no_scm = true\n analytics = false\n[cache]\n dir = ../../shared\n")
+    cached.write_bytes(b"what DVC would link back")
+    monkeypatch.chdir(here)
+    assert doctor(mend=False) == 1
+    assert cached.is_file()
+    doctor(mend=True)
+    assert not cached.exists()
+
+
 def test_it_waits_for_no_run(finished: Project) -> None:
     code = (
         "from flows.lock import project_lock; import sys, time\n"
