@@ -17,13 +17,13 @@ from flows.server import NOTE
 from tasks.checkup import Finding, Hashes
 from tasks.checkup.outputs import faults
 from tasks.checkup.scratch import scratch_faults
+from tasks.config.fields import NAME
 from tasks.core.errors import Damaged, DeepmineError
 from tasks.core.files import read_json
 from tasks.core.progress import Progress
 from tasks.core.text import many
 
 RUN = "deepmine run"
-CACHE = Path(".dvc/cache/files/md5")
 
 
 def doctor(mend: bool) -> int:
@@ -78,13 +78,13 @@ def findings() -> Iterator[Finding]:
     yield from _records()
     sizes = _Sizes()
     hashes = Hashes(sizes.read)
-    outputs = [path for path in _outputs() if path.exists()]
-    sizes.start([*outputs, *objects(CACHE), project.SCRATCH])
-    yield from object_findings(CACHE, outputs, hashes)
+    outputs, cache = [path for path in _outputs() if path.exists()], _cache()
+    sizes.start([*outputs, *objects(cache), project.SCRATCH])
+    yield from object_findings(cache, outputs, hashes)
     for output in outputs:
         for path, why in faults(output, hashes):
             # its object, too: DVC may have taken it in damaged, and would give it back
-            kept = (object_of(CACHE, path, hashes),) if path.is_file() else ()
+            kept = (object_of(cache, path, hashes),) if path.is_file() else ()
             yield Finding(str(path), why, remove=(output, *kept))
     yield from (Finding(str(p), why, remove=(p,)) for p, why in scratch_faults(project.SCRATCH, hashes))
     yield from _recorded(hashes)
@@ -145,13 +145,27 @@ def _records() -> Iterator[Finding]:
 
 
 def _outputs() -> list[Path]:
-    """Every output that dvc.yaml names, of every dataset that has one."""
+    """Every output that dvc.yaml names, of every dataset that has one; a name that is none has no output, and leads nowhere."""
     names = {path.stem for path in Path("data/plan").glob("*.json")}
     with suppress(DeepmineError):
         known, wrong = project.pick([])
         names |= {*known, *wrong}
+    names = {name for name in names if NAME.fullmatch(name)}
     found = {path for name in sorted(names) for stage in project.STAGES for path in project.outputs(stage, name)}
     return sorted(found)
+
+
+def _cache() -> Path:
+    """The folder of DVC's cached objects, which a person may have moved to another disk (`dvc cache dir`)."""
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    os.environ["DVC_NO_ANALYTICS"] = "1"
+    try:
+        found = Path(Repo(".").cache.local.path)
+    except DvcException:  # which `_recorded` tells
+        return Path(".dvc/cache/files/md5")
+    return found.relative_to(Path.cwd()) if found.is_relative_to(Path.cwd()) else found
 
 
 def _recorded(hashes: Hashes) -> Iterator[Finding]:

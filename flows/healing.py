@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 
 from flows.lock import CLOCK
+from flows.project import own_folders
 from tasks.core.files import write_atomically
 from tasks.core.text import many
 
@@ -177,17 +178,18 @@ def nested_too_deeply(path: Path = LOCKFILE) -> bool:
 
 
 def leftovers(root: Path) -> list[Path]:
-    """Temporary files of processes that are gone, in the project at ``root``: ours and DVC's."""
+    """Temporary files of processes that are gone, in the project at ``root``: ours and DVC's. Never one of a source."""
     dvc_rests = not busy(root / DVC_TMP)
     found = []
-    for folder in (root / "data", root / DVC_TMP, root / ".dvc/cache"):
+    for folder in (*(root / own for own in own_folders()), root / DVC_TMP, root / ".dvc/cache"):
         for path in _files(folder):
             if (own := OURS.fullmatch(path.name)) and folder.name != "cache":
                 if not wrote(int(own[1]), path):
                     found.append(path)
             elif dvc_rests and DVCS.fullmatch(path.name):
                 found.append(path)
-    found += [p for p in root.glob("*.tmp") if dvc_rests and DVCS.fullmatch(p.name) and p.is_file()]
+    beside = [*root.glob("*.tmp"), *root.glob("data/.*.tmp")]
+    found += [p for p in beside if dvc_rests and DVCS.fullmatch(p.name) and p.is_file()]
     return sorted(found)
 
 

@@ -165,6 +165,8 @@ def _counts(node: Node) -> tuple[str, str]:
         counts = read_json(folder / SUMMARY) if node.stage == "validate" else read_manifest(folder).counts
     except Damaged:
         return "damaged", "deepmine doctor"
+    except DeepmineError:  # of an output that is not whole: DVC sees it, and the next run makes it anew
+        return "-", "-"
     if node.stage in ("clean", "crossvalidate"):
         return f"{counts['accepted']:,}", "-"
     return f"{counts['accepted']:,}", ", ".join(f"{n:,} {why}" for why, n in counts["quarantined"].items()) or "0"

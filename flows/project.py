@@ -91,6 +91,12 @@ def outputs(stage: str, dataset: str) -> list[Path]:
     return _named(stage, dataset, "outs", "metrics")
 
 
+def own_folders() -> list[Path]:
+    """The folders of `data` that deepmine writes to; what a person keeps beside them is theirs."""
+    made = {Path(*path.parts[:2]) for stage in STAGES for path in outputs(stage, "any")}
+    return sorted({*made, RECORDS, SCRATCH})
+
+
 def _named(stage: str, dataset: str, *kinds: str) -> list[Path]:
     body = _graph()[stage]["do"]
     entries = [entry for kind in kinds for entry in body.get(kind, [])]

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -25,8 +26,6 @@ from tasks.core.errors import DeepmineError
 from tasks.core.files import read_json, write_json
 
 NOTE, LOG, LOCK = RECORDS / "server.json", RECORDS / "server.log", RECORDS / "server.lock"
-#: Prefect's own setting, where a person has moved the server.
-PORT = int(os.environ.get("PREFECT_SERVER_API_PORT", "4200"))
 #: The Prefect variable by which a server says whose it is; it ends in a name of the project.
 VARIABLE = "deepmine_project_"
 
@@ -73,12 +72,25 @@ def obtain(say: Any) -> Server:
     Args:
         say: called with a line for the person before one is started.
     """
+    usual_port()  # before Prefect reads it, too
     with _alone():
         found = find()
         if found is None:
             say("starting a Prefect server (stop it with: deepmine stop)")
             found = start()
         return found
+
+
+def usual_port() -> int:
+    """The port to serve on if it is free: Prefect's own setting, where a person has moved the server.
+
+    Raises:
+        DeepmineError: it is no port.
+    """
+    text = os.environ.get("PREFECT_SERVER_API_PORT", "4200")
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 0 < int(text) < 1 << 16:
+        raise DeepmineError(f"PREFECT_SERVER_API_PORT={text!r} is no port: set a number from 1 to 65535, or unset it.")
+    return int(text)
 
 
 def start(timeout: float = 180.0) -> Server:
@@ -89,7 +101,7 @@ def start(timeout: float = 180.0) -> Server:
     """
     address = serving.host()
     # the port of last time, if it is free: browsers and workers know it
-    port = serving.free_port(address, *filter(None, [_note().get("port"), PORT]))
+    port = serving.free_port(address, *filter(None, [_note().get("port"), usual_port()]))
     made = Server(serving.api_url(address, port), serving.make_password(), ours=True)
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", address, "--port", str(port)]
     LOG.unlink(missing_ok=True)
@@ -100,7 +112,12 @@ def start(timeout: float = 180.0) -> Server:
         )  # fmt: skip
     note = {"api": made.api, "port": port, "project": str(Path.cwd().resolve()), "pid": child.pid,
             "created": psutil.Process(child.pid).create_time()}  # fmt: skip
-    write_json(NOTE, note)
+    try:
+        write_json(NOTE, note)
+    except OSError:  # a server that nothing names would run on for ever
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        raise
     deadline = time.monotonic() + timeout
     while not _claimed(made, note):
         if child.poll() is not None or time.monotonic() > deadline:

@@ -9,6 +9,8 @@ import typer
 from ruamel.yaml import YAML
 
 from flows.cli import app
+from flows.project import STAGES
+from flows.project import outputs as outputs_of
 from tasks.config.loader import load
 
 ROOT = Path(__file__).parents[1]
@@ -116,6 +118,13 @@ def test_no_registry_and_no_path_of_one_machine(text: str) -> None:
     for link in re.findall(r"https?://[^\s)`]+", text):
         assert not any(host in link for host in REGISTRIES), link
     assert str(ROOT) not in text
+
+
+def test_outputs_stand_where_the_readme_says() -> None:
+    outputs = [str(path) for stage in STAGES for path in outputs_of(stage, "NAME")]
+    named = re.findall(r"`(data/[^`]*\bNAME\b[^`]*)`", README)
+    assert len(named) > 2
+    assert [path for path in named if not any(f"{path}/".startswith(f"{own}/") for own in outputs)] == []
 
 
 def test_the_version_is_the_newest_in_the_changelog() -> None:

@@ -130,7 +130,8 @@ def test_numbers_of_miners_in_the_readme() -> None:
     assert f"is exact up to {KERNEL_ROWS:,} train rows, and above as long as an estimated {CHEAP:g} seconds" in readme
     assert f"a kernel map (Nystroem, {COMPONENTS:,} components)" in readme
     folds = f"{crossvalidation.FOLDS} folds"
-    assert f"With fewer than {ENOUGH} labelled val rows, {folds} of train and val rows " in readme
+    groups = f"or val rows of fewer than {crossvalidation.GROUPS} groups"
+    assert f"With fewer than {ENOUGH} labelled val rows, {groups}, {folds} of train and val rows " in readme
     assert f"below {crossvalidation.FEW} of these rows {folds}, three times" in readme
     assert crossvalidation.TIMES == 3
     assert f"miners of up to {crossvalidation.REFIT:,} train rows" in readme

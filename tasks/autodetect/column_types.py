@@ -75,11 +75,14 @@ class Column:
 def look(name: str, values: pa.ChunkedArray, root: Path) -> Column:
     """What ``values`` are; ``root`` is where files would be that they may name."""
     column = values.combine_chunks().drop_null()
-    if pa.types.is_list(column.type) or pa.types.is_large_list(column.type) or pa.types.is_fixed_size_list(column.type):
+    lists = pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
+    if (lists or pa.types.is_fixed_size_list(column.type)) and not pa.types.is_nested(column.type.value_type):
         named = pa.types.is_string(column.type.value_type) or pa.types.is_large_string(column.type.value_type)
         return Column(name, "names" if named else "numbers", len(column), len(column))
+    if pa.types.is_nested(column.type):  # records, which no input is made of and Arrow cannot compare
+        return Column(name, "empty", len(column), len(column))
     distinct, rows = len(pc.unique(column)), len(column)
-    if not rows or pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
+    if not rows or pa.types.is_binary(column.type):
         return Column(name, "empty", distinct, rows)
     if pa.types.is_temporal(column.type):
         return Column(name, "date", distinct, rows)

@@ -1,7 +1,8 @@
 """Networks that others have trained, from optional packages; nothing is fetched from the network."""
 
+import json
 import os
-import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -130,10 +131,26 @@ def refuse_code(folder: Path) -> None:
                 f"train.encoders: {path} may hold code, which is never run. Give a folder with weights as safetensors."
             )
         if path.name.endswith(".json") and path.is_file():
-            text = path.read_text(encoding="utf-8", errors="replace")
-            kinds = re.findall(r'"type"\s*:\s*"([^"]*\.[^"]*)"', text) if path.name == "modules.json" else []
-            if '"auto_map"' in text or any(not kind.startswith("sentence_transformers.") for kind in kinds):
+            try:
+                settings = json.loads(path.read_bytes())
+            except (ValueError, RecursionError):
+                raise DeepmineError(f"train.encoders: {path} cannot be read as JSON. Copy it anew.") from None
+            if any(not name.startswith("sentence_transformers.") for name in _code_in(settings, path.name)):
                 raise DeepmineError(f"train.encoders: {path} names code of its own, which is never run.")
+
+
+def _code_in(settings: Any, file: str) -> Iterator[str]:
+    """What settings name that would be imported: `auto_map`, the types of modules, and those of a router's parts."""
+    for inner in settings if isinstance(settings, list) else ():
+        yield from _code_in(inner, file)
+    for key, inner in settings.items() if isinstance(settings, dict) else ():
+        if key == "auto_map":
+            yield key
+        elif key == "type" and file == "modules.json":
+            yield str(inner)
+        elif key == "types" and isinstance(inner, dict):
+            yield from (str(name) for name in inner.values() if "." in str(name))
+        yield from _code_in(inner, file)
 
 
 def _line(error: Exception) -> str:

@@ -16,7 +16,7 @@ def comparisons(
     values: dict[str, np.ndarray], best: str, higher: bool, confidence: float, resamples: int, seed: int,
     groups: np.ndarray | None = None, planned: Collection[str] = (),
 ) -> dict[str, Any]:  # fmt: skip
-    """Differences of every two of the ``values``, adjusted p-values, and those that cannot be told from ``best``.
+    """Differences of every two of the ``values``, adjusted p-values, and those that are not worse than ``best``.
 
     Hits: McNemar's (1947) exact test and a bootstrap of pairs; errors: Wilcoxon's (1945) signed ranks and a bootstrap of
     rows; where rows come in ``groups`` (N,): a t test and interval over groups, of either. p-values are adjusted by
@@ -25,7 +25,7 @@ def comparisons(
 
     Args:
         values: name -> (N,) hits as booleans, or errors.
-        best: the verdict that val rows favour.
+        best: the verdict that was chosen without a look at these rows.
         higher: whether a higher value is better.
     """
     names = sorted(values, key=lambda n: (-values[n].mean() if higher else values[n].mean(), n))
@@ -48,7 +48,13 @@ def comparisons(
         if not apart or not worse:
             ends = sorted(sign * end for end in pair["interval"])
             other = pair["a"] if pair["b"] == best else pair["b"]
-            alike.append({"name": other, "difference": sign * pair["difference"], "interval": ends, "p": float(p)})
+            found_there = {
+                "difference": sign * pair["difference"],
+                "interval": ends,
+                "p": float(p),
+                "better": bool(apart),
+            }
+            alike.append({"name": other, **found_there})
     means = {name: float(values[name].mean()) for name in names}
     return {"names": names, "means": means, "pairs": told, "best": best, "alike": alike}
 

@@ -28,7 +28,7 @@ class Table:
         ways: approach -> its figures on test rows; ``titles`` what a person calls each.
         compared: two approaches -> the paired difference of the first less the second.
         plain: those that need no network, ``baselines`` those that need no model at all.
-        best: the one that was picked as the best without a look at test rows, by ``chosen_on``.
+        best: the one that was picked as the best without a look at test rows; ``reason`` says why, as a clause.
     """
 
     ways: dict[str, Any]
@@ -38,7 +38,7 @@ class Table:
     plain: tuple[str, ...]
     baselines: tuple[str, ...]
     best: str
-    chosen_on: str = "Val rows"
+    reason: str = ""
 
     @property
     def learned(self) -> list[str]:
@@ -157,7 +157,14 @@ def _no_better(found: Conclusion, role: str, table: Table) -> str:
     less = f"{table.titles[mine]} less it, {table.less(mine, other)}"
     if at == -1:
         head = "Fusion did not pay: " if role == "fused" else ""
-        return f"{head}{table.titles[other]} does better than {table.titles[mine]}, {less}. Train no network here."
+        first = f"{head}{table.titles[other]} does better than {table.titles[mine]}, {table.less(other, mine)}."
+        if role == "network" or not found.network:
+            return f"{first} Train no network here."
+        simpler, sign_of = found.obstacle("network")
+        if sign_of == -1:
+            return f"{first} Train no network here."
+        less = f"the network alone less it, {table.less(found.network, simpler)}"
+        return f"{first} The network alone cannot be told from {table.titles[simpler]}, which needs none: {less}."
     head = "Fusion shows no gain: " if role == "fused" else ""
     beats = ""
     if other != found.plain:
@@ -172,7 +179,7 @@ def _beaten(name: str, found: Conclusion, table: Table) -> str:
         best = f"{table.titles[table.best]}, {table.less(table.best, name)}"
         return f"Every approach beats {what}: {best}." if name == "naive" else ""
     listed = "; ".join(f"{table.titles[way]}, {table.less(way, name)}" for way in failed)
-    first = "No approach is" if failed == table.learned else "Not"
+    first = "No approach is" if failed == table.learned else "Some approaches are not"
     return f"{first} shown to beat {what}, which needs no model: {listed}."
 
 
@@ -183,12 +190,13 @@ def _picked(table: Table) -> str:
     top, best = max(value, key=lambda way: value[way]), table.best
     if value[top] == value[best]:
         return ""
-    first, less = f"{table.chosen_on} favoured {table.titles[best]}", table.less(top, best)
+    less = table.less(top, best)
     if table.sign(top, best) == 1:
-        return f"{first}; on the test rows {table.titles[top]} does better, {less}."
+        return f"{table.reason}; on the test rows {table.titles[top]} does better, {less}."
     if value[best] > min(value.values()):
         return ""
-    return f"{first}, the last of all on the test rows; from the first there, {table.titles[top]}, it cannot be told: {less}."
+    last = "the last of those that learn on the test rows"
+    return f"{table.reason}; it is {last}, but cannot be told from the first there, {table.titles[top]}: {less}."
 
 
 def _curve(found: Conclusion, table: Table) -> str:
@@ -197,7 +205,7 @@ def _curve(found: Conclusion, table: Table) -> str:
     if top.get("auc") is None:
         return ""
     low, high = top["auc_interval"]
-    first = f"The best approach, {table.titles[table.best]}, has an AUC of {top['auc']:.3f} ({low:.3f} to {high:.3f})"
+    first = f"The approach chosen, {table.titles[table.best]}, has an AUC of {top['auc']:.3f} ({low:.3f} to {high:.3f})"
     first += " for the positive class"
     one = table.best if table.best != found.plain else found.fused or found.network or found.plain
     curve = table.compared(one, found.plain).get("auc") if one != found.plain else None

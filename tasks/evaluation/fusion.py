@@ -9,8 +9,8 @@ import numpy as np
 
 from tasks.core.text import many
 from tasks.evaluation.conclusions import ROLES, Table, conclude, in_words
-from tasks.splitting.folds import ENOUGH, rank
-from tasks.stats.cluster_robust import methods
+from tasks.splitting.folds import rank
+from tasks.stats.cluster_robust import error, methods
 
 if TYPE_CHECKING:
     # this brings scikit-learn, which whoever shows a `table` need not wait for
@@ -65,21 +65,31 @@ class Choice:
 
     Folds are asked of what needs no network, where they are honest, and among miners of one view (`folds.rank`). A network
     is too dear to be made anew for each fold, so that between what needs one and what needs none val rows decide even if
-    they are few: then the simplest approach within a standard error of the best (Breiman et al. 1984).
+    they are few, or of few groups: the simplest approach within a standard error of the best (Breiman et al. 1984), which
+    counts groups of val rows where there are any.
 
     Args:
         folds: verdict -> its figure in folds.
     """
 
     def __init__(self, judge: "Classes | Numbers", val: "Said", folds: dict[str, float]) -> None:
-        self.judge, self.val, self.folds = judge, val, folds if len(val.ids) < ENOUGH else {}
+        self.judge, self.val, self.folds = judge, val, folds
 
-    @property
-    def words(self) -> str:
-        """What chose, as the subject of a sentence."""
-        if not self.folds:
-            return "Val rows" if len(self.val.ids) else "The order of approaches, as there are no val rows,"
-        return f"{many(len(self.val.ids), 'val row', 'val rows')} and folds of train and val rows"
+    def words(self, kind: str, title: str, others: bool) -> str:
+        """Why the approach called ``title`` was chosen, as a clause; ``others``: there were some of other kinds."""
+        rows = len(self.val.ids)
+        if not rows:
+            return f"Without val rows the simplest approach was chosen, {title}"
+        val = f"{many(rows, 'val row', 'val rows')}"
+        if self.val.groups is not None:
+            val += f" of {many(len(np.unique(self.val.groups)), 'group', 'groups')}"
+        if kind != KINDS[0]:
+            return f"{val} favour {title}" + (", by more than a standard error over what is simpler" if others else "")
+        first = f"{'folds of train and val rows' if self.folds else val} favour {title}"
+        first = f"{first[0].upper()}{first[1:]}"
+        if not others:
+            return first
+        return f"{first} among what needs no network, and by {val} nothing with a network is a standard error better"
 
     def best(self, names: list[str]) -> str:
         """The best of miners of one view, or of what needs no network; of equals, or without any figure, the first."""
@@ -87,15 +97,14 @@ class Choice:
         return max(names, key=lambda n: rank(n.partition("@")[2], self._merit(n), folds.get(n)))
 
     def simplest(self, names: list[str]) -> str:
-        """The best of ``names``; by few val rows the first of them that is no standard error worse."""
+        """The first of ``names`` that is no standard error worse on val rows than the best of them."""
         best = max(names, key=self._merit)
-        if len(self.val.ids) >= ENOUGH:
-            return best
         sign = 1 if self.judge.measure["better"] == "higher" else -1
         top = sign * self.judge.values(best, self.val).astype(np.float64)
         for name in names:
             lost = top - sign * self.judge.values(name, self.val)
-            if len(lost) < 2 or lost.mean() <= lost.std(ddof=1) / len(lost) ** 0.5:
+            groups = np.arange(len(lost)) if self.val.groups is None else self.val.groups
+            if len(np.unique(groups)) < 2 or lost.mean() <= error(lost, groups):
                 return name
         return best
 
@@ -124,33 +133,32 @@ def fusion(
     found: dict[str, Any] = {
         "ways": ways, "pairs": {}, "sentence": "", "confidence": judge.params.confidence, "measure": judge.measure,
         "methods": {"ways": methods(ways.values()), "pairs": {}},
-        "best": "", "raw": None, "chosen": chosen, "titles": told, "conclusion": None, "chosen_on": choice.words,
+        "best": "", "raw": None, "chosen": chosen, "titles": told, "conclusion": None, "reason": "",
     }  # fmt: skip
     if not learned:
         return found
     picked = {kind: way for kind in KINDS if (way := _best(kind, list(chosen), chosen, choice))}
-    best = _of_all(learned, chosen, choice)
+    best, reason = _of_all(learned, chosen, choice, told)
     plain = tuple(way for way in chosen if WAYS[way].kind == "plain")
     baselines = tuple(way for way in chosen if way in BASELINES)
     compared = _compared(judge, chosen)
-    table = Table(ways, told, judge.measure, compared, plain, baselines, best, choice.words)
+    table = Table(ways, told, judge.measure, compared, plain, baselines, best, reason)
     concluded = conclude(table, picked)
     shown = [*PAIRS, *((picked.get(a), picked.get(b)) for a, b in ROLES), (best, picked["plain"]), (best, "naive")]
     pairs = {f"{a} - {b}": compared(a, b) for a, b in dict.fromkeys(shown) if a in chosen and b in chosen and a != b}
     found["methods"]["pairs"] = methods(pairs.values())
     return found | {
-        "pairs": pairs, "sentence": in_words(concluded, table), "best": best, "raw": concluded.plain,
+        "pairs": pairs, "sentence": in_words(concluded, table), "best": best, "raw": concluded.plain, "reason": reason,
         "conclusion": asdict(concluded) | {"paid": concluded.paid},
     }  # fmt: skip
 
 
-def _of_all(learned: list[str], chosen: dict[str, str], choice: Choice) -> str:
-    """The best approach that learns something, which may need a network or none."""
-    if len(choice.val.ids) >= ENOUGH:
-        return max(learned, key=lambda way: choice.judge.merit(chosen[way], choice.val))
+def _of_all(learned: list[str], chosen: dict[str, str], choice: Choice, titles: dict[str, str]) -> tuple[str, str]:
+    """The best approach that learns something, which may need a network or none; and why it was chosen."""
     ofs = [way for kind in KINDS if (way := _best(kind, learned, chosen, choice))]
     names = [chosen[way] for way in ofs]
-    return ofs[names.index(choice.simplest(names))]
+    best = ofs[names.index(choice.simplest(names))]
+    return best, choice.words(WAYS[best].kind, titles[best], len(ofs) > 1)
 
 
 def _best(kind: str, ways: list[str], chosen: dict[str, str], choice: Choice) -> str | None:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from tasks.core.files import read_json
 from tasks.features.label_values import as_numbers, parse_numbers
 from tasks.features.view import View, has_view, load_view, rows_of, trained_for
-from tasks.splitting.folds import ENOUGH, rank
+from tasks.splitting.folds import rank
 from tasks.storage.names import PREDICTIONS, SUMMARY
 from tasks.storage.store import read, read_manifest, vector_column
 
@@ -77,7 +77,7 @@ def _rows(view: View, ids: np.ndarray) -> np.ndarray:
 def merits(table: pa.Table, about: dict[str, Any]) -> dict[str, list[float]]:
     """What choices among miners of one view go by, higher is better: `folds.rank` of each by val rows and folds."""
     val = table.filter(pc.and_(pc.equal(table["split"], "val"), table["label"].is_valid()))
-    folds = about["folds"] if val.num_rows < ENOUGH else {}
+    folds = about["folds"]
     if about["aim"] == "clusters" or not (val.num_rows or folds):
         return {}
     names = [n for n in ways(table) if n not in about["clusterers"]]

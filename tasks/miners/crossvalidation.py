@@ -1,8 +1,9 @@
 """Choices where val rows are few: out-of-fold figures of train and val rows in their place, or beside them.
 
-A handful of val rows ranks values of C, miners and approaches by chance. Below `folds.ENOUGH` labelled val rows such
-choices go by folds of the train and val rows, made as splits are: copies and rows of a group stay together, and where
-time splits the rows what is fitted on comes before what is judged. More val rows than that choose alone.
+A handful of val rows ranks values of C, miners and approaches by chance. Below `folds.ENOUGH` labelled val rows, or
+`GROUPS` groups of them, such choices go by folds of the train and val rows, made as splits are: copies and rows of a
+group stay together, and where time splits the rows what is fitted on comes before what is judged. More val rows than
+that choose alone.
 
 A network was trained on the labels of the train rows, so that miners on its features look better on these rows than they
 are. There val rows choose first, and folds among those that val rows hold for equal; such a figure is never held against
@@ -27,6 +28,8 @@ FOLDS, MOST = 5, 2_000
 #: (test rows: 95.3, 90.0 %), three times RBF with C = 100 (96.0 %); three and ten times agree there and on ArrowHead and
 #: Italian power demand.
 FEW, TIMES = 200, 3
+#: Groups of val rows that are enough to choose by, where all of them are in groups.
+GROUPS = 5
 #: Train rows up to which a miner is fitted again on train and val rows once all is chosen. The val rows are a seventh
 #: more, which many rows do not feel, while the fit costs as much as the first.
 REFIT = 10_000
@@ -59,8 +62,13 @@ def val_rows(job: Job) -> np.ndarray:
 
 
 def few_val(job: Job) -> bool:
-    """Whether these are too few to choose by."""
-    return job.labelled and len(val_rows(job)) < ENOUGH
+    """Whether these are too few to choose by, or of too few groups: rows of one speaker say little of another."""
+    if not job.labelled:
+        return False
+    val = val_rows(job)
+    groups = job.cases.group[val] if job.cases else np.empty(0, dtype=object)
+    grouped = len(groups) > 0 and bool((groups != "").all())
+    return len(val) < ENOUGH or (grouped and len(np.unique(groups)) < GROUPS)
 
 
 def folds_of(job: Job, rows: np.ndarray, count: int = FOLDS, time: int = 0) -> Parts:

@@ -6,8 +6,8 @@ from tasks.reporting.formatting import change, count, cut, figure, isolated, sec
 
 #: Verdicts of the matrix of comparisons, and characters of a name in a sentence.
 MOST_COMPARED, NAME = 24, 60
-#: Share of the best one's seconds under which another is worth naming as the cheaper.
-MUCH = 0.8
+#: Share of the best one's seconds, and seconds less than these, under which another is worth naming as the cheaper.
+MUCH, SAVED = 0.8, 1.0
 MEASURES = {"accuracy": "accuracy", "mae": "mean absolute error", "recall": "share of the positive rows that is found"}
 
 
@@ -80,7 +80,12 @@ def _name(name: str) -> str:
 
 def _cheapest(found: dict[str, Any], base: dict[str, Any], records: dict[str, Any]) -> str:
     best, others = found["best"], found["alike"]
-    first = f"Of all {count(len(found['names']))} verdicts val rows favour {_name(best)}"
+    first = f"Of {count(len(found['names']))} sets of predictions, {_name(best)} was chosen without a look at test rows"
+    better = sorted((one for one in others if one["better"]), key=lambda one: -abs(one["difference"]))
+    others = [one for one in others if not one["better"]]
+    if better:
+        does = "does" if len(better) == 1 else f"and {count(len(better) - 1)} more do"
+        first += f"; {_name(better[0]['name'])} {does} better there, {_difference(better[0], base['unit'])}"
     if not others:
         return f"{first}; every other is worse on the test rows."
     costs = {name: _cost(name, records) for name in (best, *(one["name"] for one in others))}
@@ -89,11 +94,11 @@ def _cheapest(found: dict[str, Any], base: dict[str, Any], records: dict[str, An
     many = "one other" if len(others) == 1 else f"{count(len(others))} others"
     if best not in known:
         return f"{first}; {many} cannot be told from it."
-    if cheapest == best or known[cheapest] > MUCH * known[best]:
+    if cheapest == best or known[cheapest] > min(MUCH * known[best], known[best] - SAVED):
         return f"{first}; {many} cannot be told from it, and none of them is much cheaper."
     one = next(one for one in others if one["name"] == cheapest)
     return (
-        f"{first}, but {_name(cheapest)} cannot be told from it, {_difference(one, base['unit'])}, and takes "
+        f"{first}; {_name(cheapest)} cannot be told from it, {_difference(one, base['unit'])}, and takes "
         f"{seconds(known[cheapest])} in place of {seconds(known[best])}."
     )
 

@@ -70,7 +70,10 @@ def calibration(found: dict[str, Any], base: dict[str, Any]) -> dict[str, Any] |
 def _calibrated(made: dict[str, Any], title: str, sure: float) -> str:
     """Whether a way may be taken at its word."""
     low, high = made["gap_interval"]
-    first = f"{_capital(title)}: on average it is {percent(made['sure'])} sure and right {percent(made['right'])} of the time"
+    what = (
+        f"{percent(made['sure'])} sure of its most probable class, which is right {percent(made['right'])} of the time"
+    )
+    first = f"{_capital(title)}: on average it is {what}"
     if low > 0:
         return f"{first}: overconfident by {_plus(made['gap'])} points ({_plus(low)} to {_plus(high)})."
     if high < 0:

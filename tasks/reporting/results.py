@@ -19,7 +19,9 @@ def fusion(verdict: dict[str, Any], titles: dict[str, str], records: dict[str, A
     """The table of ways in the order of ``titles``, with the places of its whiskers in percent of their cell."""
     found, pairs = verdict["fusion"]["ways"], verdict["fusion"]["pairs"]
     measure = verdict["fusion"]["measure"] or UNMEASURED
-    place, ends = scale([x for way in found.values() for x in way["interval"]], LIMITS[measure["unit"]])
+    # a prediction without a model is far from the others, whose differences would not be seen beside it
+    shown = [way for name, way in found.items() if name != "constant"] or list(found.values())
+    place, ends = scale([x for way in shown for x in way["interval"]], LIMITS[measure["unit"]])
     columns = _columns(list(found.values()), verdict["positive"])
     ways = [
         {
@@ -37,15 +39,21 @@ def fusion(verdict: dict[str, Any], titles: dict[str, str], records: dict[str, A
     ]  # fmt: skip
     return {
         "ways": ways, "ends": ends, "differences": differences, "edges": edges, "columns": [title for title, _ in columns],
-        "sentence": verdict["fusion"]["sentence"], "chosen_on": verdict["fusion"].get("chosen_on", ""),
+        "sentence": verdict["fusion"]["sentence"], "reason": verdict["fusion"].get("reason", ""),
         "confidence": verdict["fusion"]["confidence"],
         "methods": verdict["fusion"].get("methods", {"ways": {}, "pairs": {}}),
-        "gain": pairs.get("deep_svm - network", {}).get("difference"), "measure": measure,
+        "gain": _gain(verdict["fusion"]), "measure": measure,
         "best": next((way for way in ways if way["best"]), None), "positive": verdict["positive"],
         "aim": verdict["aim"], "objective": verdict["objective"], "curves": any(d["auc"] for d in differences),
         "naive": "naive" in found, "skipped": _skipped(verdict["skipped"]), "chosen": _chosen(verdict["chosen"]),
         "errors": errors(verdict, titles), "groups": _several(verdict.get("groups")),
     }  # fmt: skip
+
+
+def _gain(fusion: dict[str, Any]) -> float | None:
+    """The difference that the conclusion rests on: the best miner on deep features less the best without a network."""
+    ends = fusion.get("conclusion") or {}
+    return fusion["pairs"].get(f"{ends.get('fused')} - {ends.get('plain')}", {}).get("difference")
 
 
 def _several(groups: dict[str, Any] | None) -> dict[str, Any] | None:

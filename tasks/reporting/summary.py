@@ -41,7 +41,7 @@ def _found(page: dict[str, Any], verdict: dict[str, Any]) -> list[Line]:
         told = f"is right on {value} of the test rows" if unit == "share" else f"is off by {value} on average"
         if fusion["positive"] and best["positive"]["auc"] is not None:
             told += f" (AUC {number(best['positive']['auc'])})"
-        lines.append(_line(f"The best way, {best['title']}, {told}.", "fusion"))
+        lines.append(_line(f"{best['title']}, chosen without a look at test rows, {told}.", "fusion"))
     lines.append(_line(fusion["sentence"], "fusion"))
     if pair := _confused(page, verdict):
         lines.append(_line(pair, "confusion"))
@@ -85,7 +85,7 @@ def _confused(page: dict[str, Any], verdict: dict[str, Any]) -> str:
     labels = verdict["labels"]
     wrong = [(n, i, j) for i, row in enumerate(matrix) for j, n in enumerate(row) if i != j and n]
     if not wrong:
-        return "The best way makes no mistake on the test rows."
+        return "The approach chosen makes no mistake on the test rows."
     n, i, j = max(wrong, key=lambda cell: (cell[0], -cell[1], -cell[2]))
     return f"The commonest mistake: “{_name(labels[i])}” taken for “{_name(labels[j])}”, {count(n)} of {count(sum(matrix[i]))} times."
 
@@ -100,7 +100,7 @@ def _sure(page: dict[str, Any], verdict: dict[str, Any]) -> list[Line]:
     lines.append(
         _line(
             f"All figures are from {count(rows)} test rows that nothing was fitted to; the "
-            f"{confidence(fusion['confidence'])} interval of the best is {bounds(best['interval'], unit)}.",
+            f"{confidence(fusion['confidence'])} interval of the approach chosen is {bounds(best['interval'], unit)}.",
             "fusion",
         )
     )
@@ -121,7 +121,14 @@ def _sure(page: dict[str, Any], verdict: dict[str, Any]) -> list[Line]:
     told = [p for p in fusion["differences"] if p["interval"][0] > 0 or p["interval"][1] < 0]
     total = len(fusion["differences"])
     if total:
-        lines.append(_line(f"{len(told)} of {total} differences between ways are larger than chance allows.", "fusion"))
+        are = "is" if len(told) == 1 else "are"
+        sure = f"{confidence(fusion['confidence'])} interval without 0"
+        lines.append(
+            _line(
+                f"{len(told)} of {total} differences between approaches {are} larger than chance allows ({sure}).",
+                "fusion",
+            )
+        )
     if sentence := (verdict.get("cross_validation") or {}).get("sentence"):
         lines.append(_line(sentence, "folds"))
     return lines + _trusted(page.get("trust") or {})

@@ -28,6 +28,7 @@ from tasks.sources.base import (
 )
 from tasks.sources.files import read_bytes, read_listed
 from tasks.sources.inventory import hashed, listing, scan
+from tasks.sources.joins import text
 from tasks.sources.rows import layout, rows
 from tasks.sources.shards import Batch, shards
 
@@ -106,5 +107,5 @@ def official(source: "Source", inputs: "dict[str, Input]", listing: pa.Table) ->
     made = layout(source, inputs)
     found: set[Any] = set()
     for block, _ in made.read([source.split]):
-        found |= set(pc.unique(block.table[source.split]).to_pylist())
+        found |= set(pc.unique(text(block.table[source.split], source.split)).to_pylist())
     return {SPLITS[word.lower()] for word in found if word and word.lower() in SPLITS}

@@ -4,8 +4,10 @@ import codecs
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import IO, Any
 
 import numpy as np
@@ -93,6 +95,28 @@ def _lines(path: Path, text: IO[str]) -> Iterator[str]:
         raise DeepmineError(f"{path}:{number + 1}: cannot be read from here on: {error}.") from None
 
 
+class _ReadAhead:
+    """A stream that Arrow reads ahead in a thread of its own, which must be done with it before Python ends.
+
+    A read that is still on when the interpreter ends kills the process.
+    """
+
+    closed = False  # for Arrow, which asks
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self.stream, self.lock, self.ended = stream, Lock(), False
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes; none any more after `close`."""
+        with self.lock:
+            return b"" if self.ended else self.stream.read(size)
+
+    def close(self) -> None:
+        """Wait for the read that is on, and let no other begin."""
+        with self.lock:
+            self.ended = True
+
+
 class _Reader:
     """One pass over a file. Arrow parses; this keeps count of rows and lines, which Arrow does for bad ones alone."""
 
@@ -105,9 +129,9 @@ class _Reader:
     def read(self, columns: Sequence[str]) -> Iterator[Block]:
         raw, stream = packed_stream(self.path)
         total = self.path.stat().st_size
-        with raw:
+        with raw, closing(_ReadAhead(self._begun(stream))) as ahead:
             try:
-                for batch in self._open(stream):
+                for batch in self._open(ahead):
                     yield self._block(batch, columns, raw.tell(), total)
             except pa.ArrowInvalid as error:
                 check_quotes(self.path, self.dialect)
@@ -123,12 +147,15 @@ class _Reader:
         if self.spans:
             check_quotes(self.path, self.dialect)
 
+    def _begun(self, stream: Any) -> Any:
+        if self.dialect.broken and stream.peek(3).startswith(codecs.BOM_UTF8):
+            stream.read(3)
+        return stream
+
     def _open(self, stream: Any) -> Any:
         from pyarrow import csv as arrow
 
         if self.dialect.broken:  # byte by byte, as Arrow loses bad rows that are no UTF-8
-            if stream.peek(3).startswith(codecs.BOM_UTF8):
-                stream.read(3)
             stream = pa.transcoding_input_stream(pa.PythonFile(stream, mode="r"), "latin-1", "utf-8")
         elif self.dialect.encoding != "utf-8":
             stream = pa.transcoding_input_stream(pa.PythonFile(stream, mode="r"), self.dialect.encoding, "utf-8")

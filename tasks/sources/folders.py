@@ -5,13 +5,14 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.core.errors import DeepmineError, nearest
 from tasks.sources.base import SPLITS, cannot_look, state_of
+from tasks.timelimit import time_limit
 
 if TYPE_CHECKING:
     from tasks.config.source import Source
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 JUNK = {"thumbs.db", "desktop.ini"}
 #: What a group of `source.pattern` may be called.
 GROUPS = ("label", "group", "train", "val", "test")
+#: Seconds that a pattern may take, and for each name: an honest one takes microseconds.
+SECONDS, SECONDS_A_NAME = 10.0, 1e-3
 
 
 def folder(source: "Source") -> list[tuple[Any, ...]]:
@@ -49,8 +52,17 @@ def _folder(source: "Source") -> list[tuple[Any, ...]]:
     homes: list[tuple[str | None, str]] = [(SPLITS[name.lower()], str(root / name)) for name in named]
     rows = []
     for split, home in homes or [(None, str(root))]:
-        rows += [_row(entry, root, label, split, pattern) for label, entry in _labelled(home, pattern)]
-    return _told_apart(rows)
+        rows += [_row(entry, root, label, split) for label, entry in _labelled(home, pattern)]
+    return _told_apart(_named(rows, pattern) if pattern else rows)
+
+
+def _named(rows: list[tuple[Any, ...]], pattern: re.Pattern[str]) -> list[tuple[Any, ...]]:
+    """``rows`` with what the names of their files say in the place of what the folders say."""
+    found = said(pattern, [row[1] for row in rows])
+    return [
+        (name, path, own.get("label", label), own.get("split") or split, own.get("group"), state)
+        for own, (name, path, label, split, _, state) in zip(found, rows, strict=True)
+    ]
 
 
 def _told_apart(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
@@ -90,8 +102,17 @@ def compiled(pattern: str) -> re.Pattern[str]:
     return made
 
 
-def said(pattern: re.Pattern[str], path: str) -> dict[str, str | None]:
-    """`label`, `group` and `split` as far as a path's name says them."""
+def said(pattern: re.Pattern[str], paths: Sequence[str]) -> list[dict[str, str | None]]:
+    """`label`, `group` and `split` as far as the name of each of ``paths`` says them.
+
+    Raises:
+        DeepmineError: the pattern tries exponentially many ways on one of them.
+    """
+    with time_limit(SECONDS + SECONDS_A_NAME * len(paths), f"source.pattern: trying {pattern.pattern!r} on the names"):
+        return [_said(pattern, path) for path in paths]
+
+
+def _said(pattern: re.Pattern[str], path: str) -> dict[str, str | None]:
     match = pattern.search(path)
     found = {key: value for key, value in match.groupdict().items() if value} if match else {}
     result: dict[str, str | None] = {key: found.get(key) for key in ("label", "group") if key in pattern.groupindex}
@@ -128,14 +149,10 @@ def _files(home: str) -> Iterator[os.DirEntry[str]]:
             yield entry
 
 
-def _row(
-    entry: os.DirEntry[str], root: Path, label: str | None, split: str | None, pattern: re.Pattern[str] | None
-) -> tuple[Any, ...]:
+def _row(entry: os.DirEntry[str], root: Path, label: str | None, split: str | None) -> tuple[Any, ...]:
     path = _text(entry.path[len(str(root)) + 1 :])
-    of_folder = {"label": _text(label) if label is not None else None, "split": split, "group": None}
-    found = of_folder | (said(pattern, path) if pattern else {})
-    own = found["split"] or split
-    return (unicodedata.normalize("NFC", path), path, found["label"], own, found["group"], state_of(entry))
+    own = _text(label) if label is not None else None
+    return (unicodedata.normalize("NFC", path), path, own, split, None, state_of(entry))
 
 
 def _text(name: str) -> str:

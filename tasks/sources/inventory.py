@@ -158,10 +158,12 @@ def _items(
     states: dict[str, State] = {}
     for part in rows(made, shares, warn, alone=len(inputs) == 1):
         columns = ["id", "label", "split", "group", *files]
-        for row in part.table.select(list(dict.fromkeys(columns))).to_pylist():
+        listed = part.table.select(list(dict.fromkeys(columns))).to_pylist()
+        named = said(pattern, [row[files[0]] or "" for row in listed]) if pattern else [{}] * len(listed)
+        for row, told in zip(listed, named, strict=True):
             own = {key: row[key] for key in ("label", "split", "group")}
-            if pattern and row[files[0]]:
-                own |= {key: value for key, value in said(pattern, row[files[0]]).items() if value}
+            if row[files[0]]:
+                own |= {key: value for key, value in told.items() if value}
             own_files = [str(row[name]) for name in files if row[name]]
             states |= {name: state_of(root / name) for name in own_files if name not in states and name not in TABLES}
             uses.append(own_files)

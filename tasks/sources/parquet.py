@@ -168,6 +168,8 @@ def text_bytes(column: pa.Array) -> np.ndarray:
         inner = np.append(0, np.cumsum(text_bytes(column.flatten())))
         ends = np.cumsum(pc.fill_null(pc.list_value_length(column), 0).to_numpy(zero_copy_only=False))
         return inner[ends] - inner[np.append(0, ends[:-1])] if len(ends) else np.zeros(0, np.int64)
+    if pa.types.is_map(kind):
+        return text_bytes(_pairs(column))
     if pa.types.is_struct(kind):
         parts = [text_bytes(part) for part in column.flatten()]
         return np.sum(parts, axis=0) if parts else np.zeros(len(column), np.int64)
@@ -237,11 +239,24 @@ def _plain(column: pa.Array) -> tuple[pa.Array, dict[int, int]]:
         offsets = pa.array(np.append(0, ends), pa.int32())
         mask = column.is_null() if column.null_count else None
         return pa.ListArray.from_arrays(offsets, inner, mask=mask), bad
+    if pa.types.is_map(kind):
+        return _plain(_pairs(column))
+    if pa.types.is_struct(kind):
+        parts = [_plain(part) for part in column.flatten()]
+        names = [field.name for field in kind]
+        bad = {row: start for _, wrong in parts for row, start in wrong.items()}
+        mask = column.is_null() if column.null_count else None
+        return pa.StructArray.from_arrays([part for part, _ in parts], names, mask=mask), bad
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         column = column.cast(pa.string())
     if pa.types.is_string(column.type):
         return _valid(column)
     return column, {}
+
+
+def _pairs(column: pa.MapArray) -> pa.Array:
+    """A column of maps as one of lists of records."""
+    return column.cast(pa.list_(pa.struct([("key", column.type.key_type), ("value", column.type.item_type)])))
 
 
 def _valid(column: pa.Array) -> tuple[pa.Array, dict[int, int]]:

@@ -77,12 +77,12 @@ def copies(rows: pd.DataFrame, inputs: "dict[str, Input]") -> Iterator[Finding]:
     examples = rows["id"].iloc[copied[:SHOWN]].tolist()
     if len(copied) > BY_CHANCE * chance:
         sentence = (
-            f"{told} a row of train or val in every value, far more than chance makes of these columns. They are known "
+            f"{told} a row of train or val in every input, far more than chance makes of these columns. They are known "
             "already, so test figures may be too good: set validate.copies: reject."
         )
         yield finding("copies", LEAK, sentence, rows=len(copied), expected=round(chance, 2), examples=examples)
     else:
-        sentence = f"{told} a row of train or val in every value, as is usual where columns have few values."
+        sentence = f"{told} a row of train or val in every input, as is usual where columns have few values."
         yield finding("copies", NOTE, sentence, rows=len(copied), expected=round(chance, 2), examples=examples)
 
 
@@ -94,7 +94,11 @@ def _repeated(rows: pd.DataFrame, inputs: "dict[str, Input]", split: np.ndarray,
         return
     where = {name: int((again & (split == name)).sum()) for name in ("train", "val", "test")}
     told = ", ".join(f"{n:,} in {name}" for name, n in where.items() if n)
-    sentence = f"{count:,} of {len(rows):,} rows are copies of another in every value ({told}), and count as rows of their own."
+    sentence = f"{count:,} of {len(rows):,} rows are copies of another in every input ({told}), and count as rows of their own."
+    torn = rows[rows["content"].notna() & rows["label"].notna()].groupby("content")["label"].nunique().gt(1).sum()
+    sentence += (
+        f" {many(int(torn), 'set of equal rows has', 'sets of equal rows have')} different labels." if torn else ""
+    )
     sentence += " Equal rows stand in one split, so that no test row is known from train or val." if apart else ""
     yield finding("repeated rows", NOTE, sentence, rows=count, splits=where)
 

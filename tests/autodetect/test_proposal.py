@@ -22,6 +22,7 @@ from tests.images import class_folders
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("DEEPMINE_TEST_DATA", ROOT / "../shared/data"))
+MAP = pa.map_(pa.string(), pa.int64())
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"public data sets are not at {DATA} (DEEPMINE_TEST_DATA)")
 
 
@@ -248,6 +249,14 @@ def test_names_that_the_pipeline_has_itself_are_left_out(tmp_path: Path) -> None
     text = "source,a,label\n" + "".join(f"{'xyz'[i % 3]},{i / 7},{i % 2}\n" for i in range(30))
     lines = findings(proposed(csv(tmp_path, text)))
     assert "left out source (deepmine has a column of this name; rename it)" in lines
+
+
+def test_records_are_passed_over(tmp_path: Path) -> None:
+    rows = [{"kind": "ab"[i % 2], "weight": i, "of": {"maker": "x"}, "parts": [{"n": i}]} for i in range(40)]
+    table = pa.Table.from_pylist(rows).append_column("seen", pa.array([[("a", i)] for i in range(40)], MAP))
+    pq.write_table(table, tmp_path / "rows.parquet")
+    made = proposed(tmp_path / "rows.parquet", label="kind")
+    assert [spec.columns for spec in made.inputs.values()] == [("weight",)]
 
 
 def test_bad_rows_are_counted(tmp_path: Path) -> None:

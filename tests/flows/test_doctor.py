@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
+from flows.doctor import doctor
 from flows.dvc_cache import object_findings
 from flows.installation import extras, installation
 from tasks.checkup import Hashes
@@ -19,7 +21,7 @@ from tasks.storage.names import SUMMARY
 from tasks.storage.scratch import Scratch
 from tasks.storage.store import MANIFEST, Writer
 from tests.damage import flip, overwrite
-from tests.flows.conftest import Project
+from tests.flows.conftest import ROOT, Project
 
 TABLE = pa.table({"id": ["a", "b"], "n": [1, 2]})
 
@@ -134,6 +136,35 @@ def test_locks_and_leftovers_are_named_and_mended(finished: Project) -> None:
     finished.run("deepmine", "run", "--no-server")
     assert finished.results() == before
     assert "all is well" in finished.run("deepmine", "doctor")
+
+
+def test_names_that_are_paths_lead_mending_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, victim = tmp_path / "project", tmp_path / "victim/own.json"
+    for folder in (here / "data/raw", here / "data/plan", victim.parent):
+        folder.mkdir(parents=True)
+    shutil.copy(ROOT / "dvc.yaml", here)
+    victim.write_text("{}")
+    (here / "data/plan/...json").write_text("{}")  # as of a dataset called `..`
+    (here / "params.yaml").write_text("datasets: {../../../victim: {source: {path: x}}}")
+    monkeypatch.chdir(here)
+    assert doctor(mend=True) == 1  # the name is a finding, which nothing mends
+    assert victim.is_file()
+    assert (here / "data/plan").is_dir()
+
+
+def test_a_cache_on_another_disk_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, cached = tmp_path / "project", tmp_path / "shared/files/md5/ab" / ("c" * 30)
+    for folder in (here / ".dvc", cached.parent):
+        folder.mkdir(parents=True)
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copy(ROOT / name, here)
+    (here / ".dvc/config").write_text("[core]\n no_scm = true\n analytics = false\n[cache]\n dir = ../../shared\n")
+    cached.write_bytes(b"what DVC would link back")
+    monkeypatch.chdir(here)
+    assert doctor(mend=False) == 1
+    assert cached.is_file()
+    doctor(mend=True)
+    assert not cached.exists()
 
 
 def test_it_waits_for_no_run(finished: Project) -> None:

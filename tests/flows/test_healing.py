@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -25,6 +26,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     healing.DVC_TMP.mkdir(parents=True)
     (tmp_path / "data/scratch").mkdir(parents=True)
+    shutil.copy(ROOT / "dvc.yaml", tmp_path)
     return tmp_path
 
 
@@ -76,7 +78,10 @@ def test_temporary_files_of_the_dead_alone_are_removed(here: Path, living: int) 
     scratch = here / "data/scratch"
     gone = [scratch / f".checkpoint.safetensors.{NOBODY}", scratch / f".ab12.rows.{NOBODY}.14", scratch / ".a.json.1"]
     gone += [here / "data/.AbCdEfGhIjKlMnOpQrSt-_.tmp", here / "dvc.lock.AbCdEfGhIjKlMnOpQrSt-_.tmp"]
-    kept = [scratch / f".a.json.{living}", scratch / ".gitignore", scratch / "a.1", scratch / ".hidden.tmp"]
+    source = here / "data/photos"
+    source.mkdir()
+    kept = [source / f".mine.{NOBODY}", source / ".AbCdEfGhIjKlMnOpQrSt-_.tmp"]  # a person's own
+    kept += [scratch / f".a.json.{living}", scratch / ".gitignore", scratch / "a.1", scratch / ".hidden.tmp"]
     for path in (*gone, *kept):
         path.write_text("x")
     os.utime(gone[2], (1, 1))  # from before the process that has the number 1 now began

@@ -6,6 +6,7 @@ parameters, joblib's cache, codecs, names of networks, paths.
 """
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator
 from io import StringIO
@@ -199,6 +200,8 @@ def test_how_many() -> None:
     "files",
     [
         {"modules.json": '[{"idx": 0, "path": "", "type": "os.system"}]'}, {"modeling.py": "import os"},
+        {"modules.json": r'[{"t\u0079pe": "os\u002esystem"}]'}, {"config.json": r'{"a": [{"auto\u005fmap": {}}]}'},
+        {"router_config.json": '{"types": {"q": "joblib.numpy_pickle"}, "structure": {"q": ["q"]}}', "q": "a pickle"},
         {"pytorch_model.bin": "x"}, {"config.json": '{"auto_map": {"AutoModel": "evil.Model"}}'}, {"a/b.pkl": ""},
     ],
 )  # fmt: skip
@@ -208,6 +211,14 @@ def test_a_folder_of_a_network_that_brings_code_is_refused(tmp_path: Path, files
         (tmp_path / name).write_text(text)
     with pytest.raises(DeepmineError, match="code"):
         refuse_code(tmp_path)
+
+
+def test_a_folder_of_a_network_without_code_is_let_through(tmp_path: Path) -> None:
+    kind = "sentence_transformers.models."
+    (tmp_path / "modules.json").write_text(json.dumps([{"type": f"{kind}Transformer"}, {"type": f"{kind}Router"}]))
+    (tmp_path / "router_config.json").write_text(json.dumps({"types": {"q": f"{kind}Pooling"}}))
+    (tmp_path / "tokenizer.json").write_text(json.dumps({"normalizer": {"type": "Bert.Normalizer"}, "types": {"a": 1}}))
+    refuse_code(tmp_path)
 
 
 @pytest.mark.slow

@@ -1,11 +1,16 @@
 """`plan` and `status` on damaged files: words, where `run` heals or says what to do, and no traceback."""
 
+import shutil
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from tasks.storage.store import Writer
 
-from tests.flows.conftest import Project
+from flows import look
+from flows.graph import Node
+from tests.flows.conftest import ROOT, Project
 
 LOOK = """
 import io, sys, traceback
@@ -42,6 +47,16 @@ for path in found:
             p.write_bytes(old)
 print("tried", tried, "refused", refused)
 """
+
+
+def test_an_output_that_is_not_whole_stops_no_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    table = pa.table({"id": ["a"]})
+    writer = Writer(Path("data/quarantine/small/rejected"), table.schema, "test")
+    writer.add(table)
+    writer.finish({"in": 1, "accepted": 1, "quarantined": {}})
+    assert look._counts(Node("validate@small")) == ("-", "-")  # killed before its summary was written
 
 
 @pytest.mark.slow

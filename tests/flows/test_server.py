@@ -7,15 +7,17 @@ import shutil
 import socket
 import stat
 import subprocess
+import sys
 import urllib.error
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from prefect.settings import PREFECT_SERVER_API_AUTH_STRING, PREFECT_SERVER_API_HOST, temporary_settings
 
-from flows import serving
+from flows import server, serving
 from flows.rest import Server
 from tasks.core.errors import DeepmineError
 from tasks.core.files import write_json
@@ -198,6 +200,35 @@ def test_a_configured_server_that_is_down_or_refuses_has_its_password_masked(
     assert "hushhush" not in output
 
 
+@pytest.mark.parametrize("text", ["abc", "", "0", "70000", "42 00"])
+def test_a_port_that_is_none(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(server, "start", lambda: pytest.fail("one was started"))
+    monkeypatch.setenv("PREFECT_SERVER_API_PORT", text)
+    with pytest.raises(DeepmineError, match=r"PREFECT_SERVER_API_PORT=.* is no port"):
+        server.obtain(print)
+
+
+def test_a_server_that_cannot_be_noted_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    children: list[subprocess.Popen[bytes]] = []
+
+    def sleeping(command: list[str], **how: Any) -> Any:
+        children.append(popen([sys.executable, "-c", "import time; time.sleep(60)"], **how))
+        return children[0]
+
+    def full(path: Path, value: Any) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    popen = subprocess.Popen
+    monkeypatch.chdir(tmp_path)
+    Path(server.LOG).parent.mkdir(parents=True)
+    monkeypatch.setattr(server.subprocess, "Popen", sleeping)
+    monkeypatch.setattr(server, "write_json", full)
+    with pytest.raises(OSError, match="No space left"):
+        server.start()
+    assert children[0].returncode is not None
+
+
 def test_names_differ_from_clone_to_clone(tmp_path: Path) -> None:
     names = [serving.project_name(tmp_path / part / "My pets!") for part in ("a", "b")]
     assert all(re.fullmatch(r"my-pets-[0-9a-f]{8}", name) for name in names)
@@ -253,7 +284,7 @@ def test_a_person_opens_the_pages_with_the_line_of_the_file(
         page.wait("document.body.innerText.includes('Authentication failed')")
         page.run("document.querySelector('input').focus(), document.querySelector('input').select()")
         page.type(server.password)
-        page.wait("!location.href.includes('/login')")
+        page.wait("!location.href.includes('/login') && !document.querySelector('input[type=password]')")
         page.open(flows)  # anew: what was refused before may still stand there
         page.wait("document.body.innerText.includes('shown-to-a-person')")
 

@@ -139,6 +139,15 @@ def test_patterns_that_are_refused(tmp_path: Path, pattern: str, says: str) -> N
         listing(Source(path=str(tmp_path), pattern=pattern))
 
 
+def test_a_pattern_that_never_ends_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.sources.folders.SECONDS", 0.2)
+    fill(tmp_path, "a" * 60 + ".png")
+    (tmp_path / "rows.csv").write_text(f"path\n{'a' * 60}.png\n")
+    for path in (tmp_path, tmp_path / "rows.csv"):
+        with pytest.raises(DeepmineError, match=r"source\.pattern: trying .* on the names takes more than 0.2"):
+            listing(Source(path=str(path), pattern="(?P<label>(a+)+)$"))
+
+
 def test_what_a_folder_cannot_be(tmp_path: Path) -> None:
     source = fill(tmp_path, "a/1.png")
     with pytest.raises(DeepmineError, match=r"a folder has files and no columns \(age, of input 'table'\)"):

@@ -199,14 +199,14 @@ def test_a_joined_table_is_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_parquet_text_that_is_no_utf_8_is_set_aside(tmp_path: Path) -> None:
     texts = pa.array([b"one", b"\xff\xfe", None, "z\u00fcrich".encode(), b"ab\xc3"], pa.binary())
-    raw = pa.Array.from_buffers(pa.string(), 5, texts.buffers())
+    raw, each = pa.Array.from_buffers(pa.string(), 5, texts.buffers()), pa.array(range(6), pa.int32())
     for name, column in (
         ("plain", raw),
         ("coded", raw.dictionary_encode()),
-        ("lists", pa.array([[t] for t in range(5)])),
+        ("lists", pa.ListArray.from_arrays(each, raw)),
+        ("records", pa.StructArray.from_arrays([raw], ["inner"])),
+        ("maps", pa.MapArray.from_arrays(each, pa.array(list("abcde")), raw)),
     ):
-        if name == "lists":
-            column = pa.ListArray.from_arrays(pa.array([0, 1, 2, 3, 4, 5], pa.int32()), raw)
         write(tmp_path / f"{name}.parquet", text=column, label=list("ababa"))
         found = next(iter(table_file.open_table(tmp_path / f"{name}.parquet").read(["text", "label"])))
         assert found.numbers.tolist() == [0, 2, 3]
@@ -234,6 +234,16 @@ def test_texts_of_every_kind_are_measured_and_written_out() -> None:
         assert parquet.text_bytes(column.slice(1)).tolist() == sizes[1:], column.type
         made, wrong = parquet._plain(column.slice(1))
         assert (made.to_pylist(), wrong) == (column.slice(1).to_pylist(), {}), column.type
+
+
+def test_maps_are_lists_of_records() -> None:
+    column = pa.array([[("x", "y")], [("a", "b")], None, [], [("cd", None)]], pa.map_(pa.string(), pa.string())).slice(
+        1
+    )
+    assert parquet.text_bytes(column).tolist() == [2, 0, 0, 2]
+    made, wrong = parquet._plain(column)
+    assert made.to_pylist() == [[{"key": "a", "value": "b"}], None, [], [{"key": "cd", "value": None}]]
+    assert not wrong
 
 
 def test_an_entry_that_no_dictionary_has_is_damage() -> None:

@@ -48,6 +48,19 @@ def test_the_listing_of_a_table_is_a_row_a_file(tmp_path: Path) -> None:
     assert not sources.exists(source)
 
 
+def test_splits_of_another_kind_than_text(tmp_path: Path) -> None:
+    columns = {"x": [1.0, 2.0], "fold": [0, 1], "of": [{"a": 1}, {"a": 2}]}
+    pq.write_table(pa.table(columns), tmp_path / "rows.parquet")
+    for split, says in (("fold", "'0' is no split"), ("of", "'of' holds struct")):
+        source = Source(path=str(tmp_path / "rows.parquet"), split=split)
+        with pytest.raises(DeepmineError, match=says):
+            read(source)
+    listing = sources.listing(source, CELLS)
+    with pytest.raises(DeepmineError, match="'of' holds struct"):
+        sources.official(source, CELLS, listing)
+    assert sources.official(Source(path=source.path, split="fold"), CELLS, listing) == set()
+
+
 def test_columns_and_places(tmp_path: Path) -> None:
     text = 'key,x,kind,fold,who\nA,1,NA,Validation,p1\n\nB,"two\nlines",00123,train,\n,3,,,p2\nC,"",nan,,p3\n'
     source = table(tmp_path, text, id="key", label="kind", split="fold", group="who")

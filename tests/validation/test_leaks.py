@@ -411,5 +411,5 @@ def test_copies_that_split_together_are_a_note(tmp_path: Path) -> None:
     assert checked(tmp_path, only("tabular"), found, warn=pytest.fail) == []
     [note] = test_validate.summary(tmp_path)["notes"]
     assert (note["kind"], note["rows"], note["splits"]) == ("repeated rows", 37, {"train": 30, "val": 0, "test": 7})
-    assert "37 of 400 rows are copies of another in every value (30 in train, 7 in test)" in note["sentence"]
+    assert "37 of 400 rows are copies of another in every input (30 in train, 7 in test)" in note["sentence"]
     assert note["sentence"].endswith("Equal rows stand in one split, so that no test row is known from train or val.")
