@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tasks.core.errors import DeepmineError, nearest
 from tasks.sources.base import SPLITS, cannot_look, state_of
-from tasks.timelimit import time_limit
+from tasks.core.time_limit import time_limit
 
 if TYPE_CHECKING:
     from tasks.config.source import Source
