@@ -41,9 +41,9 @@ def project_lock(what: str, path: Path = LOCK) -> Iterator[None]:
             name = run["words"] if run else "another process"
             raise DeepmineError(f"another run holds this project: {name}. Wait until it ends, or stop it.") from None
         since = time.strftime("%Y-%m-%d %H:%M:%S")
-        _held.update(file=file, note={"pid": os.getpid(), "started": _started(), "what": what, "since": since})
-        note("")
         try:
+            _held.update(file=file, note={"pid": os.getpid(), "started": _started(), "what": what, "since": since})
+            note("")
             yield
         finally:
             _held.clear()

@@ -22,9 +22,10 @@ def redact(text: str) -> str:
     text = _QUERY.sub(rf"\1{HIDDEN}", text)
     text = _HEADER.sub(rf"\1 {HIDDEN}", text)
     for name in SECRETS:
-        secret = os.environ.get(name, "")
-        if len(secret) >= 4:  # a shorter one would blot out half the text
-            text = text.replace(secret, HIDDEN)
+        whole = os.environ.get(name, "")
+        for secret in (whole, whole.partition(":")[2]):  # of `user:password` the password by itself, too
+            if len(secret) >= 4:  # a shorter one would blot out half the text
+                text = text.replace(secret, HIDDEN)
     return text
 
 

@@ -34,6 +34,7 @@ def test_what_is_masked_and_what_is_left(text: str, shown: str) -> None:
 def test_a_known_secret_is_masked_wherever_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_AUTH_STRING", "deepmine:abcdef")
     assert redact("headers={'x': 'deepmine:abcdef'}") == "headers={'x': '***'}"
+    assert redact("401: 'abcdef' is not known") == "401: '***' is not known"
 
 
 def test_an_address_without_a_scheme() -> None:
