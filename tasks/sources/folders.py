@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.core.errors import DeepmineError, nearest
-from tasks.sources.base import SPLITS, cannot_look, state_of
 from tasks.core.time_limit import time_limit
+from tasks.sources.base import SPLITS, cannot_look, state_of
 
 if TYPE_CHECKING:
     from tasks.config.source import Source

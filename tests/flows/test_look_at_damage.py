@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from tasks.storage.store import Writer
 
 from flows import look
 from flows.graph import Node
+from tasks.storage.store import Writer
 from tests.flows.conftest import ROOT, Project
 
 LOOK = """
