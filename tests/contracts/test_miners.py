@@ -56,7 +56,7 @@ NUMBERS = {"one number": Task(seed=3, aim="regression", classes=3), "two numbers
 FORMS = {"classes": TASK, **NUMBERS, "sparse": Task(3, "classification", 3, 1, (Part(2, sparse=True), Part(2)))}
 CASES = [(name, form) for name in MINERS for form, task in FORMS.items() if unfit(name, task) is None]
 SMALL = {
-    "gradient_boosting": {"min_samples_leaf": 5, "max_iter": 20},
+    "gradient_boosting": {"min_samples_leaf": 5, "max_iter": 20, "learning_rate": 0.1},
     "random_forest": {"n_estimators": 20},
     "nystroem_svm": {"n_components": 40},
     "nystroem_ridge": {"n_components": 40},

@@ -237,7 +237,7 @@ def test_the_cheapest_that_is_as_good_is_named(tmp_path: Path) -> None:
     verdict = run(tmp_path)[2]
     verdict["figures"]["comparisons"]["best"] = "one_svm@deep"
     verdict["figures"]["comparisons"]["alike"] = [
-        {"name": "one_svm@raw", "difference": -0.005, "interval": [-0.02, 0.01], "p": 0.7}
+        {"name": "one_svm@raw", "difference": -0.005, "interval": [-0.02, 0.01], "p": 0.7, "better": False}
     ]
     made, text = page(verdict, TITLES)
     assert made is not None
