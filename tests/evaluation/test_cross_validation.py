@@ -157,7 +157,7 @@ def test_without_folds_there_is_a_reason_and_no_table(tmp_path: Path, summary: d
     write_json(tmp_path / SUMMARY, summary)
     found = figures(tmp_path, PARAMS)
     assert (found["ways"], scalars(found)) == ({}, {})
-    assert cross_validation.crossed({"crossvalidation": found}) == {"folds": 0, "why": why}
+    assert cross_validation.crossed({"cross_validation": found}) == {"folds": 0, "why": why}
     assert cross_validation.crossed({}) == {"folds": 0, "why": ""}
 
 
@@ -205,7 +205,7 @@ def test_the_page_draws_every_fold_and_hides_what_is_not_there(tmp_path: Path) -
         "nested.<b>@deep": said(LABEL, 0.75, 2), "naive.<b>@deep": said(LABEL, 0.95, 4), "nested.network": LABEL,
         "nested.groups@deep": LABEL, "naive.groups@deep": LABEL,
     }, LABEL, kinds=KINDS | {"<b>": {"miner": "linear_svm", "clusterer": False}})  # fmt: skip
-    text = page.render(crossed=cross_validation.crossed({"crossvalidation": figures(tmp_path, PARAMS)}))
+    text = page.render(crossed=cross_validation.crossed({"cross_validation": figures(tmp_path, PARAMS)}))
     assert text.count('class="fold"') == 3 * K, "of two ways, and of the optimism of one"
     assert "+20.0" in text
     assert "<b>@" not in text
@@ -213,7 +213,7 @@ def test_the_page_draws_every_fold_and_hides_what_is_not_there(tmp_path: Path) -
     assert "Over rows: t, of paired rows; it takes the machines as they are." in told
     assert "bootstrap" not in told, "none is made"
     off = page.render(
-        crossed=cross_validation.crossed({"crossvalidation": {"folds": 0, "asked": 0, "why": "x", "ways": {}}})
+        crossed=cross_validation.crossed({"cross_validation": {"folds": 0, "asked": 0, "why": "x", "ways": {}}})
     )
     assert "judge: {folds: 5}" in off
     assert "<table" not in off
@@ -248,7 +248,7 @@ def test_a_fold_whose_numbers_are_all_equal_has_no_r2() -> None:
 def test_f1_is_that_of_evaluate_where_a_class_is_said_that_no_row_has(tmp_path: Path) -> None:
     verdicts = ["c" if i % 10 == 0 else t for i, t in enumerate(LABEL)]
     write(tmp_path, {"nested.one@deep": verdicts}, LABEL)
-    cross_validation = figures(tmp_path, PARAMS)["ways"]["deep_svm"]["f1"]["folds"]
+    folds = figures(tmp_path, PARAMS)["ways"]["deep_svm"]["f1"]["folds"]
     here = FOLD == 0
     truth, own = np.array(LABEL)[here], np.array(verdicts)[here]
-    assert cross_validation[0] == pytest.approx(classification(truth, own, ["a", "b"], 0.95)["f1"])
+    assert folds[0] == pytest.approx(classification(truth, own, ["a", "b"], 0.95)["f1"])

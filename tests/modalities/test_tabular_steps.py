@@ -220,7 +220,7 @@ def test_nothing_but_steps_is_loaded() -> None:
 
 def test_no_torch_is_imported() -> None:
     code = (
-        "import sys, pandas as pd\nfrom tasks.modalities import steps\n"
+        "import sys, pandas as pd\nfrom tasks.modalities import tabular_steps as steps\n"
         "pipe = steps.pipeline(['median', 'PCA'], 'numeric', 'w', 0)\n"
         "pipe.fit(pd.DataFrame({'a': [1.0, 2.0, 4.0]}))\nsteps.load({'a': steps.save(pipe, 'w')})\n"
         "print('torch' in sys.modules)"

@@ -69,7 +69,7 @@ def test_what_other_rows_say_is_told_apart(
     stored = [row("items", "other", ["a"], ["b" * 200], held_up=held_up, held_out_lift_low=low, held_out_lift=lift)]
     [part] = rules.sections({"items": told()}, stored, judged(), 8)
     [rule] = part["tables"][0]["rules"]
-    assert (rule["held"], rule["interval"]) == (formatting, interval)
+    assert (rule["held"], rule["interval"]) == (words, interval)
     assert rule["held_text"] == ("–" if low is None else "1.9")
     assert len(rule["consequent"][0]) <= rules.ITEM
 

@@ -394,7 +394,7 @@ def test_without_val_rows_deep_features_and_label_are_not_joined_and_without_tes
     assert {r["held_out_count"] for r in rules} == {None}
     assert {len(r["exemplars"]) for r in rules} == {0}
     assert "no test rows" in summary["items"]["sentence"]
-    assert (summary["items"]["crossvalidation"], summary["items"]["held_up"]) == (0, 0)
+    assert (summary["items"]["judged"], summary["items"]["held_up"]) == (0, 0)
 
 
 def test_what_no_val_row_has_is_not_borne_out_by_them(tmp_path: Path) -> None:

@@ -145,7 +145,7 @@ def read(path: Path, **keys: object) -> list[sources.Batch]:
 
 
 def test_rows_and_lines_at_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("lines", "parquet", "tablefile"):
+    for module in ("json_lines", "parquet", "table_file"):
         monkeypatch.setattr(f"tasks.sources.{module}.LONGEST_ROW", 100)
     monkeypatch.setattr(parquet, "BLOCK", 150)
     sizes = [10, 70, 101, 99, 3, 98]

@@ -245,7 +245,7 @@ def test_what_a_verb_says_names_the_fold(tmp_path: Path) -> None:
 SCRIPT = """
 import sys
 from pathlib import Path
-from tests.verbs.test_judge import dataset, run
+from tests.verbs.test_crossvalidate import dataset, run
 import torch
 print(run(Path(sys.argv[1]), dataset(epochs=40))["made"])
 """

@@ -91,7 +91,7 @@ def predictions(home: Path, columns: dict[str, Any], mined: dict[str, Any]) -> N
     writer = Writer(home / "miners" / PREDICTIONS, pa.table(made).schema, "made by hand")
     writer.add(pa.table(made))
     writer.finish({"in": int(held_out.sum()), "accepted": int(held_out.sum()), "quarantined": {}})
-    write_json(home / "miners" / SUMMARY, miner_sections)
+    write_json(home / "miners" / SUMMARY, mined)
     rows = [columns[name].tolist() for name in ("id", "split", "label")]
     write_items(home / "items", *rows, [], [], np.zeros((len(rows[0]), 0)))
 

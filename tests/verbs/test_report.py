@@ -387,9 +387,9 @@ def test_text_is_shown_as_text_and_cut(made: Made) -> None:
     assert "see you at &lt;b&gt;noon&lt;/b&gt; &amp; bring tea" in shown
     assert "再见再见" in shown
     assert 100 < max(len(t) for t in Reader(shown).texts) <= 360
-    [formatting] = Reader(page).points()["inputs"]
-    assert formatting["sprite"] is None
-    assert len(formatting["texts"]) == 14
+    [words] = Reader(page).points()["inputs"]
+    assert words["sprite"] is None
+    assert len(words["texts"]) == 14
     assert "<img" not in shown
 
 
