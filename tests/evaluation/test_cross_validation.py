@@ -215,7 +215,7 @@ def test_the_page_draws_every_fold_and_hides_what_is_not_there(tmp_path: Path) -
     off = page.render(
         crossed=cross_validation.crossed({"cross_validation": {"folds": 0, "asked": 0, "why": "x", "ways": {}}})
     )
-    assert "judge: {folds: 5}" in off
+    assert "crossvalidate: {folds: 5}" in off
     assert "<table" not in off
     assert "1 class" in page.render(crossed={"folds": 0, "why": "1 class"})
 
