@@ -70,9 +70,15 @@ def one(name: str) -> Dataset:
 @cache
 def _graph() -> dict[str, Any]:
     from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
 
-    stages: dict[str, Any] = YAML(typ="safe").load(Path(GRAPH).read_text(encoding="utf-8"))["stages"]
-    return stages
+    try:
+        stages: dict[str, Any] = YAML(typ="safe").load(Path(GRAPH).read_text(encoding="utf-8"))["stages"]
+        if all(isinstance(stages[stage]["do"]["outs"], list) for stage in STAGES):
+            return stages
+    except (OSError, ValueError, TypeError, KeyError, YAMLError):
+        pass
+    raise DeepmineError(f"{GRAPH} is missing or not as it came with deepmine. Bring it back: git checkout {GRAPH}")
 
 
 def paths(stage: str, dataset: str) -> dict[str, Path]:

@@ -41,7 +41,11 @@ def _found(page: dict[str, Any], verdict: dict[str, Any]) -> list[Line]:
         told = f"is right on {value} of the test rows" if unit == "share" else f"is off by {value} on average"
         if fusion["positive"] and best["positive"]["auc"] is not None:
             told += f" (AUC {number(best['positive']['auc'])})"
-        lines.append(_line(f"{best['title']}, chosen without a look at test rows, {told}.", "fusion"))
+        lines.append(
+            _line(
+                f"{best['title'][:1].upper()}{best['title'][1:]}, chosen without a look at test rows, {told}.", "fusion"
+            )
+        )
     lines.append(_line(fusion["sentence"], "fusion"))
     if pair := _confused(page, verdict):
         lines.append(_line(pair, "confusion"))

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from flows import project
+from tasks.core.errors import DeepmineError
 from tests.flows.conftest import Project, make_images
 
 
@@ -51,6 +53,16 @@ def test_bare_dvc_refuses_a_name_that_a_shell_would_run(finished: Project) -> No
     params.write_text(params.read_text().replace("  small:", "  a;touch pwned;b:", 1))
     assert "cannot name a dataset" in finished.run("dvc", "repro", code=255)
     assert not (finished.path / "pwned").exists()
+
+
+@pytest.mark.parametrize("text", ["stages: 3\n", "", "[", "stages: {plan: {do: {}}}\n"])
+def test_a_dvc_yaml_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("dvc.yaml").write_text(text)
+    project._graph.cache_clear()
+    with pytest.raises(DeepmineError, match=r"dvc.yaml is missing or not as it came .* git checkout dvc.yaml"):
+        project.own_folders()
+    project._graph.cache_clear()
 
 
 WRONG = {

@@ -37,7 +37,7 @@ def test_clean_data_have_nothing_wrong_with_them() -> None:
 
 def test_what_was_found_is_the_best_way_the_verdict_and_the_commonest_mistake() -> None:
     told = texts("found", page())
-    assert "deep → SVM, chosen without a look at test rows, is right on 90.0 % of the test rows" in told
+    assert "Deep → SVM, chosen without a look at test rows, is right on 90.0 % of the test rows" in told
     assert "Fusion paid." in told
     assert "taken for “\u2068c\u2069”, 3 of 10 times" in told
     right = {**VERDICT, "confusion": {"deep_svm": [[3, 0, 0], [0, 3, 0], [0, 0, 3]]}}

@@ -492,7 +492,7 @@ def test_the_page_shows_what_was_evaluated(kind: str, tmp_path: Path) -> None:
     }[kind]:
         assert told in text, told
     assert ("Confusion" in text) == (kind in ("classes", "auto"))
-    assert ("best with deep features less best without" in text) == (kind in ("classes", "auto"))
+    assert ("chosen with deep features less chosen without" in text) == (kind in ("classes", "auto"))
     assert len(values["clusters"]) == len(verdict["clusters"])
     assert all({"ari", "nmi", "purity", "silhouette"} <= set(row) for row in values["clusters"])
 
