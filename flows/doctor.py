@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from flows import healing, project
 from flows.dvc_cache import object_findings, object_of, objects, recorded_findings
@@ -78,7 +79,10 @@ def findings() -> Iterator[Finding]:
     yield from _records()
     sizes = _Sizes()
     hashes = Hashes(sizes.read)
-    outputs, cache = [path for path in _outputs() if path.exists()], _cache()
+    outputs = [path for path in _outputs() if path.exists()]
+    repo = _repo()
+    cache = Path(repo.cache.local.path) if repo else Path(".dvc/cache/files/md5")  # `dvc cache dir` may have moved it
+    cache = cache.relative_to(Path.cwd()) if cache.is_relative_to(Path.cwd()) else cache
     sizes.start([*outputs, *objects(cache), project.SCRATCH])
     yield from object_findings(cache, outputs, hashes)
     for output in outputs:
@@ -87,7 +91,7 @@ def findings() -> Iterator[Finding]:
             kept = (object_of(cache, path, hashes),) if path.is_file() else ()
             yield Finding(str(path), why, remove=(output, *kept))
     yield from (Finding(str(p), why, remove=(p,)) for p, why in scratch_faults(project.SCRATCH, hashes))
-    yield from _recorded(hashes)
+    yield from _recorded(repo, hashes)
 
 
 class _Sizes:
@@ -155,26 +159,24 @@ def _outputs() -> list[Path]:
     return sorted(found)
 
 
-def _cache() -> Path:
-    """The folder of DVC's cached objects, which a person may have moved to another disk (`dvc cache dir`)."""
+def _repo() -> Any:
+    """The project as DVC has it; None where DVC cannot open it, which `_recorded` tells."""
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
     os.environ["DVC_NO_ANALYTICS"] = "1"
     try:
-        found = Path(Repo(".").cache.local.path)
-    except DvcException:  # which `_recorded` tells
-        return Path(".dvc/cache/files/md5")
-    return found.relative_to(Path.cwd()) if found.is_relative_to(Path.cwd()) else found
+        return Repo(".")
+    except DvcException:
+        return None
 
 
-def _recorded(hashes: Hashes) -> Iterator[Finding]:
+def _recorded(repo: Any, hashes: Hashes) -> Iterator[Finding]:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
-    os.environ["DVC_NO_ANALYTICS"] = "1"
     try:
-        yield from recorded_findings(Repo("."), hashes)
+        yield from recorded_findings(repo or Repo("."), hashes)
     except DvcException as error:
         if healing.lockfile_is_sound():
             yield Finding("dvc.yaml", f"DVC cannot read the project: {error}", "mend the file that it names")

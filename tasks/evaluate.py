@@ -13,7 +13,7 @@ from tasks.core.errors import DeepmineError
 from tasks.core.files import named, read_json, write_json
 from tasks.core.progress import Progress
 from tasks.evaluation import cross_validation, sentences
-from tasks.evaluation.analyses import figures, groups_of, in_groups
+from tasks.evaluation.analyses import figures, group_numbers, groups_of, in_groups
 from tasks.evaluation.analyses import numbers as of_figures
 from tasks.evaluation.clusterings import clusterings
 from tasks.evaluation.fusion import TITLES, fusion
@@ -22,7 +22,6 @@ from tasks.evaluation.novelty import agreement, detectors
 from tasks.evaluation.scorers import Classes, Numbers, Said, aligned, of_split
 from tasks.features.view import View, has_view, load_view, rows_of, trained_for
 from tasks.miners.probability_calibration import calibrate_network, of_network, probabilities
-from tasks.stats.cluster_robust import codes
 from tasks.storage.ledger import ledger
 from tasks.storage.names import BESIDE, PREDICTIONS, SUMMARY
 from tasks.storage.store import read, read_manifest
@@ -75,7 +74,7 @@ def evaluate(
     else:
         groups, in_words = in_groups(groups_of(raw, said["test"].ids))
         said["test"] = replace(said["test"], groups=groups)
-        said["val"] = replace(said["val"], groups=_groups(raw, said["val"].ids))
+        said["val"] = replace(said["val"], groups=group_numbers(groups_of(raw, said["val"].ids)))
         result |= {"groups": in_words} | _judged(said, mined, features, items, objective, params)
         result["fusion"]["sentence"] = " ".join(filter(None, [about_clusters, result["fusion"]["sentence"]]))
     best = (said["test"], result["fusion"]["ways"][result["best"]]["by"]) if result["best"] else None
@@ -87,13 +86,6 @@ def evaluate(
     write_json(evaluation, result | {"files": named(evaluation.parent, metrics.name)})
     progress(result["test_rows"], result["test_rows"], "test rows")
     return {"rows": result["test_rows"], "verdict": result["verdict"]}
-
-
-def _groups(raw: Path, ids: np.ndarray) -> np.ndarray | None:
-    """(N,) numbers of the groups of rows, of one group alone too; None where each row is one of its own."""
-    groups = groups_of(raw, ids)
-    numbers = codes(groups.astype(str))
-    return numbers if len(np.unique(numbers)) < len(ids) else None
 
 
 def _neighbours(predictions: pa.Table, features: Path, aim: str) -> dict[str, Any]:

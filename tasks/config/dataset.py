@@ -1,4 +1,4 @@
-"""The types behind params.yaml: every key that a person may write, its bounds and its default.
+"""params.yaml, an entry of `datasets:`. The modules beside this one hold its sections: every key, its bounds, its default.
 
 Plain dataclasses, so that a machine with torch but without pydantic can build them; `tasks.config.loader` reads the file.
 """

@@ -1,4 +1,4 @@
-"""params.yaml, sections judge, evaluate and report."""
+"""params.yaml, sections crossvalidate, evaluate and report."""
 
 from dataclasses import field
 from typing import Annotated, Literal

@@ -40,14 +40,18 @@ def groups_of(raw: Path, ids: np.ndarray) -> np.ndarray:
     return np.array(table["group"].take(places).fill_null("").to_pylist(), dtype=object)
 
 
+def group_numbers(groups: np.ndarray) -> np.ndarray | None:
+    """(N,) numbers of the groups, of one group alone too; None where each row is one of its own."""
+    numbers = cluster_robust.codes(groups.astype(str))
+    return numbers if len(np.unique(numbers)) < len(groups) else None
+
+
 def in_groups(groups: np.ndarray) -> tuple[np.ndarray | None, dict[str, Any] | None]:
     """(N,) numbers of the groups where there are several rows in some and several groups; and what a page says of them."""
-    if not len(groups) or not (groups != "").any():
+    numbers = group_numbers(groups)
+    if numbers is None:
         return None, None
-    numbers = cluster_robust.codes(groups.astype(str))
     count = int(numbers.max()) + 1
-    if count == len(groups):
-        return None, None
     return numbers if count > 1 else None, {"groups": count, "rows": len(groups), "few": count < cluster_robust.FEW}
 
 

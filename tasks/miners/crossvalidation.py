@@ -94,7 +94,9 @@ def folds_for(job: Job, train: np.ndarray, limit: int = MOST) -> Parts:
     if not few_val(job):
         return []
     rows = np.sort(np.concatenate([part_of(job, train, limit), val_rows(job)]))
-    return [part for time in range(TIMES if len(rows) < FEW else 1) for part in folds_of(job, rows, time=time)]
+    drawn = (job.cases or _alone(job)).part(rows).scheme != "time"  # which always makes the same
+    times = TIMES if drawn and len(rows) < FEW else 1
+    return [part for time in range(times) for part in folds_of(job, rows, time=time)]
 
 
 def out_of_fold(job: Job, folds: Parts, more: Mapping[str, Any]) -> OutOfFold:

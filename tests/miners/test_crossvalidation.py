@@ -157,6 +157,7 @@ def test_time_runs_forward_in_folds(tmp_path: Path) -> None:
     made = job(tmp_path, cases=cases(time=np.arange(N, dtype=np.float64)))
     folds = folds_for(made, of(made, "train"))
     assert folds
+    assert len({tuple(test) for _, test in folds}) == len(folds), "none is fitted twice"
     assert all(train.max() < test.min() for train, test in folds)
 
 
