@@ -97,6 +97,7 @@ def _summary(screen: Screen, names: list[str], good: bool, record: Record, secon
         say(cell(f"  run     {record.url}" + ("" if record.complete else "  (incomplete)")), soft_wrap=True)
         if record.complete and record.password:
             say(cell(f"  login   the line in {_shown(serving.PASSWORD)} (the page asks once)"), soft_wrap=True)
+            say(cell(f"          {server.login_url(record.url)}"), soft_wrap=True)
     elif record.complete:
         say("  run     not recorded: --no-server was given")
 

@@ -165,6 +165,12 @@ def run_url(api: str, run: Any) -> str:
     return f"{_without_user(pages)}/runs/flow-run/{run}"
 
 
+def login_url(page: str) -> str:
+    """Where a person who is not logged in reaches a ``page`` of ours: the page itself says only that it is not found."""
+    parts = urlsplit(page)
+    return f"{parts.scheme}://{parts.netloc}/login?redirect={parts.path}"
+
+
 def _running(note: dict[str, Any]) -> Server | None:
     """This project's own server if it is up.
 

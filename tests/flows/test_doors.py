@@ -52,6 +52,7 @@ def test_the_run_ends_with_a_summary(served: Served) -> None:
     assert "data/reports/small/index.html" in output
     assert f"run     {server.api.removesuffix('/api')}/runs/flow-run/" in output
     assert "login   the line in data/records/server.auth" in output
+    assert f"\n          {server.api.removesuffix('/api')}/login?redirect=/runs/flow-run/" in output
 
 
 def test_stages_artifacts_and_cached_states_stand_in_prefect(served: Served) -> None:

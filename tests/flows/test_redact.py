@@ -3,7 +3,7 @@
 import pytest
 
 from flows.redact import redact, redact_address
-from flows.server import run_url
+from flows.server import login_url, run_url
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,4 @@ def test_an_address_without_a_scheme() -> None:
 
 def test_the_link_to_a_run_has_no_password() -> None:
     assert run_url("http://me:pw@host:4200/api/", "1") == "http://host:4200/runs/flow-run/1"
+    assert login_url("http://host:4200/runs/flow-run/1") == "http://host:4200/login?redirect=/runs/flow-run/1"

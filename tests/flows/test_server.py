@@ -19,6 +19,7 @@ from prefect.settings import PREFECT_SERVER_API_AUTH_STRING, PREFECT_SERVER_API_
 
 from flows import server, serving
 from flows.rest import Server
+from flows.server import login_url, run_url
 from tasks.core.errors import DeepmineError
 from tasks.core.files import write_json
 from tests.browser import CHROMIUM, browser
@@ -287,6 +288,21 @@ def test_a_person_opens_the_pages_with_the_line_of_the_file(
         page.wait("!location.href.includes('/login') && !document.querySelector('input[type=password]')")
         page.open(flows)  # anew: what was refused before may still stand there
         page.wait("document.body.innerText.includes('shown-to-a-person')")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_the_link_that_a_run_prints_leads_a_newcomer_to_it(served: tuple[Project, Server], tmp_path: Path) -> None:
+    """Without a login the page of a run itself is told to be "not found"."""
+    _, server = served
+    flow = post(server, "/flows/", {"name": "linked"})["id"]
+    run = post(server, "/flow_runs/", {"flow_id": flow, "name": "the-run-of-the-link"})["id"]
+    with browser(tmp_path / "chromium") as page:
+        page.open(login_url(run_url(server.api, run)))
+        page.wait("document.querySelector('input[type=password]')")
+        page.run("document.querySelector('input').focus()")
+        page.type(server.password)
+        page.wait("document.body.innerText.includes('the-run-of-the-link')")
 
 
 def tree(pid: int) -> list[psutil.Process]:
