@@ -93,7 +93,7 @@ def _plan(name: str) -> dict[str, Any]:
 def _offer(stage: str, name: str, progress: Progress) -> dict[str, Any]:
     plan = project.paths("plan", name)
     if not plan["plan"].is_file():
-        raise DeepmineError(f"{plan['plan']}: not there. Start with the first stage: deepmine run {name}")
+        raise DeepmineError(f"{plan['plan']} does not exist. Start with the first stage: deepmine run {name}")
     values = read_json(plan["plan"])
     if values["dataset"] != name:
         raise Damaged(plan["plan"], f"it is the plan of dataset '{values['dataset']}'")

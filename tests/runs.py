@@ -107,7 +107,7 @@ def write_raw(raw: Path, unreadable: Path, inputs: dict[str, Input], rows: list[
 def admitted(spec: Input, value: Any, params: Ingest) -> tuple[dict[str, Any], Any]:
     """The facts and the item of one input of one row."""
     made = modality(spec.modality)
-    if made.GUARDED:
+    if made.sandboxed:
         return made.admit(value, params)
     found = made.admit_columns(pa.table({c: pa.array([value[c]]) for c in spec.columns}), spec, params)
     if found.reasons[0] is not None:

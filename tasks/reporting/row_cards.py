@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 from markupsafe import Markup
 
 from tasks.core.errors import Unreadable
-from tasks.modalities import Shown, modality
+from tasks.modalities import modality
+from tasks.modalities.base import Shown
 from tasks.reporting import pictures, sounds
 from tasks.reporting.captions import short
 from tasks.storage.store import read_manifest, read_shards
@@ -52,7 +53,7 @@ class Rows:
             DeepmineError: a shard of a store is missing or damaged.
         """
         # what was made of a file is all in its clean item; a row of a table is known by its own columns
-        told = [name for name, spec in self.inputs.items() if not modality(spec.modality).GUARDED]
+        told = [name for name, spec in self.inputs.items() if not modality(spec.modality).sandboxed]
         facts = self.columns(told, sides)
         heard = set(heard)
         found: dict[str, dict[str, Shown]] = {}
