@@ -115,17 +115,16 @@ def test_what_auto_comes_to_while_training() -> None:
 def test_the_page_on_clusters() -> None:
     page = source("tasks/reporting/clusters.html")
     assert (
-        f"made again from {stability.REFITS} random halves of the train rows (of {stability.MOST_TRAIN:,} rows at most)"
+        f"refitted on {stability.REFITS} random halves of the train rows (of {stability.MOST_TRAIN:,} rows at most)"
         in page
     )
-    nine = {0.9: "nine"}[round(stability.SPREAD[1] - stability.SPREAD[0], 6)]
-    assert f"between which values {nine} in ten lie" in page
-    assert f"in the worst cluster) comes to {n_clusters.STRONG:g};" in page
-    assert f"at most {percent(cluster_profiles.FALSE)} false finds among all" in page
+    assert f"the range of the middle {percent(stability.SPREAD[1] - stability.SPREAD[0])}." in page
+    assert f"also puts together) is at least {n_clusters.STRONG:g};" in page
+    assert f"false discovery rate at most {percent(cluster_profiles.FALSE)})" in page
     stable, dissolves = (
         f"{share:.2g}".removeprefix("0") for share in (cluster_profiles.STABLE, cluster_profiles.DISSOLVES)
     )
-    assert f"Jaccard index over refits is {stable} or more, and dissolves below {dissolves}" in page
+    assert f"Jaccard index over refits is at least {stable}, and dissolves below {dissolves}" in page
     assert f"less than the {n_clusters.STRONG:g} from which" in source("tasks/evaluation/sentences.py").replace(
         '" "', ""
     )

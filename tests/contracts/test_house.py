@@ -20,6 +20,7 @@ from tasks.config.validate import Validate
 from tasks.miners import MINERS
 from tasks.modalities import MODALITIES
 from tasks.plan import ABOVE_THE_WAIST, WITH_OBJECTIVE
+from tasks.reporting.run import Run
 from tasks.sources import uses_files
 
 ROOT = Path(__file__).parents[2]
@@ -137,8 +138,12 @@ def test_every_name_that_a_verb_asks_for_is_offered(stage: str, monkeypatch: pyt
     monkeypatch.chdir(ROOT)
     project._graph.cache_clear()
     verb = getattr(import_module(f"tasks.{stage}"), stage)
-    asked = inspect.signature(verb).parameters
-    assert {p.kind for p in asked.values()} == {inspect.Parameter.KEYWORD_ONLY}
+    parameters = inspect.signature(verb).parameters.values()
+    assert {p.kind for p in parameters} == {inspect.Parameter.KEYWORD_ONLY}
+    asked = {p.name: p.annotation for p in parameters if p.default is p.empty}
+    if stage == "report":  # a run is made of what is offered
+        asked |= {field.name: field.type for field in fields(Run)}
+        del asked["run"]
     offered = set(project.paths(stage, "some-data"))
     if stage == "plan":
         offered |= {"dataset", "warn"}
@@ -162,7 +167,7 @@ def test_every_name_that_a_verb_asks_for_is_offered(stage: str, monkeypatch: pyt
         offered |= {"inputs"} if stage in ABOVE_THE_WAIST else set()
         offered |= {"objective"} if stage in WITH_OBJECTIVE else set()
     assert set(asked) - offered == set()
-    paths = {n for n, p in asked.items() if p.annotation is Path} - {"scratch", "records", "plan", "listing", "quality"}
+    paths = {n for n, kind in asked.items() if kind is Path} - {"scratch", "records", "plan", "listing", "quality"}
     assert paths <= set(project.paths(stage, "some-data"))
 
 
