@@ -79,7 +79,9 @@ def test_every_modality_has_what_the_stages_call(name: str, target: str) -> None
 
 @pytest.mark.parametrize(("name", "target"), MODALITIES.items())
 def test_the_raw_view_of_every_modality_is_written_down(name: str, target: str) -> None:
-    assert f"\n| {name} | {import_module(target).MODALITY.raw_words} |\n" in (ROOT / "README.md").read_text()
+    assert f"\n| {name} | {import_module(target).MODALITY.raw_words} |\n" in (ROOT / "docs/miners.md").read_text(
+        encoding="utf-8"
+    )
 
 
 @pytest.mark.parametrize(("name", "target"), MODALITIES.items())

@@ -135,7 +135,7 @@ def test_the_cost_is_counted_and_comes_true(kind: str) -> None:
 
 
 def test_the_threshold_is_written_down_as_it_is() -> None:
-    for file in ("README.md", "params.yaml"):
+    for file in ("docs/miners.md", "params.yaml"):
         text = (Path(__file__).parents[2] / file).read_text()
         assert f"{EXACT:,} train rows" in text
         assert f"{AFFORDED:.0f} seconds" in text
