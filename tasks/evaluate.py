@@ -22,6 +22,7 @@ from tasks.evaluation.novelty import agreement, detectors
 from tasks.evaluation.scorers import Classes, Numbers, Said, aligned, of_split
 from tasks.features.view import View, has_view, load_view, rows_of, trained_for
 from tasks.miners.probability_calibration import calibrate_network, of_network, probabilities
+from tasks.stats.resampling import Resampling
 from tasks.storage.ledger import ledger
 from tasks.storage.names import BESIDE, PREDICTIONS, SUMMARY
 from tasks.storage.store import read, read_manifest
@@ -43,7 +44,7 @@ def evaluate(
     Raises:
         DeepmineError: `evaluate.positive` names no class of two.
     """
-    predictions = read(miners / PREDICTIONS)
+    predictions, sampling = read(miners / PREDICTIONS), Resampling(params.confidence, params.resamples, params.seed)
     objective, mined = trained_for(features), read_json(miners / SUMMARY)
     kinds = mined["miners"]
     names = [c for c in predictions.column_names if "@" in c and not c.endswith(BESIDE)]
@@ -51,7 +52,7 @@ def evaluate(
     unlike = sorted(n for n in names if kinds[n.partition("@")[0]].get("kind") == "outlier_detector")
     learned = [n for n in names if n not in (*clusterers, *unlike)]
     said = {split: of_split(predictions, split, learned, mined["aim"] == "regression") for split in SPLITS}
-    grouped = clusterings(clusterers, predictions, features, items, mined, params)
+    grouped = clusterings(clusterers, predictions, features, items, mined, sampling, params.silhouette_rows)
     found, pairs = grouped["clusters"], grouped["cluster_pairs"]
     result: dict[str, Any] = {
         "objective": objective, "aim": mined["aim"], **grouped,
@@ -75,12 +76,12 @@ def evaluate(
         groups, in_words = in_groups(groups_of(raw, said["test"].ids))
         said["test"] = replace(said["test"], groups=groups)
         said["val"] = replace(said["val"], groups=group_numbers(groups_of(raw, said["val"].ids)))
-        result |= {"groups": in_words} | _judged(said, mined, features, items, objective, params)
+        result |= {"groups": in_words} | _judged(said, mined, features, items, objective, params, sampling)
         result["fusion"]["sentence"] = " ".join(filter(None, [about_clusters, result["fusion"]["sentence"]]))
     best = (said["test"], result["fusion"]["ways"][result["best"]]["by"]) if result["best"] else None
-    result["detectors"] = detectors(predictions, unlike, best, params)
+    result["detectors"] = detectors(predictions, unlike, best, sampling)
     result["detector_pairs"] = agreement(predictions, unlike)
-    result["cross_validation"] = cross_validation.figures(crossvalidation, params)
+    result["cross_validation"] = cross_validation.figures(crossvalidation, sampling)
     result["verdict"] = " ".join(filter(None, [result["fusion"]["sentence"], result["cross_validation"]["sentence"]]))
     write_json(metrics, numbers(result))
     write_json(evaluation, result | {"files": named(evaluation.parent, metrics.name)})
@@ -111,7 +112,13 @@ def _nothing(words: str, confidence: float) -> dict[str, Any]:
 
 
 def _judged(
-    said: dict[str, Said], mined: dict[str, Any], features: Path, items: Path, objective: str, params: "Evaluate"
+    said: dict[str, Said],
+    mined: dict[str, Any],
+    features: Path,
+    items: Path,
+    objective: str,
+    params: "Evaluate",
+    sampling: Resampling,
 ) -> dict[str, Any]:
     view = load_view(features, "network")
     judge: Classes | Numbers
@@ -128,7 +135,7 @@ def _judged(
         if folds:
             baselines = {"constant": constant} | ({} if naive is None else {"naive": naive.X[known]})
             folds |= {n: -float(np.abs(view.targets(known) - made).mean()) for n, made in baselines.items()}
-        judge = Numbers(said["test"], _scale(naive) if naive is not None else None, params)
+        judge = Numbers(said["test"], _scale(naive) if naive is not None else None, sampling)
     else:
         counts = Counter(view.label[view.rows("train") & view.known].tolist())
         classes = sorted(counts)
@@ -141,7 +148,7 @@ def _judged(
             calibrated |= _add_network(said, view, features, classes)
         constant = np.array(max(classes, key=lambda label: counts[label]))
         folds |= {"constant": float((view.label[known] == constant).mean())} if folds else {}
-        judge = Classes(said["test"], classes, positive, params)
+        judge = Classes(said["test"], classes, positive, sampling)
     _add_constant(said, constant)
     scores = {name: judge.score(name) for name in said["test"].by}
     found = fusion(judge, said["val"], mined["miners"], scores, folds)
@@ -242,7 +249,7 @@ def _bounded(values: dict[str, Any]) -> dict[str, Any]:
     for key, value in values.items():
         if key == "interval" or key.endswith("_interval"):
             before = key.removesuffix("interval")
-            flat |= {f"{before}low": value[0], f"{before}high": value[1]} if value else {}
+            flat |= {f"{before}low": value.low, f"{before}high": value.high} if value else {}
         elif key in ("positive", "auc") and isinstance(value, dict):
             flat |= {f"{key}_{inner}": number for inner, number in _bounded(value).items()}
         elif isinstance(value, int | float):

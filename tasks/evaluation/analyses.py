@@ -1,5 +1,6 @@
 """Figures beyond the table of ways: curves, calibration, costs, residuals, slices, every two verdicts compared."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from tasks.metrics.calibration import calibration
 from tasks.metrics.costs import Prices, costs
 from tasks.metrics.residuals import residuals
 from tasks.stats import cluster_robust
-from tasks.stats.cluster_robust import methods
+from tasks.stats.intervals import methods
 from tasks.stats.roc_auc import has_auc
 from tasks.storage.store import MANIFEST, read, read_manifest
 
@@ -63,30 +64,27 @@ def figures(
     Args:
         chosen: way -> the verdict that stands for it; ``best`` is the way that val rows favour.
     """
-    test = judge.test
-    sampling: dict[str, Any] = {
-        "confidence": params.confidence, "resamples": params.resamples, "seed": params.seed, "groups": test.groups,
-    }  # fmt: skip
+    test, sampling = judge.test, judge.sampling
     names = {name: judge.values(name) for name in test.by if name != "constant"}
     higher = judge.measure["better"] == "higher"
     planned = [name for way, name in chosen.items() if way != "constant"]
-    found: dict[str, Any] = {"comparisons": comparisons(names, chosen[best], higher, **sampling, planned=planned)}
+    found: dict[str, Any] = {"comparisons": comparisons(names, chosen[best], higher, sampling, planned)}
     if isinstance(judge, Classes):
-        found |= _curves(judge, chosen, best, params.confidence)
+        found |= _curves(judge, chosen, best)
         found["methods"] = methods(found["curves"].values())
         found["calibration"] = {
             way: calibration(
-                test.truth, test.probabilities[name], judge.classes, judge.positive, params.bins, **sampling
+                test.truth, test.probabilities[name], judge.classes, judge.positive, params.bins, sampling
             )
             for way, name in chosen.items() if name in test.probabilities
         }  # fmt: skip
-        found["costs"] = _costs(judge, val, chosen, params, sampling)
+        found["costs"] = _costs(judge, val, chosen, params)
     else:
-        found["residuals"] = residuals(test.truth, test.by[chosen[best]], judge.some, **sampling)
+        found["residuals"] = residuals(test.truth, test.by[chosen[best]], judge.some, sampling)
     return found | {"slices": _slices(judge, chosen[best], items, params)}
 
 
-def _curves(judge: Classes, chosen: dict[str, str], best: str, confidence: float) -> dict[str, Any]:
+def _curves(judge: Classes, chosen: dict[str, str], best: str) -> dict[str, Any]:
     """Of two classes the curves of the positive one, of more the mean of each against the rest."""
     test, found = judge.test, {}
     for way, name in chosen.items():
@@ -95,14 +93,12 @@ def _curves(judge: Classes, chosen: dict[str, str], best: str, confidence: float
             if scores is not None and has_auc(true):
                 found[way] = curves.one(true, scores)
         elif name in test.probabilities:
-            made = curves.several(test.truth, test.probabilities[name], judge.classes, confidence, test.groups)
+            made = curves.several(test.truth, test.probabilities[name], judge.classes, judge.sampling)
             found |= {way: made} if made else {}
     return {"curves": found, "class_auc": found.get(best, {}).get("classes", {})}
 
 
-def _costs(
-    judge: Classes, val: Said, chosen: dict[str, str], params: "Evaluate", sampling: dict[str, Any]
-) -> dict[str, Any] | None:
+def _costs(judge: Classes, val: Said, chosen: dict[str, str], params: "Evaluate") -> dict[str, Any] | None:
     """None where nobody said what mistakes cost; else of each way that has probabilities."""
     if params.costs is None:
         return None
@@ -113,7 +109,8 @@ def _costs(
     place = judge.classes.index(judge.positive)
     ways = {
         way: costs(
-            _sides(val, name, judge.positive, place), _sides(judge.test, name, judge.positive, place), prices, **sampling
+            _sides(val, name, judge.positive, place), _sides(judge.test, name, judge.positive, place), prices,
+            judge.sampling,
         )
         for way, name in chosen.items() if name in judge.test.probabilities
     }  # fmt: skip
@@ -130,18 +127,19 @@ def _slices(judge: Classes | Numbers, name: str, items: Path, params: "Evaluate"
     test, wanted = judge.test, params.slices
     facts = _facts(items, test.ids, wanted.columns)
     values = judge.values(name)
-    limits: dict[str, Any] = {"min_rows": wanted.min_rows, "q": wanted.q, "confidence": params.confidence}
     whole = facts.with_classes(test.truth) if isinstance(judge, Classes) else facts
-    found = {judge.measure["key"]: slices(values, whole, **limits, groups=test.groups)}
+    found = {judge.measure["key"]: slices(values, whole, wanted.min_rows, wanted.q, judge.sampling)}
     if isinstance(judge, Classes) and judge.positive is not None:
         rows = np.flatnonzero(test.truth == judge.positive)
         part = Facts(csr_array(facts.held[rows]), facts.names, facts.attributes, facts.kinds)
-        groups = test.groups
+        groups = judge.sampling.groups
         if groups is not None:
             own = np.unique(groups[rows], return_inverse=True)[1]
             groups = own if len(set(own.tolist())) > 1 else None
         if len(rows):
-            found["recall"] = slices(values[rows], part, **limits, groups=groups)
+            found["recall"] = slices(
+                values[rows], part, wanted.min_rows, wanted.q, replace(judge.sampling, groups=groups)
+            )
     return found
 
 

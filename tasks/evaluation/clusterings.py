@@ -2,7 +2,7 @@
 
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,17 +15,24 @@ from tasks.features.label_values import parse_numbers
 from tasks.features.scaling import comparable
 from tasks.features.view import load_view, rows_of
 from tasks.metrics.clustering import clustering
-from tasks.stats.rand_index import ari_difference, ari_interval
-
-if TYPE_CHECKING:
-    from tasks.config.evaluate import Evaluate
+from tasks.stats.intervals import Interval
+from tasks.stats.rand_index import ari, ari_difference
+from tasks.stats.resampling import Resampling
 
 #: Clusterings of which each is held against each, at most.
 MOST_COMPARED = 12
+#: What the interval of a stability is.
+REFITS = "5th to 95th percentile of refits"
 
 
 def clusterings(
-    names: list[str], predictions: pa.Table, features: Path, items: Path, mined: dict[str, Any], params: "Evaluate"
+    names: list[str],
+    predictions: pa.Table,
+    features: Path,
+    items: Path,
+    mined: dict[str, Any],
+    sampling: Resampling,
+    silhouette_rows: int,
 ) -> dict[str, Any]:
     """All that `evaluate` says of the clusterings ``names`` (`NAME@VIEW`), by test rows alone.
 
@@ -40,9 +47,8 @@ def clusterings(
         return {"clusters": {}, "cluster_pairs": {}, "agreement": {}, "profiles": {}}
     ids, assigned = np.array(table["id"].to_pylist()), {name: np.array(table[name].to_pylist()) for name in names}
     truth = np.array(table["label"].to_pylist()) if mined["aim"] == "classification" else None
-    sample = np.random.default_rng(params.seed).permutation(len(ids))[: params.silhouette_rows]
+    sample = np.random.default_rng(sampling.seed).permutation(len(ids))[:silhouette_rows]
     views = {name: load_view(features, name) for name in dict.fromkeys(name.partition("@")[2] for name in names)}
-    bootstrap = (params.confidence, params.resamples, params.seed)
     stable, known = mined.get("stability", {}), _known(ids, table["label"].to_pylist(), mined["aim"], items)
     found, pairs, told = {}, {}, {}
     for name in names:
@@ -51,16 +57,20 @@ def clusterings(
         X, again = comparable(view, rows_of(view, ids)), stable.get(name, {})
         found[name] = clustering(truth, assigned[name], X, sample)
         if again:
-            found[name] |= {"stability": again["mean"], "stability_interval": [again["low"], again["high"]]}
+            found[name] |= {
+                "stability": again["mean"],
+                "stability_interval": Interval(again["mean"], again["low"], again["high"], REFITS),
+            }
         if truth is not None:
-            found[name]["ari_interval"] = ari_interval(truth, assigned[name], *bootstrap)
+            found[name]["ari_interval"] = ari(truth, assigned[name], sampling)
         if truth is not None and view_name == "deep" and other is not None:
-            pairs[own] = ari_difference(truth, assigned[name], other, *bootstrap)
+            gap = ari_difference(truth, assigned[name], other, sampling)
+            pairs[own] = {"difference": gap.value, "interval": gap}
         told[name] = profiles(assigned[name], known, X, again.get("clusters", {}))
     agreement = {
         f"{a} - {b}": {
             "ari": float(adjusted_rand_score(assigned[a], assigned[b])),
-            "interval": ari_interval(assigned[a], assigned[b], *bootstrap),
+            "interval": ari(assigned[a], assigned[b], sampling),
         }
         for a, b in combinations(names[:MOST_COMPARED], 2)
     }

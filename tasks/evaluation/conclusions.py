@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasks.evaluation.sentences import figure, shown, sign, told
+from tasks.stats.intervals import Interval
 
 #: What is said of raw + deep less deep.
 BOTH = (
@@ -204,15 +205,15 @@ def _curve(found: Conclusion, table: Table) -> str:
     top = table.ways[table.best].get("positive") or {}
     if top.get("auc") is None:
         return ""
-    low, high = top["auc_interval"]
-    first = f"The approach chosen, {table.titles[table.best]}, has an AUC of {top['auc']:.3f} ({low:.3f} to {high:.3f})"
+    area: Interval = top["auc_interval"]
+    first = f"The approach chosen, {table.titles[table.best]}, has an AUC of {area.value:.3f} ({area.low:.3f} to {area.high:.3f})"
     first += " for the positive class"
     one = table.best if table.best != found.plain else found.fused or found.network or found.plain
     curve = table.compared(one, found.plain).get("auc") if one != found.plain else None
     if not curve:
         return f"{first}."
-    less, more = curve["interval"]
+    gap: Interval = curve["interval"]
     return (
-        f"{first}; {table.titles[one]} less {table.titles[found.plain]}: {curve['difference']:+.3f} "
-        f"({less:+.3f} to {more:+.3f})."
+        f"{first}; {table.titles[one]} less {table.titles[found.plain]}: {gap.value:+.3f} "
+        f"({gap.low:+.3f} to {gap.high:+.3f})."
     )

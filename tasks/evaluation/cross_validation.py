@@ -1,10 +1,10 @@
 """Cross-validation in figures: how good each way is, which differ, and how much too good the naive way looks."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,16 +17,12 @@ from tasks.evaluation.predictions import ways
 from tasks.evaluation.scorers import Classes, Numbers
 from tasks.evaluation.sentences import crossed_ways
 from tasks.features.label_values import as_numbers, parse_numbers
-from tasks.stats import cluster_robust
-from tasks.stats.cluster_robust import methods
-from tasks.stats.intervals import wilson
-from tasks.stats.paired_tests import corrected
-from tasks.stats.roc_auc import auc, has_auc
+from tasks.stats.intervals import methods
+from tasks.stats.paired_tests import corrected_t
+from tasks.stats.resampling import Resampling
+from tasks.stats.roc_auc import has_auc, influence
 from tasks.storage.names import SUMMARY
 from tasks.storage.store import read
-
-if TYPE_CHECKING:
-    from tasks.config.evaluate import Evaluate
 
 NESTED, NAIVE = "nested", "naive"
 
@@ -74,12 +70,19 @@ class Crossed:
         return np.asarray(np.abs(said - self.truth).mean(1))
 
 
-def figures(crossvalidation: Path, params: "Evaluate") -> dict[str, Any]:
+def figures(crossvalidation: Path, sampling: Resampling) -> dict[str, Any]:
     """What the store of `crossvalidate` comes to; where it is empty, why."""
     summary = read_json(crossvalidation / SUMMARY)
     known = ("folds", "asked", "why", "scheme", "rows", "set_aside", "grouped", "sizes")
     result: dict[str, Any] = {key: summary[key] for key in known if key in summary}
-    result |= {"confidence": params.confidence, "methods": {}, "ways": {}, "pairs": {}, "clusters": {}, "sentence": ""}
+    result |= {
+        "confidence": sampling.confidence,
+        "methods": {},
+        "ways": {},
+        "pairs": {},
+        "clusters": {},
+        "sentence": "",
+    }
     if not summary["folds"]:
         return result
     table = read(crossvalidation).combine_chunks()
@@ -88,18 +91,19 @@ def figures(crossvalidation: Path, params: "Evaluate") -> dict[str, Any]:
         return result | {"why": "no row has a label to judge by"}
     clusterers = [n for n in _judged_ways(table) if n in summary["clusterers"]]
     if summary["aim"] == "classification":
-        result["clusters"] = {n: _agreement(table, n, summary, params.confidence) for n in clusterers}
+        result["clusters"] = {n: _agreement(table, n, summary, sampling.confidence) for n in clusterers}
     crossed, lacking = _crossed(table, summary)
     single = list(crossed.said[NESTED])
     _choose(crossed, summary)
+    sampling = replace(sampling, groups=crossed.units)
     chosen = [way for way in WAYS if way in crossed.said[NESTED]]
     order = [*chosen, *(way for way in single if way not in chosen)]
     result |= {
         "measure": crossed.measure, "titles": {way: TITLES.get(way, way) for way in order}, "chosen": chosen,
         "judged_rows": len(crossed.fold), "lacking": lacking, "classes": crossed.classes,
-        "ways": {way: _way(crossed, way, params.confidence) for way in order},
+        "ways": {way: _way(crossed, way, sampling) for way in order},
         "pairs": {
-            f"{a} - {b}": _pair(crossed, a, b, params.confidence)
+            f"{a} - {b}": _pair(crossed, a, b, sampling)
             for own in (chosen, single) for a, b in combinations(own, 2)
         },
     }  # fmt: skip
@@ -177,33 +181,28 @@ def _choose(crossed: Crossed, summary: dict[str, Any]) -> None:
                     scores[key][crossed.fold == k] = scores[n][crossed.fold == k]
 
 
-def _way(crossed: Crossed, way: str, confidence: float) -> dict[str, Any]:
+def _way(crossed: Crossed, way: str, sampling: Resampling) -> dict[str, Any]:
     """Every figure of one way, and its optimism where it was judged naively too; rows of a unit count together."""
-    merit, key, unit = crossed.merit(NESTED, way), crossed.measure["key"], crossed.units
+    merit, key = crossed.merit(NESTED, way), crossed.measure["key"]
     folds = [float(merit[rows].mean()) for rows in crossed.folds]
-    if not crossed.classes:
-        interval = cluster_robust.mean(merit, unit, confidence)[0]
-    elif unit.max() + 1 == len(unit):
-        interval = wilson(int(merit.sum()), len(merit), confidence)
-    else:
-        interval = cluster_robust.share(merit, unit, confidence)
+    whole = sampling.proportion(merit) if crossed.classes else sampling.mean(merit)
     found = {
-        key: float(merit.mean()), "interval": interval, "folds": folds, "spread": float(np.std(folds, ddof=1)),
-        **_by_fold(crossed, way, confidence),
+        key: whole.value, "interval": whole, "folds": folds, "spread": float(np.std(folds, ddof=1)),
+        **_by_fold(crossed, way, sampling),
     }  # fmt: skip
     if way in crossed.said[NAIVE]:
         seen = crossed.merit(NAIVE, way)
         gap = seen - merit if crossed.classes else merit - seen
         gains = np.array([gap[rows].mean() for rows in crossed.folds])
         found["naive"] = float(seen.mean())
+        over_rows, (over_folds, _) = sampling.mean(gap), corrected_t(gains, crossed.ratio, sampling.confidence)
         found["optimism"] = {
-            "difference": float(gap.mean()), "interval": cluster_robust.mean(gap, unit, confidence)[0], "folds": gains.tolist(),
-            "over_folds": corrected(gains, crossed.ratio, confidence)["interval"],
+            "difference": over_rows.value, "interval": over_rows, "folds": gains.tolist(), "over_folds": over_folds,
         }  # fmt: skip
     return found
 
 
-def _by_fold(crossed: Crossed, way: str, confidence: float) -> dict[str, Any]:
+def _by_fold(crossed: Crossed, way: str, sampling: Resampling) -> dict[str, Any]:
     """What is no mean over rows, so that only its mean over folds tells something: F1 and AUC, or RMSE and R2."""
     said, truth, found = crossed.said[NESTED][way], crossed.truth, dict[str, list[float | None]]()
     if crossed.classes:
@@ -215,21 +214,27 @@ def _by_fold(crossed: Crossed, way: str, confidence: float) -> dict[str, Any]:
         ]
         if way in crossed.scores[NESTED]:
             scores, positive = crossed.scores[NESTED][way], truth == crossed.classes[-1]
-            found["auc"] = [_auc(positive[rows], scores[rows], confidence) for rows in crossed.folds]
+            found["auc"] = [_auc(positive[rows], scores[rows]) for rows in crossed.folds]
     else:
         found["rmse"] = [float(np.sqrt(((said - truth)[rows] ** 2).mean())) for rows in crossed.folds]
         found["r2"] = [_r2(truth[rows], said[rows]) for rows in crossed.folds]
     result: dict[str, Any] = {}
     for name, values in found.items():
         if all(v is not None for v in values):
-            result[name] = corrected(np.array(values, np.float64), crossed.ratio, confidence) | {"folds": values}
+            result[name] = _over_folds(values, crossed.ratio, sampling.confidence)
     return result
 
 
-def _auc(positive: np.ndarray, scores: np.ndarray, confidence: float) -> float | None:
+def _over_folds(values: list[Any], ratio: float, confidence: float) -> dict[str, Any]:
+    """What (K,) statistics of folds come to: their mean, its interval, and the p-value that it is zero."""
+    mean, p = corrected_t(np.array(values, np.float64), ratio, confidence)
+    return {"mean": mean.value, "interval": mean, "p": p, "folds": values}
+
+
+def _auc(positive: np.ndarray, scores: np.ndarray) -> float | None:
     if not has_auc(positive) or not np.isfinite(scores).all():
         return None
-    return auc(positive, scores, confidence)[0]
+    return influence(positive, scores)[0]
 
 
 def _r2(truth: np.ndarray, said: np.ndarray) -> float | None:
@@ -237,15 +242,17 @@ def _r2(truth: np.ndarray, said: np.ndarray) -> float | None:
     return float(1 - ((said - truth) ** 2).mean() / variance) if np.ptp(truth, axis=0).any() else None
 
 
-def _pair(crossed: Crossed, a: str, b: str, confidence: float) -> dict[str, Any]:
+def _pair(crossed: Crossed, a: str, b: str, sampling: Resampling) -> dict[str, Any]:
     """Way ``a`` less way ``b``: over rows (units of them), and over folds by the corrected resampled t-test."""
     gap = crossed.merit(NESTED, a) - crossed.merit(NESTED, b)
-    folds = np.array([gap[rows].mean() for rows in crossed.folds])
+    over_rows = sampling.mean(gap)
+    over_folds, p = corrected_t(
+        np.array([gap[rows].mean() for rows in crossed.folds]), crossed.ratio, sampling.confidence
+    )
     return {
-        "difference": float(gap.mean()),
-        "interval": cluster_robust.mean(gap, crossed.units, confidence)[0],
-        "over_folds": corrected(folds, crossed.ratio, confidence),
-    }
+        "difference": over_rows.value, "interval": over_rows,
+        "over_folds": {"mean": over_folds.value, "interval": over_folds, "p": p},
+    }  # fmt: skip
 
 
 def _agreement(table: pa.Table, way: str, summary: dict[str, Any], confidence: float) -> dict[str, Any]:
@@ -261,10 +268,11 @@ def _agreement(table: pa.Table, way: str, summary: dict[str, Any], confidence: f
         truth, said = (np.array(some[n].to_pylist(), dtype=str) for n in ("label", name))
         for k in np.unique(fold):
             values.append(float(sk.adjusted_rand_score(truth[fold == k], said[fold == k])))
-        found[how] = corrected(np.array(values), ratio, confidence) | {"folds": values}
+        found[how] = _over_folds(values, ratio, confidence)
     if NAIVE in found and len(found[NAIVE]["folds"]) == len(found[NESTED]["folds"]):
         gaps = np.array(found[NAIVE]["folds"]) - np.array(found[NESTED]["folds"])
-        found["optimism"] = corrected(gaps, ratio, confidence)
+        gap, p = corrected_t(gaps, ratio, confidence)
+        found["optimism"] = {"mean": gap.value, "interval": gap, "p": p}
     return found
 
 
@@ -273,8 +281,8 @@ def scalars(found: dict[str, Any]) -> dict[str, Any]:
     key = found.get("measure", {}).get("key", "")
     return {
         way: {
-            key: values[key], "low": values["interval"][0], "high": values["interval"][1],
-            **({"optimism": gap["difference"], "optimism_low": gap["interval"][0], "optimism_high": gap["interval"][1]}
+            key: values[key], "low": values["interval"].low, "high": values["interval"].high,
+            **({"optimism": gap["difference"], "optimism_low": gap["interval"].low, "optimism_high": gap["interval"].high}
                if (gap := values.get("optimism")) else {}),
         }
         for way, values in found["ways"].items()

@@ -10,7 +10,8 @@ import numpy as np
 from tasks.core.text import many
 from tasks.evaluation.conclusions import ROLES, Table, conclude, in_words
 from tasks.splitting.folds import rank
-from tasks.stats.cluster_robust import error, methods
+from tasks.stats.cluster_robust import standard_error
+from tasks.stats.intervals import methods
 
 if TYPE_CHECKING:
     # this brings scikit-learn, which whoever shows a `table` need not wait for
@@ -104,7 +105,7 @@ class Choice:
         for name in names:
             lost = top - sign * self.judge.values(name, self.val)
             groups = np.arange(len(lost)) if self.val.groups is None else self.val.groups
-            if len(np.unique(groups)) < 2 or lost.mean() <= error(lost, groups):
+            if len(np.unique(groups)) < 2 or lost.mean() <= standard_error(lost, groups):
                 return name
         return best
 
@@ -131,7 +132,7 @@ def fusion(
     told = titles(judge.measure)
     learned = [way for way in chosen if way not in BASELINES]
     found: dict[str, Any] = {
-        "ways": ways, "pairs": {}, "sentence": "", "confidence": judge.params.confidence, "measure": judge.measure,
+        "ways": ways, "pairs": {}, "sentence": "", "confidence": judge.sampling.confidence, "measure": judge.measure,
         "methods": {"ways": methods(ways.values()), "pairs": {}},
         "best": "", "raw": None, "chosen": chosen, "titles": told, "conclusion": None, "reason": "",
     }  # fmt: skip

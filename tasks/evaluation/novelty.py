@@ -1,7 +1,7 @@
 """Rows unlike the train rows: how many test rows a detector flags, of which classes, and whether errors gather there."""
 
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -9,19 +9,16 @@ import pyarrow.compute as pc
 from scipy.stats import spearmanr
 
 from tasks.evaluation.scorers import Said
-from tasks.stats.intervals import mean_difference, share_difference, wilson
+from tasks.stats.resampling import Resampling
 from tasks.stats.roc_auc import auc, has_auc
 from tasks.storage.names import UNLIKE
-
-if TYPE_CHECKING:
-    from tasks.config.evaluate import Evaluate
 
 #: The most unlike rows that are named.
 NAMED = 24
 
 
 def detectors(
-    predictions: pa.Table, names: list[str], best: tuple[Said, str] | None, params: "Evaluate"
+    predictions: pa.Table, names: list[str], best: tuple[Said, str] | None, sampling: Resampling
 ) -> dict[str, dict[str, Any]]:
     """What each detector says of the test rows.
 
@@ -42,11 +39,11 @@ def detectors(
         order = np.lexsort((ids, -scores))[:NAMED]
         found[name] = {
             "rows": len(ids), "flagged": int(flagged.sum()), "share": float(flagged.mean()),
-            "interval": wilson(int(flagged.sum()), len(ids), params.confidence), "classes": {}, "errors": None,
+            "interval": sampling.proportion(flagged), "classes": {}, "errors": None,
             "most": [{"id": str(ids[i]), "score": float(f"{scores[i]:.6g}")} for i in order],
         }  # fmt: skip
         if best is not None:
-            found[name] |= _judged(ids, flagged, scores, best, params)
+            found[name] |= _judged(ids, flagged, scores, best, sampling)
     return found
 
 
@@ -64,7 +61,7 @@ def agreement(predictions: pa.Table, names: list[str]) -> dict[str, dict[str, An
 
 
 def _judged(
-    ids: np.ndarray, flagged: np.ndarray, scores: np.ndarray, best: tuple[Said, str], params: "Evaluate"
+    ids: np.ndarray, flagged: np.ndarray, scores: np.ndarray, best: tuple[Said, str], sampling: Resampling
 ) -> dict[str, Any]:
     """Flags of each class, and the errors of the best way on flagged rows and on the others."""
     said, name = best
@@ -80,13 +77,13 @@ def _judged(
     if not 0 < flags.sum() < len(flags):
         return {"classes": classes}
     on, off = wrong[flags], wrong[~flags]
-    difference = (
-        mean_difference(on, off, params.confidence, params.resamples, params.seed)
-        if numbers else share_difference(int(on.sum()), len(on), int(off.sum()), len(off), params.confidence)
-    )  # fmt: skip
-    errors = {"by": name, "flagged": float(on.mean()), "others": float(off.mean()), "rows": len(on), **difference}
+    gap = sampling.unpaired_difference(on, off)
+    errors: dict[str, Any] = {
+        "by": name, "flagged": float(on.mean()), "others": float(off.mean()), "rows": len(on), "difference": gap.value,
+        "interval": gap,
+    }  # fmt: skip
     if not numbers and has_auc(wrong):
         # how well the score alone would tell the rows on which the best way errs
-        area, interval = auc(wrong, far, params.confidence)
-        errors |= {"auc": area, "auc_interval": interval}
+        area = auc(wrong, far, sampling)
+        errors |= {"auc": area.value, "auc_interval": area}
     return {"classes": classes, "errors": errors}

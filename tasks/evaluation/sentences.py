@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from tasks.stats.intervals import Interval
+
 CLUSTERS = (
     "Clusters of the deep features agree better with the classes than those of the raw view: {}.",
     "Clusters of the deep features agree less with the classes than those of the raw view: {}.",
@@ -19,13 +21,15 @@ def told(pair: dict[str, Any], cases: tuple[str, str, str], measure: dict[str, s
 
 def sign(pair: dict[str, Any], measure: dict[str, str]) -> int:
     """1 where the interval of a difference says that the first is better, -1 worse, 0 where it holds zero."""
-    low, high = pair["interval"] if measure["better"] == "higher" else [-v for v in reversed(pair["interval"])]
-    return 1 if low > 0 else -1 if high < 0 else 0
+    interval: Interval = pair["interval"]
+    higher = 0 if interval.crosses_zero else 1 if interval.low > 0 else -1
+    return higher if measure["better"] == "higher" else -higher
 
 
 def shown(pair: dict[str, Any], measure: dict[str, str]) -> str:
     """A difference with its interval in the unit of ``measure``."""
-    values = [pair["difference"], *pair["interval"]]
+    interval: Interval = pair["interval"]
+    values = (interval.value, interval.low, interval.high)
     if measure["unit"] == "share":
         middle, low, high = (f"{v * 100:+.1f}" for v in values)
         return f"{middle} points ({low} to {high})"
@@ -84,8 +88,8 @@ def crossed_ways(found: dict[str, Any]) -> str:
     share, key = found["measure"]["unit"] == "share", found["measure"]["key"]
     told = [
         f"{found['titles'][way]} {figure(found['ways'][way][key], share)} "
-        f"({figure(found['ways'][way]['interval'][0], share).removesuffix(' %')} to "
-        f"{figure(found['ways'][way]['interval'][1], share)})"
+        f"({figure(found['ways'][way]['interval'].low, share).removesuffix(' %')} to "
+        f"{figure(found['ways'][way]['interval'].high, share)})"
         for way in listed
     ]
     what = "right on" if share else "off by"
@@ -96,7 +100,8 @@ def crossed_ways(found: dict[str, Any]) -> str:
 
 def misled(title: str, optimism: dict[str, Any], share: bool) -> str:
     """The optimism of one way in words."""
-    middle, (low, high) = optimism["difference"], optimism["interval"]
+    interval: Interval = optimism["interval"]
+    middle, low, high = interval.value, interval.low, interval.high
     unit, scale = (" points", 100.0) if share else ("", 1.0)
     form = "{:.1f}" if share else "{:.3g}"
 

@@ -8,13 +8,11 @@ from scipy.sparse import csr_array, hstack
 from scipy.stats import false_discovery_control
 from scipy.stats import t as student
 
-from tasks.stats.cluster_robust import T_OVER_GROUPS, Interval, methods
 from tasks.stats.fisher import fisher_two_sided
-from tasks.stats.intervals import share_difference
+from tasks.stats.intervals import T_OVER_GROUPS, WELCH, Interval, methods, newcombe
+from tasks.stats.resampling import Resampling
 from tasks.stats.two_sample_tests import rank_sum, welch
 
-#: What the intervals of differences of errors are called.
-WELCH = "Welch's"
 #: Items whose pairs are tried at most (the most frequent): there are half their square of pairs.
 MOST_PAIRED = 200
 #: Slices of each end that are kept beside those which stand.
@@ -44,16 +42,14 @@ class Facts:
         )  # fmt: skip
 
 
-def slices(
-    values: np.ndarray, facts: Facts, min_rows: int, q: float, confidence: float, groups: np.ndarray | None = None
-) -> dict[str, Any]:
+def slices(values: np.ndarray, facts: Facts, min_rows: int, q: float, sampling: Resampling) -> dict[str, Any]:
     """Which items, and pairs of items, go with better or worse ``values`` (N,): hits as booleans, or sizes of errors.
 
     Each slice of at least ``min_rows`` rows, with as many outside, is compared with the rows outside it. Hits: Fisher's
     exact test and Newcombe's (1998) interval; errors: the rank-sum test of Mann and Whitney and Welch's interval, which
     must agree. A slice *stands* where Benjamini and Hochberg's (1995) q-value over all slices that were tried is at
     most ``q``. A pair stands where it differs the same way from the rest of either item's rows too, so that it says more
-    than both. Where rows come in ``groups`` (N,), a difference between rows must also be one between groups.
+    than both. Where rows come in groups, a difference between rows must also be one between groups.
     """
     size = np.asarray(facts.held.sum(0)).ravel()
     enough = (size >= min_rows) & (len(values) - size >= min_rows)
@@ -64,10 +60,10 @@ def slices(
         nothing: list[dict[str, Any]] = []
         return {"tried": 0, "pairs_tried": 0, "slices": nothing, "worst": None, "min_rows": min_rows, "q": q,
                 "stand": 0, "rows": len(values), "methods": {}}  # fmt: skip
-    single = _compare(score, held, values.dtype == bool)
+    groups, single = sampling.groups, _compare(score, held, values.dtype == bool)
     if groups is not None:
         rows = np.array([facts.attributes[i] != GROUP for i in picked], bool)
-        between, half = _between_groups(score, held, groups, confidence)
+        between, half = _between_groups(score, held, groups, sampling.confidence)
         single["p"] = np.where(rows, np.maximum(single["p"], between), single["p"])
         single["half"] = np.where(rows, half, np.nan)
     single["q"] = false_discovery_control(single["p"])
@@ -83,11 +79,10 @@ def slices(
     for slice_ in [*found, *deep]:
         half = slice_.pop("half", np.nan)
         slice_["interval"] = (
-            _bounds(slice_, values.dtype == bool, confidence) if np.isnan(half)
-            else Interval(np.clip([slice_["difference"] - half, slice_["difference"] + half], *limits), T_OVER_GROUPS)
+            _bounds(slice_, values.dtype == bool, sampling.confidence) if np.isnan(half)
+            else _around(slice_["difference"], half, T_OVER_GROUPS).clipped(*limits)
         )  # fmt: skip
-        crosses = slice_["interval"][0] <= 0 <= slice_["interval"][1]
-        slice_["stands"] = bool(slice_["q"] <= q and not crosses)
+        slice_["stands"] = bool(slice_["q"] <= q and not slice_["interval"].crosses_zero)
         for key in ("spread", "spread_outside"):
             slice_.pop(key)
     kept = _kept(found) + [pair for pair in deep if pair["stands"]]
@@ -213,10 +208,13 @@ def _bounds(one: dict[str, Any], hits: bool, confidence: float) -> Interval:
     """[low, high] of the difference of a slice and the rows outside."""
     n, m, difference = one["rows"], one["rows_outside"], one["difference"]
     if hits:
-        found = share_difference(round(one["value"] * n), n, round(one["outside"] * m), m, confidence)
-        return Interval(found["interval"], found["interval"].method)
+        return newcombe(round(one["value"] * n), n, round(one["outside"] * m), m, confidence)
     half = float(student.ppf((1 + confidence) / 2, min(n, m) - 1)) * (one["spread"] + one["spread_outside"]) ** 0.5
-    return Interval((difference - half, difference + half), WELCH)
+    return _around(difference, half, WELCH)
+
+
+def _around(value: float, half: float, method: str) -> Interval:
+    return Interval(value, value - half, value + half, method)
 
 
 def _welch(found: dict[str, np.ndarray]) -> np.ndarray:

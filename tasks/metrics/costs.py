@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tasks.splitting.folds import ENOUGH
-from tasks.stats.intervals import paired_means
+from tasks.stats.resampling import Resampling
 
 #: Places of the drawn curve.
 PLACES = 101
@@ -59,9 +59,8 @@ def chosen(positive: np.ndarray, p: np.ndarray, prices: Prices) -> tuple[float, 
 
 
 def costs(
-    val: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray], prices: Prices, confidence: float,
-    resamples: int, seed: int, groups: np.ndarray | None = None,
-) -> dict[str, Any]:  # fmt: skip
+    val: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray], prices: Prices, sampling: Resampling
+) -> dict[str, Any]:
     """Mean cost of a test row at the threshold that val rows chose, against one half and against always one answer.
 
     Args:
@@ -76,13 +75,13 @@ def costs(
     others = {"half": prices.of(positive, p >= 0.5), "always": prices.of(positive, np.full(len(p), always))}
     places = np.linspace(0, 1, PLACES)
     found: dict[str, Any] = {
-        "threshold": threshold, "by": by, "elkan": prices.threshold, "cost": float(own.mean()),
-        "cost_interval": paired_means(own, np.zeros(len(own)), confidence, resamples, seed, groups)["interval"],
+        "threshold": threshold, "by": by, "elkan": prices.threshold, "cost": float(own.mean()), "cost_interval": sampling.mean(own),
         "val_cost": float(prices.of(val[0], val[1] >= threshold).mean()) if len(val[0]) else None,
         "said": float((p >= threshold).mean()), "always_positive": always,
         "curve": [[round(float(t), 4), float(prices.of(positive, p >= t).mean())] for t in places],
     }  # fmt: skip
     for name, other in others.items():
         found[f"cost_{name}"] = float(other.mean())
-        found[f"less_{name}"] = paired_means(own, other, confidence, resamples, seed, groups)
+        saved = sampling.difference(own, other)
+        found[f"less_{name}"] = {"difference": saved.value, "interval": saved}
     return found

@@ -1,15 +1,10 @@
 """Tests of two predictions on the same rows."""
 
-from typing import Any
-
 import numpy as np
 from scipy.stats import binom, wilcoxon
 from scipy.stats import t as student
 
-from tasks.stats.cluster_robust import Interval
-
-#: What the intervals over folds are called.
-CORRECTED = "corrected resampled t"
+from tasks.stats.intervals import NADEAU_BENGIO, Interval
 
 
 def mcnemar(a: np.ndarray, b: np.ndarray) -> float:
@@ -24,8 +19,8 @@ def signed_ranks(difference: np.ndarray) -> float:
     return float(wilcoxon(difference, method="asymptotic").pvalue) if size > 0 else 1.0
 
 
-def corrected(values: np.ndarray, ratio: float, confidence: float) -> dict[str, Any]:
-    """Mean of (K,) figures of folds, its interval, and how likely so large a mean is where there is nothing (`p`).
+def corrected_t(values: np.ndarray, ratio: float, confidence: float) -> tuple[Interval, float]:
+    """Mean of (K,) statistics of folds with its interval, and the p-value that it is zero.
 
     The corrected resampled t-test (Nadeau and Bengio, Machine Learning 52, 2003): folds share most of what they learn
     from, so that the variance of their mean is not s2 / K but (1 / K + ratio) s2.
@@ -34,7 +29,7 @@ def corrected(values: np.ndarray, ratio: float, confidence: float) -> dict[str, 
         ratio: rows tested over rows learned from.
     """
     k, mean = len(values), float(values.mean())
-    deviation = float(values.std(ddof=1)) * (1 / k + ratio) ** 0.5
-    half = float(student.ppf((1 + confidence) / 2, k - 1)) * deviation
-    p = 2 * float(student.sf(abs(mean) / deviation, k - 1)) if deviation > 0 else float(mean == 0)
-    return {"mean": mean, "interval": Interval((mean - half, mean + half), CORRECTED), "p": p}
+    error = float(values.std(ddof=1)) * (1 / k + ratio) ** 0.5
+    half = float(student.ppf((1 + confidence) / 2, k - 1)) * error
+    p = 2 * float(student.sf(abs(mean) / error, k - 1)) if error > 0 else float(mean == 0)
+    return Interval(mean, mean - half, mean + half, NADEAU_BENGIO), p

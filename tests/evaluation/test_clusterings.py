@@ -1,6 +1,5 @@
 """Clusters that are there are found, called stable and told in words; where there are none, that is said."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,6 @@ import pytest
 from scipy.sparse import csr_array
 from sklearn import metrics as sk
 
-from tasks.config.evaluate import Evaluate
 from tasks.config.mine import Mine, Miner, Rules
 from tasks.core.errors import DeepmineError
 from tasks.core.files import read_json
@@ -26,11 +24,13 @@ from tasks.miners.hyperparameters import check, count_of, given, open_count
 from tasks.miners.n_clusters import HALVINGS, Curve, count, kept, structureless
 from tasks.miners.stability import jaccard, stability
 from tasks.reporting import clusters as page
-from tasks.stats.rand_index import ari_interval
+from tasks.stats.rand_index import ari
+from tasks.stats.resampling import Resampling
 from tasks.storage.names import NOISE, PREDICTIONS, SUMMARY
 from tasks.storage.store import read
 from tests.features.test_view import write_view
 from tests.itemstore import write_items
+from tests.written import written
 
 GROUPERS = {"kmeans": "n_clusters", "agglomerative": "n_clusters", "gaussian_mixture": "n_components"}
 
@@ -234,13 +234,14 @@ def test_the_interval_of_an_ari_holds_the_truth_as_often_as_it_says(k: int) -> N
         return np.divmod(rng.choice(k * k, n, p=shares.ravel()), k)
 
     truth = sk.adjusted_rand_score(*drawn(1_000_000))
-    intervals = np.array([ari_interval(*drawn(200), 0.9, 200, seed) for seed in range(300)])
+    intervals = np.array([ari(*drawn(200), Resampling(0.9, 200, seed)).as_json() for seed in range(300)])
     missed = [(intervals[:, 0] > truth).mean(), (intervals[:, 1] < truth).mean()]
     assert 0.85 < 1 - sum(missed) < 0.95
     assert max(missed) < 0.09  # of 0.05 each: they lie about the truth, not above it
     one, two = drawn(100)
-    assert ari_interval(one, one, 0.9, 200, 0) == [1.0, 1.0]
-    assert ari_interval(one, two, 0.9, 200, 0) == ari_interval(one, two, 0.9, 200, 0)
+    sampling = Resampling(0.9, 200, 0)
+    assert ari(one, one, sampling).as_json() == [1.0, 1.0]
+    assert ari(one, two, sampling) == ari(one, two, sampling)
 
 
 def planted(n: int = 300, seed: int = 0) -> tuple[np.ndarray, Known, np.ndarray]:
@@ -343,10 +344,8 @@ def test_from_train_rows_to_the_page(aim: str, tmp_path: Path) -> None:
     assert (mined["aim"], mined["curves"]["groups@deep"]["chosen"]) == (aim, 3)
     assert mined["stability"]["groups@deep"]["mean"] > 0.9
     names = ["dense@deep", "groups@deep"]
-    found = clusterings(
-        names, read(tmp_path / "one" / PREDICTIONS), tmp_path / "f", tmp_path / "items", mined, Evaluate()
-    )
-    assert json.dumps(found, allow_nan=False)
+    predictions, sampling = read(tmp_path / "one" / PREDICTIONS), Resampling(0.95, 2000, 0)
+    found = written(clusterings(names, predictions, tmp_path / "f", tmp_path / "items", mined, sampling, 2000))
     told = found["profiles"]["groups@deep"]
     known = {item["name"] for one in told for item in one["items"]}
     assert known >= {"colour=red", "colour=blue"}

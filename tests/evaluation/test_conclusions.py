@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.config.evaluate import Evaluate
 from tasks.evaluation.conclusions import NO_DEEP, NO_RAW, Table, conclude, in_words
 from tasks.evaluation.fusion import BASELINES, WAYS, fusion, titles
 from tasks.evaluation.scorers import Classes, Numbers, Said
+from tasks.stats.intervals import Interval
+from tasks.stats.resampling import Resampling
 
 #: What approaches are by, as the registry calls it.
 KINDS = {name: {"miner": miner} for name, miner in
          {"svm": "rbf_svm", "boost": "gradient_boosting", "near": "nearest_neighbours"}.items()}  # fmt: skip
 ROWS = 300
-PARAMS = Evaluate(resamples=200)
+SAMPLING = Resampling(0.95, 200, 0)
 
 
 def judged(
@@ -41,7 +42,7 @@ def judged(
             by[name] = np.where(hit, truth, np.where(truth == "a", "b", "a"))
         return Said(np.array([f"r{i}" for i in range(rows)]), truth, by, {})
 
-    judge = Classes(said(test, right, seed), ["a", "b"], None, PARAMS)
+    judge = Classes(said(test, right, seed), ["a", "b"], None, SAMPLING)
     scores = {name: judge.score(name) for name in judge.test.by}
     return fusion(judge, replace(said(val, {**right, **favoured}, seed + 1), groups=groups), KINDS, scores)
 
@@ -161,7 +162,7 @@ def test_numbers_are_told_in_their_own_unit_and_less_is_better() -> None:
     off = {"svm@raw": 1.0, "network": 0.6, "svm@deep": 0.4}
     by = {name: truth + size * rng.choice([-1, 1], (ROWS, 1)) for name, size in off.items()}
     test = Said(np.arange(ROWS).astype(str), truth, by | {"constant": np.zeros((ROWS, 1))}, {})
-    judge = Numbers(test, None, PARAMS)
+    judge = Numbers(test, None, SAMPLING)
     found = fusion(judge, test, KINDS, {name: judge.score(name) for name in judge.test.by})
     assert found["sentence"].startswith(
         "Fusion paid: deep → SVM beats always the train median, the best approach without"
@@ -172,7 +173,7 @@ def test_numbers_are_told_in_their_own_unit_and_less_is_better() -> None:
 
 def shown(found: dict[str, Any], pair: str) -> str:
     made = found["pairs"][pair]
-    middle, low, high = (f"{v * 100:+.1f}" for v in (made["difference"], *made["interval"]))
+    middle, low, high = (f"{v * 100:+.1f}" for v in (made["difference"], *made["interval"].as_json()))
     return f"{middle} points ({low} to {high})"
 
 
@@ -206,7 +207,7 @@ def made(ways: list[str], held: dict[tuple[str, str], int], plain: tuple[str, ..
 
     def compared(a: str, b: str) -> dict[str, Any]:
         size = SIZE[held[a, b] if (a, b) in held else -held.get((b, a), -1)]
-        return {"difference": size, "interval": [size - 0.01, size + 0.01]}
+        return {"difference": size, "interval": Interval(size, size - 0.01, size + 0.01, "by hand")}
 
     measure = {"key": "accuracy", "title": "accuracy", "better": "higher", "unit": "share"}
     figures = {way: {"accuracy": 0.5 + i / 100} for i, way in enumerate(ways)}

@@ -23,7 +23,7 @@ from tasks.evaluation.sentences import CLUSTERS
 from tasks.metrics.classification import classification
 from tasks.reporting import HERE, captions, formatting, miner_sections, results
 from tasks.reporting.summary import front
-from tasks.stats.intervals import wilson
+from tasks.stats.resampling import Resampling
 from tasks.storage.names import PREDICTIONS, SUMMARY
 from tasks.storage.store import Writer, vector_column
 from tests.features.test_view import write_view
@@ -172,10 +172,11 @@ def test_the_figures_are_those_of_the_test_rows(tmp_path: Path) -> None:
     # all three are equally many in train
     assert verdict["scores"]["constant"]["accuracy"] == pytest.approx((TRUTH[test] == "a").mean())
     for name, counts in wrong.items():
-        assert verdict["scores"][name] == classification(TRUTH[test], said(counts)[test], LABELS, 0.95)
-    low, high = wilson(180, TEST, 0.95)
-    assert metrics["fusion"]["network"]["low"] == pytest.approx(low)
-    assert metrics["fusion"]["network"]["high"] == pytest.approx(high)
+        found = classification(TRUTH[test], said(counts)[test], LABELS, Resampling(0.95, 500, 0))
+        assert verdict["scores"][name] == {**found, "interval": found["interval"].as_json()}
+    interval = Resampling(0.95, 500, 0).proportion(np.arange(TEST) < 180)
+    assert metrics["fusion"]["network"]["low"] == pytest.approx(interval.low)
+    assert metrics["fusion"]["network"]["high"] == pytest.approx(interval.high)
     matrix = np.array(verdict["confusion"]["network"])
     assert matrix.sum() == TEST
     assert np.trace(matrix) == 180
