@@ -7,11 +7,12 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
 from tasks.core.errors import Damaged, DeepmineError
+from tasks.core.records import as_json
 
 #: How a checked file begins: the sha256 of its name and of every byte after this. In a list, as `dvc metrics show` passes over lists.
 HEAD = re.compile(rb'\{\n "sha256": \["([0-9a-f]{64})"\]')
@@ -79,7 +80,7 @@ def sync(path: Path) -> None:
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Write canonical, readable JSON atomically, with the hash that `read_json` checks; null for what is not finite.
 
-    A dataclass is written as its fields, or as what its method ``as_json`` returns where it has one.
+    Dataclasses in it are written as `records.as_json` has them.
 
     Raises:
         ValueError: there is a top-level key `sha256` already.
@@ -96,7 +97,7 @@ def encode(value: dict[str, Any], name: str) -> bytes:
     if HASH in value:
         raise ValueError(f"the key '{HASH}' is taken by the file's own hash")
     try:
-        text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False, default=_plain)
+        text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False, default=as_json)
     except ValueError:  # JSON has no NaN
         text = json.dumps(_finite(value), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
     body = (("," if value else "\n") + text[1:] + "\n").encode()
@@ -153,22 +154,13 @@ def _hash(name: str, body: bytes) -> str:
     return hashlib.sha256(name.encode() + b"\n" + body).hexdigest()
 
 
-def _plain(value: Any) -> Any:
-    """What JSON has no form of: an object with ``as_json`` as what that returns, another dataclass as its fields."""
-    if hasattr(value, "as_json"):
-        return value.as_json()
-    if is_dataclass(value):
-        return {field.name: getattr(value, field.name) for field in fields(value)}
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
-
-
 def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _finite(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(one) for one in value]
     if is_dataclass(value):
-        return _finite(_plain(value))
+        return _finite(as_json(value))
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

@@ -11,6 +11,7 @@ from tasks.core.text import plain
 from tasks.features.label_values import as_numbers, parse_numbers
 from tasks.metrics.classification import classification, confusion, detection
 from tasks.metrics.regression import regression
+from tasks.stats.intervals import Interval
 from tasks.stats.resampling import Resampling
 from tasks.stats.roc_auc import auc_difference, has_auc
 from tasks.storage.store import vectors
@@ -59,6 +60,24 @@ def aligned(probabilities: np.ndarray, own: list[str], classes: list[str]) -> np
     return np.stack(columns, axis=1).astype(np.float64)
 
 
+@dataclass(frozen=True)
+class Difference:
+    """The metric of one prediction minus that of another on the same rows.
+
+    Attributes:
+        auc: the same of the areas under their ROC curves, where both rank the rows.
+    """
+
+    difference: float
+    interval: Interval
+    auc: "Difference | None" = None
+
+    @classmethod
+    def of(cls, interval: Interval, auc: Interval | None = None) -> "Difference":
+        """The one that ``interval`` has as its value."""
+        return cls(interval.value, interval, None if auc is None else cls.of(auc))
+
+
 class Classes:
     """Judges classes by accuracy; of two classes also by how well the one named ``positive`` is found."""
 
@@ -89,16 +108,14 @@ class Classes:
         """What choices on val rows go by; higher is better."""
         return float(self.values(name, val).mean())
 
-    def pair(self, a: str, b: str) -> dict[str, Any]:
+    def pair(self, a: str, b: str) -> Difference:
         """The difference of two verdicts on the same test rows."""
         gap = self.sampling.difference(self.values(a), self.values(b))
-        found: dict[str, Any] = {"difference": gap.value, "interval": gap}
         one, two = self.rank(a), self.rank(b)
         positive = self.test.truth == self.positive
-        if one is not None and two is not None and has_auc(positive):
-            area = auc_difference(positive, one, two, self.sampling)
-            found["auc"] = {"difference": area.value, "interval": area}
-        return found
+        if one is None or two is None or not has_auc(positive):
+            return Difference.of(gap)
+        return Difference.of(gap, auc_difference(positive, one, two, self.sampling))
 
     def details(self, chosen: dict[str, str], best: str) -> dict[str, Any]:
         """What the report shows besides the figures."""
@@ -146,10 +163,9 @@ class Numbers:
         """What choices on val rows go by; higher is better."""
         return -float(self.values(name, val).mean())
 
-    def pair(self, a: str, b: str) -> dict[str, Any]:
+    def pair(self, a: str, b: str) -> Difference:
         """The difference of two verdicts' absolute errors on the same test rows."""
-        gap = self.sampling.difference(self.values(a), self.values(b))
-        return {"difference": gap.value, "interval": gap}
+        return Difference.of(self.sampling.difference(self.values(a), self.values(b)))
 
     def details(self, chosen: dict[str, str], best: str) -> dict[str, Any]:
         """True and predicted numbers of some rows under the best way, its errors in bands, each way's for each output."""

@@ -60,12 +60,12 @@ def test_planted_rows_are_found_and_clean_ones_left_alone(labels: bool, tmp_path
         assert np.array_equal(said == "unlike", scores > 0), name
         assert (said[far] == "unlike").mean() > 0.9, name
         assert (said[~far] == "unlike").mean() < ALARMS[name], name
-    found = detectors(table, [f"{name}@deep" for name in NAMES], None, SAMPLING)
+    found = written(detectors(table, [f"{name}@deep" for name in NAMES], None, SAMPLING))
     for each in found.values():
         assert each["rows"] == TEST
         assert len({row["id"] for row in each["most"]} & {f"r{i:04d}" for i in range(N - PLANTED, N)}) == PLANTED
-        assert each["interval"].low < each["share"] < each["interval"].high
-    pairs = agreement(table, list(found))
+        assert each["interval"][0] < each["share"] < each["interval"][1]
+    pairs = written(agreement(table, list(found)))
     assert len(pairs) == 3
     assert all(pair["both"] >= 18 for pair in pairs.values())
 
@@ -73,7 +73,7 @@ def test_planted_rows_are_found_and_clean_ones_left_alone(labels: bool, tmp_path
 def test_clean_rows_raise_few_alarms(tmp_path: Path) -> None:
     world(tmp_path, planted=0)
     table, _ = run(tmp_path)
-    for key, each in detectors(table, [f"{name}@deep" for name in NAMES], None, SAMPLING).items():
+    for key, each in written(detectors(table, [f"{name}@deep" for name in NAMES], None, SAMPLING)).items():
         assert each["share"] < ALARMS[key.partition("@")[0]]
 
 
@@ -101,20 +101,19 @@ def test_errors_that_gather_on_flagged_rows_are_told_and_others_are_not(numbers:
     gather, spread = rng.random(600) < np.where(flagged, 0.5, 0.05), rng.random(600) < 0.1
     found = {}
     for name, wrong in {"gather": gather, "spread": spread}.items():
-        found[name] = detectors(table_of(flagged, scores), ["d@deep"], judged(wrong, numbers=numbers), SAMPLING)[
-            "d@deep"
-        ]
+        best = judged(wrong, numbers=numbers)
+        found[name] = written(detectors(table_of(flagged, scores), ["d@deep"], best, SAMPLING)["d@deep"])
         errors = found[name]["errors"]
         assert (errors["rows"], errors["by"]) == (60, "best")
         assert errors["flagged"] - errors["others"] == pytest.approx(errors["difference"])
-        low, high = errors["interval"].as_json()
+        low, high = errors["interval"]
         assert (low > 0) == (name == "gather")
         assert low < errors["difference"] < high
         assert ("auc" in errors) == (not numbers)
     if not numbers:
         assert found["gather"]["errors"]["auc"] > 0.65
         assert found["gather"]["classes"] == {"a": [0, 300], "b": [60, 300]}
-    verdict = {"aim": "regression" if numbers else "classification", "detectors": {"d@deep": written(found["gather"])}}
+    verdict = {"aim": "regression" if numbers else "classification", "detectors": {"d@deep": found["gather"]}}
     [line] = page.detectors(verdict)
     assert line["errors"]["more"]
     assert (line["name"], line["view"]) == ("d", "deep")
@@ -123,11 +122,12 @@ def test_errors_that_gather_on_flagged_rows_are_told_and_others_are_not(numbers:
 @pytest.mark.parametrize("flags", [0, 50])
 def test_none_or_all_flagged_have_nothing_to_compare(flags: int) -> None:
     flagged = np.arange(50) < flags
-    [found] = detectors(table_of(flagged, np.zeros(50)), ["d@deep"], judged(flagged), SAMPLING).values()
+    [found] = written(detectors(table_of(flagged, np.zeros(50)), ["d@deep"], judged(flagged), SAMPLING)).values()
     assert found["errors"] is None
-    assert page.detectors({"aim": "classification", "detectors": {"d@deep": written(found)}})[0]["errors"] is None
-    assert agreement(table_of(flagged, np.zeros(50)).append_column("e@deep", [["usual"] * 50]).append_column(
-        "e@deep.score", [np.arange(50.0)]), ["d@deep", "e@deep"])["d@deep - e@deep"]["rank"] is None  # fmt: skip
+    assert page.detectors({"aim": "classification", "detectors": {"d@deep": found}})[0]["errors"] is None
+    table = table_of(flagged, np.zeros(50))
+    table = table.append_column("e@deep", [["usual"] * 50]).append_column("e@deep.score", [np.arange(50.0)])
+    assert agreement(table, ["d@deep", "e@deep"])["d@deep - e@deep"].rank is None
 
 
 def test_too_few_train_rows_are_skipped_in_words(tmp_path: Path) -> None:

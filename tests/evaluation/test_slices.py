@@ -10,6 +10,7 @@ from scipy.stats import fisher_exact, mannwhitneyu
 from tasks.evaluation.slices import Facts, slices
 from tasks.stats.intervals import newcombe
 from tasks.stats.resampling import Resampling
+from tests.written import written
 
 
 def facts(seed: int, rows: int = 600, attributes: int = 20, levels: int = 3) -> tuple[Facts, np.ndarray]:
@@ -21,7 +22,8 @@ def facts(seed: int, rows: int = 600, attributes: int = 20, levels: int = 3) -> 
 
 
 def found_in(values: np.ndarray, known: Facts, groups: np.ndarray | None = None) -> dict[str, Any]:
-    return slices(values, known, 20, 0.05, Resampling(0.95, 500, 0, groups))
+    found: dict[str, Any] = written(slices(values, known, 20, 0.05, Resampling(0.95, 500, 0, groups)))
+    return found
 
 
 def standing(found: dict[str, Any]) -> list[str]:
@@ -44,14 +46,14 @@ def test_a_bad_slice_is_found_and_told_by_its_figures(kind: str) -> None:
     assert one["rows"] == bad.sum()
     assert one["value"] == pytest.approx(values[bad].mean())
     assert one["difference"] == pytest.approx(values[bad].mean() - values[~bad].mean())
-    assert one["interval"].low < one["difference"] < one["interval"].high
+    assert one["interval"][0] < one["difference"] < one["interval"][1]
     assert found["worst"]["items"] == ["c4=1"]
     if kind == "hits":
         hits, rest = int(values[bad].sum()), int(values[~bad].sum())
         table = [[hits, bad.sum() - hits], [rest, (~bad).sum() - rest]]
         tails = [fisher_exact(table, alternative=side).pvalue for side in ("less", "greater")]
         assert one["p"] == pytest.approx(2 * min(tails))
-        assert one["interval"] == newcombe(hits, int(bad.sum()), rest, int((~bad).sum()), 0.95)
+        assert one["interval"] == newcombe(hits, int(bad.sum()), rest, int((~bad).sum()), 0.95).as_json()
     else:
         assert one["p"] == pytest.approx(mannwhitneyu(values[bad], values[~bad], method="asymptotic").pvalue, rel=1e-6)
 
@@ -137,6 +139,6 @@ def test_over_groups_the_interval_of_a_slice_covers() -> None:
         known = Facts(csr_array((groups % 2 == 0)[:, None].astype(float)), ("even",), ("parity",), ("item",))
         for over in covered:
             [one] = found_in(values, known, groups=groups if over else None)["slices"]
-            covered[over] += one["interval"].crosses_zero
+            covered[over] += one["interval"][0] <= 0 <= one["interval"][1]
     assert covered[True] >= 90
     assert covered[False] < covered[True] - 15

@@ -160,5 +160,5 @@ def test_intervals_of_slices_say_what_they_are(errors: bool) -> None:
     alone, grouped = (
         slices(values, facts, 20, 0.05, Resampling(0.9, 100, 0, groups)) for groups in (None, np.arange(300) // 6)
     )
-    assert alone["methods"] == {"interval": "Welch" if errors else "Newcombe"}
-    assert grouped["methods"] == {"interval": "t over groups, cluster-robust"}
+    assert alone.methods == {"interval": "Welch" if errors else "Newcombe"}
+    assert grouped.methods == {"interval": "t over groups, cluster-robust"}

@@ -36,10 +36,10 @@ IDS = np.array([f"r{i:03d}" for i in range(N)])
 SPLIT = np.array(["train"] * TRAIN + ["val"] * VAL + ["test"] * TEST)
 TRUTH = np.array([LABELS[i % 3] for i in range(N)])
 KINDS = {
-    "one_svm": {"miner": "linear_svm", "clusterer": False},
-    "two_svm": {"miner": "rbf_svm", "clusterer": False},
-    "forest": {"miner": "random_forest", "clusterer": False},
-    "groups": {"miner": "kmeans", "clusterer": True},
+    "one_svm": {"miner": "linear_svm", "clusterer": False, "kind": "classifier"},
+    "two_svm": {"miner": "rbf_svm", "clusterer": False, "kind": "classifier"},
+    "forest": {"miner": "random_forest", "clusterer": False, "kind": "classifier"},
+    "groups": {"miner": "kmeans", "clusterer": True, "kind": "clusterer"},
 }
 MINED = {"aim": "classification", "miners": KINDS, "chosen": {}, "curves": {}, "skipped": {}}
 #: rows that a miner gets wrong: (of the val rows, of the test rows)
@@ -223,7 +223,8 @@ def test_rows_that_vanish_are_noticed(lose: Any, stage: str, tmp_path: Path) -> 
     world(tmp_path, {k: v for k, v in WRONG.items() if k.endswith("svm@raw")})
     # no clusters on the view that is changed: it is the ledger that must notice
     write_json(
-        tmp_path / "miners" / SUMMARY, {**MINED, "miners": {**KINDS, "groups": {"miner": "other", "clusterer": False}}}
+        tmp_path / "miners" / SUMMARY,
+        {**MINED, "miners": {**KINDS, "groups": {"miner": "other", "clusterer": False, "kind": "classifier"}}},
     )
     run(tmp_path)
     lose(tmp_path)
@@ -323,7 +324,7 @@ def test_the_positive_class_may_be_named(tmp_path: Path) -> None:
 
 def test_gradient_boosting_on_the_raw_view_is_a_way_of_its_own(tmp_path: Path) -> None:
     """Where it does better on val rows than the SVM, it stands for the raw view in what is said."""
-    kinds = {**KINDS, "forest": {"miner": "gradient_boosting", "clusterer": False}}
+    kinds = {**KINDS, "forest": {"miner": "gradient_boosting", "clusterer": False, "kind": "classifier"}}
     world(tmp_path, {**WRONG, "forest@raw": (0, 2)})
     write_json(tmp_path / "miners" / SUMMARY, {**MINED, "miners": kinds})
     _, _, verdict = run(tmp_path)
