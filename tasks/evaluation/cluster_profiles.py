@@ -9,7 +9,7 @@ from scipy.sparse import csr_array, hstack
 
 from tasks.core.text import enumerated, percent
 from tasks.stats.fisher import fisher
-from tasks.stats.multiple_testing import adjusted
+from tasks.stats.multiple_testing import benjamini_hochberg
 from tasks.storage.names import NOISE
 
 #: Clusters that are told of at most, the largest; and items of each, in the list and in its sentence.
@@ -166,7 +166,7 @@ def _tests(both: np.ndarray, sizes: np.ndarray, totals: np.ndarray) -> np.ndarra
         return q_values
     at = np.nonzero(both > sizes[:, None] * totals / rows)
     together, size, total = (values.astype(np.int64) for values in (both[at], sizes[at[0]], totals[at[1]]))
-    q_values[at] = adjusted(fisher(together, size, total, rows), both.size)
+    q_values[at] = benjamini_hochberg(fisher(together, size, total, rows), both.size)
     return q_values
 
 

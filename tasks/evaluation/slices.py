@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array, hstack
-from scipy.stats import false_discovery_control
 from scipy.stats import t as student
 
 from tasks.stats.fisher import fisher_two_sided
 from tasks.stats.intervals import T_OVER_GROUPS, WELCH, Interval, methods, newcombe
+from tasks.stats.multiple_testing import benjamini_hochberg
 from tasks.stats.resampling import Resampling
 from tasks.stats.two_sample_tests import rank_sum, welch
 
@@ -114,7 +114,7 @@ def slices(values: np.ndarray, facts: Facts, min_rows: int, q: float, sampling: 
         between, half = _between_groups(score, held, groups, sampling.confidence)
         single["p"] = np.where(rows, np.maximum(single["p"], between), single["p"])
         single["half"] = np.where(rows, half, np.nan)
-    single["q"] = false_discovery_control(single["p"])
+    single["q"] = benjamini_hochberg(single["p"])
     found = [
         _slice([facts.names[i]], [facts.attributes[i]], facts.kinds[i], _row(single, k), hits, q, sampling.confidence)
         for k, i in enumerate(picked)
@@ -241,7 +241,7 @@ def _pairs(
     same = np.abs(sum(np.sign(part["difference"]) for part in against)) == len(against)
     p = np.maximum.reduce([part["p"] if hits else _welch(part) for part in against])
     found = {**against[0], "p": np.where(same, p, 1.0)}
-    found["q"] = false_discovery_control(found["p"])
+    found["q"] = benjamini_hochberg(found["p"])
     told = [
         ([facts.names[picked[items[i]]] for i in pair], [str(attribute[i]) for i in pair], "pair", _row(found, k))
         for k, pair in enumerate(zip(a.tolist(), b.tolist(), strict=True)) if found["q"][k] < 0.5

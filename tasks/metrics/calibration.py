@@ -7,6 +7,7 @@ from scipy.special import erf
 from scipy.stats import chi2
 
 from tasks.stats.intervals import Interval, wilson
+from tasks.stats.quantile_bins import quantile_edges
 from tasks.stats.resampling import Resampling
 
 #: Rows that a bin needs at least: with fewer there are fewer bins.
@@ -37,6 +38,11 @@ def calibration(
     Args:
         truth: (N,) classes; one that is not among ``classes`` has no probability.
         probabilities: (N, K), in the order of ``classes``.
+
+    >>> truth, p = np.array(["yes"] * 9 + ["no"]), np.full(10, 0.8)
+    >>> found = calibration(truth, np.stack([1 - p, p], 1), ["no", "yes"], "yes", 10, Resampling(0.95, 200, 0))
+    >>> round(found["ece"], 2), round(found["brier"], 2), round(found["log_loss"], 2)
+    (0.1, 0.1, 0.36)
     """
     known = probabilities[np.arange(len(truth)), _places(truth, classes)] * np.isin(truth, classes)
     sure, right = probabilities.max(1), np.array(classes)[probabilities.argmax(1)] == truth
@@ -73,9 +79,13 @@ def calibration(
 
 
 def binned(p: np.ndarray, bins: int) -> np.ndarray:
-    """(N,) bins, from 0, of about equally many rows; rows of the same probability share one."""
+    """(N,) bins, from 0, of about equally many rows; rows of the same probability share one.
+
+    >>> binned(np.linspace(0, 1, 40), 2).tolist() == [0] * 20 + [1] * 20
+    True
+    """
     wanted = max(min(bins, len(p) // BIN_ROWS), 1)
-    edges = np.unique(np.quantile(p, np.linspace(0, 1, wanted + 1)[1:-1]))
+    edges = quantile_edges(p, wanted)
     _, place = np.unique(np.searchsorted(edges, p, side="right"), return_inverse=True)
     return np.asarray(place)
 

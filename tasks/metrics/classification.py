@@ -10,7 +10,12 @@ from tasks.stats.roc_auc import auc, has_auc
 
 
 def classification(truth: np.ndarray, predicted: np.ndarray, labels: list[str], sampling: Resampling) -> dict[str, Any]:
-    """Accuracy with its interval, macro averages, and precision, recall and F1 of each class."""
+    """Accuracy with its interval, macro averages, and precision, recall and F1 of each class.
+
+    >>> found = classification(np.array(list("aabb")), np.array(list("aaba")), ["a", "b"], Resampling(0.95, 200, 0))
+    >>> found["accuracy"], found["interval"].method, round(found["f1"], 3)
+    (0.75, 'Wilson', 0.733)
+    """
     precision, recall, f1, support = sk.precision_recall_fscore_support(
         truth, predicted, labels=labels, zero_division=0.0
     )
@@ -33,6 +38,11 @@ def detection(
     Args:
         positive, said: (N,) whether a row is of that class, and whether it was said to be.
         scores: (N,) that grow with how much it looks so; without them there is no AUC.
+
+    >>> positive, predicted = np.array([1, 1, 0, 0], bool), np.array([1, 0, 1, 0], bool)
+    >>> found = detection(positive, predicted, np.array([4.0, 2.0, 3.0, 1.0]), Resampling(0.95, 200, 0))
+    >>> found["precision"], found["recall"], found["f1"], found["auc"]
+    (0.5, 0.5, 0.5, 0.75)
     """
     precision, recall, f1, _ = sk.precision_recall_fscore_support(
         positive, said, average="binary", pos_label=True, zero_division=0.0
@@ -50,7 +60,11 @@ def detection(
 
 
 def confusion(truth: np.ndarray, predicted: np.ndarray, labels: list[str]) -> list[list[int]]:
-    """Rows are the true classes, columns the predicted ones."""
+    """Rows are the true classes, columns the predicted ones.
+
+    >>> confusion(np.array(list("aabb")), np.array(list("aaba")), ["a", "b"])
+    [[2, 0], [1, 1]]
+    """
     if len(labels) == 1:  # scikit-learn warns of it
         return [[int((predicted == labels[0]).sum())]]
     matrix: list[list[int]] = sk.confusion_matrix(truth, predicted, labels=labels).tolist()

@@ -38,6 +38,10 @@ def chosen(positive: np.ndarray, p: np.ndarray, prices: Prices) -> tuple[float, 
     Elkan's, unless the threshold that would have been the cheapest on the val rows (Sheng and Ling 2006) saves more
     than `SURE` standard errors there: the cheapest of all thresholds always saves something, by chance. Such a saving
     says that the probabilities are off. Fewer val rows than `folds.ENOUGH` choose no threshold.
+
+    >>> threshold, by = chosen(np.array([True, False]), np.array([0.9, 0.1]), Prices(1, 5))
+    >>> round(threshold, 3), by
+    (0.167, 'probability')
     """
     theory = prices.threshold
     if len(p) < ENOUGH or min(positive.sum(), (~positive).sum()) < LEAST:
@@ -65,6 +69,11 @@ def costs(
 
     Args:
         val, test: of the rows of each, (N,) whether they are positive and with what probability that was said.
+
+    >>> rows = np.array([True, True, False, False]), np.array([0.9, 0.1, 0.2, 0.3])
+    >>> found = costs(rows, rows, Prices(1, 5), Resampling(0.95, 200, 0))
+    >>> round(found["threshold"], 3), found["cost"], found["cost_half"]
+    (0.167, 1.75, 1.25)
     """
     threshold, by = chosen(*val, prices)
     positive, p = test

@@ -13,7 +13,11 @@ MOST, PLACES = 200, 101
 
 
 def thinned(x: np.ndarray, y: np.ndarray, most: int = MOST) -> list[list[float]]:
-    """At most ``most`` of the points of a curve, about evenly along its way, so that no bend is lost; both ends stay."""
+    """At most ``most`` of the points of a curve, about evenly along its way, so that no bend is lost; both ends stay.
+
+    >>> len(thinned(np.linspace(0, 1, 1001), np.linspace(0, 1, 1001), most=50)) <= 50
+    True
+    """
     if len(x) > most:
         way = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(x)) + np.abs(np.diff(y)))])
         places = np.searchsorted(way, np.linspace(0, way[-1], most))
@@ -24,7 +28,11 @@ def thinned(x: np.ndarray, y: np.ndarray, most: int = MOST) -> list[list[float]]
 
 
 def one(positive: np.ndarray, scores: np.ndarray) -> dict[str, Any]:
-    """Points of both curves of (N,) ``scores``, which grow with how much a row looks ``positive``."""
+    """Points of both curves of (N,) ``scores``, which grow with how much a row looks ``positive``.
+
+    >>> one(np.array([True, False, True]), np.array([3.0, 2.0, 1.0]))["roc"]
+    [[0.0, 0.0], [0.0, 0.5], [1.0, 0.5], [1.0, 1.0]]
+    """
     false, true, _ = sk.roc_curve(positive, scores)
     precision, recall, _ = sk.precision_recall_curve(positive, scores)
     return {"roc": thinned(false, true), "pr": thinned(recall[::-1], precision[::-1])}
@@ -39,6 +47,11 @@ def several(truth: np.ndarray, probabilities: np.ndarray, classes: list[str], sa
 
     Args:
         probabilities: (N, K), in the order of ``classes``.
+
+    >>> truth, shares = np.array(list("aabb")), np.array([[0.9, 0.1], [0.4, 0.6], [0.5, 0.5], [0.2, 0.8]])
+    >>> found = several(truth, shares, ["a", "b"], Resampling(0.95, 200, 0))
+    >>> round(found["auc"], 2), found["classes"]
+    (0.75, {'a': 0.75, 'b': 0.75})
     """
     grid = np.linspace(0, 1, PLACES)
     areas: dict[str, float] = {}

@@ -18,6 +18,10 @@ def residuals(truth: np.ndarray, said: np.ndarray, some: np.ndarray, sampling: R
 
     Args:
         some: positions of the rows that are drawn; of several outputs the first.
+
+    >>> found = residuals(np.zeros((4, 1)), np.array([[1.0], [2.0], [1.0], [0.0]]), np.arange(2), Resampling(0.95, 200, 0))
+    >>> found["bias"], found["size"], found["residual"]
+    (1.0, 1.0, [1.0, 2.0])
     """
     off = said - truth
     row = off.mean(1)

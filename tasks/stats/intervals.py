@@ -48,7 +48,11 @@ class Interval:
 
 
 def methods(sections: Iterable[Any]) -> dict[str, str]:
-    """Which method made the intervals of ``sections`` (dicts or dataclasses), by key; one inside `auc` is `auc_interval`."""
+    """Which method made the intervals of ``sections`` (dicts or dataclasses), by key; one inside `auc` is `auc_interval`.
+
+    >>> methods([{"accuracy": 0.8, "interval": wilson(8, 10, 0.95)}])
+    {'interval': 'Wilson'}
+    """
     found: dict[str, dict[str, None]] = {}
     for section in sections:
         for key, value in _items(section):
@@ -60,13 +64,23 @@ def methods(sections: Iterable[Any]) -> dict[str, str]:
 
 
 def wilson(hits: int, n: int, confidence: float) -> Interval:
-    """Wilson's (1927) score interval of the proportion ``hits`` / ``n``."""
+    """Wilson's (1927) score interval of the proportion ``hits`` / ``n``.
+
+    >>> interval = wilson(8, 10, 0.95)
+    >>> interval.value, round(interval.low, 3), round(interval.high, 3), interval.method
+    (0.8, 0.49, 0.943, 'Wilson')
+    """
     interval = binomtest(hits, n).proportion_ci(confidence, method="wilson")
     return Interval(hits / n, float(interval.low), float(interval.high), WILSON)
 
 
 def newcombe(hits: int, n: int, other_hits: int, m: int, confidence: float) -> Interval:
-    """A proportion minus that of other rows, with the interval that Wilson's two make (Newcombe 1998, method 10)."""
+    """A proportion minus that of other rows, with the interval that Wilson's two make (Newcombe 1998, method 10).
+
+    >>> interval = newcombe(56, 70, 48, 80, 0.95)
+    >>> round(interval.value, 3), round(interval.low, 4), round(interval.high, 4)
+    (0.2, 0.0524, 0.3339)
+    """
     one, two = wilson(hits, n, confidence), wilson(other_hits, m, confidence)
     p, q = hits / n, other_hits / m
     down, up = float(np.hypot(p - one.low, two.high - q)), float(np.hypot(one.high - p, q - two.low))
@@ -74,7 +88,12 @@ def newcombe(hits: int, n: int, other_hits: int, m: int, confidence: float) -> I
 
 
 def percentiles(value: float, draws: np.ndarray, confidence: float) -> Interval:
-    """The percentile interval of ``value`` from (R,) bootstrap draws of it (Efron and Tibshirani 1993, chapter 13)."""
+    """The percentile interval of ``value`` from (R,) bootstrap draws of it (Efron and Tibshirani 1993, chapter 13).
+
+    >>> interval = percentiles(0.5, np.linspace(0, 1, 101), 0.9)
+    >>> round(interval.low, 2), round(interval.high, 2), interval.method
+    (0.05, 0.95, 'percentile bootstrap')
+    """
     low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
     return Interval(value, float(low), float(high), BOOTSTRAP)
 

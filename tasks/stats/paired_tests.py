@@ -8,13 +8,22 @@ from tasks.stats.intervals import NADEAU_BENGIO, Interval
 
 
 def mcnemar(a: np.ndarray, b: np.ndarray) -> float:
-    """p-value of McNemar's exact test of two (N,) hits: only rows on which one alone is right count."""
+    """p-value of McNemar's exact test of two (N,) hits: only rows on which one alone is right count.
+
+    >>> a, b = np.array([1] * 10 + [0] * 2, bool), np.array([0] * 10 + [1] * 2, bool)
+    >>> round(mcnemar(a, b), 4)
+    0.0386
+    """
     one, two = int((a & ~b).sum()), int((~a & b).sum())
     return float(min(2 * binom.cdf(min(one, two), one + two, 0.5), 1.0))
 
 
 def signed_ranks(difference: np.ndarray) -> float:
-    """p-value of Wilcoxon's test of (N,) differences; 1 where there are none."""
+    """p-value of Wilcoxon's test of (N,) differences; 1 where there are none.
+
+    >>> round(signed_ranks(np.array([0.1, 0.3, 0.2, 0.4, 0.25, 0.35])), 4)
+    0.0277
+    """
     size = np.abs(difference).max(initial=0.0)
     return float(wilcoxon(difference, method="asymptotic").pvalue) if size > 0 else 1.0
 
@@ -27,6 +36,10 @@ def corrected_t(values: np.ndarray, ratio: float, confidence: float) -> tuple[In
 
     Args:
         ratio: rows tested over rows learned from.
+
+    >>> interval, p = corrected_t(np.array([0.1, 0.3, 0.2, 0.25, 0.15]), ratio=0.25, confidence=0.95)
+    >>> round(interval.value, 3), round(interval.low, 3), round(interval.high, 3), round(p, 3)
+    (0.2, 0.053, 0.347, 0.02)
     """
     k, mean = len(values), float(values.mean())
     error = float(values.std(ddof=1)) * (1 / k + ratio) ** 0.5

@@ -14,6 +14,11 @@ def auc(positive: np.ndarray, scores: np.ndarray, sampling: Resampling) -> Inter
     Where all of one class stand before all of the other the variance is zero: then the bound that so many rows of the
     smaller class allow (Clopper and Pearson 1934). Over groups the rows' influences on the area are summed within them,
     and of groups so many count.
+
+    >>> positive, scores = np.array([1, 1, 1, 0, 0, 0], bool), np.array([5.0, 4.0, 2.0, 3.0, 2.0, 1.0])
+    >>> interval = auc(positive, scores, Resampling(0.95, 100, 0))
+    >>> round(interval.value, 3), interval.method
+    (0.833, 'DeLong')
     """
     over, under = _placements(positive, scores)
     area, groups = float(over.mean()), sampling.groups
@@ -32,6 +37,11 @@ def mean_auc(area: float, influence: np.ndarray, sampling: Resampling) -> Interv
 
     Args:
         influence: (N,) of each row on the mean: the variance is theirs over N, or over groups.
+
+    >>> positive, scores = np.array([1, 1, 1, 0, 0, 0], bool), np.array([5.0, 4.0, 2.0, 3.0, 2.0, 1.0])
+    >>> interval = mean_auc(*influence(positive, scores), Resampling(0.95, 100, 0))
+    >>> round(interval.low, 2), round(interval.high, 2)
+    (0.35, 0.98)
     """
     on_logit = influence / (area * (1 - area))
     if sampling.groups is not None:
@@ -41,7 +51,13 @@ def mean_auc(area: float, influence: np.ndarray, sampling: Resampling) -> Interv
 
 
 def auc_difference(positive: np.ndarray, a: np.ndarray, b: np.ndarray, sampling: Resampling) -> Interval:
-    """AUC of scores ``a`` (N,) minus that of ``b`` on the same rows, with DeLong's interval (DeLong et al. 1988)."""
+    """AUC of scores ``a`` (N,) minus that of ``b`` on the same rows, with DeLong's interval (DeLong et al. 1988).
+
+    >>> positive = np.array([1, 1, 1, 0, 0, 0], bool)
+    >>> a, b = np.array([5.0, 4.0, 2.0, 3.0, 2.0, 1.0]), np.array([5.0, 1.0, 2.0, 3.0, 2.0, 4.0])
+    >>> round(auc_difference(positive, a, b, Resampling(0.95, 100, 0)).value, 3)
+    0.444
+    """
     if sampling.groups is not None:
         (one, first), (two, second) = influence(positive, a), influence(positive, b)
         return sampling.linearised(one - two, first - second).clipped(-1.0, 1.0)
@@ -52,7 +68,11 @@ def auc_difference(positive: np.ndarray, a: np.ndarray, b: np.ndarray, sampling:
 
 
 def has_auc(positive: np.ndarray) -> bool:
-    """Whether (N,) rows hold two of either side, as the variance of an area under their curve needs."""
+    """Whether (N,) rows hold two of either side, as the variance of an area under their curve needs.
+
+    >>> has_auc(np.array([True, True, False])), has_auc(np.array([True, True, False, False]))
+    (False, True)
+    """
     return bool(min(positive.sum(), (~positive).sum()) >= 2)
 
 
@@ -60,6 +80,10 @@ def influence(positive: np.ndarray, scores: np.ndarray) -> tuple[float, np.ndarr
     """Area under the ROC curve, and the (N,) influences of the rows on it: the area's variance is theirs over N.
 
     DeLong's variance is their mean square over N, up to the degrees of freedom.
+
+    >>> area, own = influence(np.array([True, True, False, False]), np.array([3.0, 1.0, 2.0, 0.0]))
+    >>> area, own.tolist()
+    (0.75, [0.5, -0.5, -0.5, 0.5])
     """
     over, under = _placements(positive, scores)
     area, n = float(over.mean()), len(positive)
