@@ -19,7 +19,7 @@ from flows.project import STAGES, paths, read_record
 from tasks.core.files import read_json
 from tasks.core.printable import visible
 from tasks.evaluation.fusion import table
-from tasks.reporting.quality import leaks
+from tasks.reporting.leaks import leaks
 from tasks.storage.names import SUMMARY
 
 LONG = ("train", "extract", "crossvalidate")

@@ -9,7 +9,7 @@ import typer
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
-    help="Deep features from your own data, mined, judged and explained.",
+    help="Deep features from your own data, mined, evaluated and explained.",
 )  # fmt: skip
 Names = Annotated[list[str] | None, typer.Argument(metavar="[DATASET]...", help="Names from params.yaml; none: all.")]
 
@@ -19,10 +19,10 @@ def run(
     datasets: Names = None,
     force: Annotated[bool, typer.Option(help="Run every stage again, changed or not.")] = False,
     server: Annotated[
-        bool, typer.Option("--server/--no-server", help="Record the run in Prefect, if need be on a new server.")
+        bool, typer.Option("--server/--no-server", help="Record the run in Prefect; a server is started if none is up.")
     ] = True,
 ) -> None:
-    """Bring datasets up to date: only what changed runs, recorded by Prefect, versioned by DVC."""
+    """Bring datasets up to date: run the stages that changed, record them in Prefect, version them with DVC."""
     from flows import run as runs
 
     raise typer.Exit(runs.run(list(datasets or []), force, server))
@@ -45,16 +45,16 @@ def add(
     ] = None,
     time: Annotated[str | None, typer.Option(help="Column that orders the rows.")] = None,
     items: Annotated[
-        str | None, typer.Option(help="Column that holds a good of a basket: the rows of one --id are a basket.")
+        str | None, typer.Option(help="Column that holds an item of a basket; the rows of one --id form a basket.")
     ] = None,
     root: Annotated[str | None, typer.Option(help="Folder that a table's paths are relative to.")] = None,
     pattern: Annotated[
         str | None, typer.Option(help="Regular expression with groups that say what the names of files mean.")
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="Start from an entry of tasks/config/recipes.yaml.")] = None,
-    unlabelled: Annotated[bool, typer.Option("--unlabelled", help="There is no label to learn.")] = False,
+    unlabelled: Annotated[bool, typer.Option("--unlabelled", help="The data has no label.")] = False,
 ) -> None:
-    """Look at a folder or table, say what it holds, and write an entry into params.yaml."""
+    """Inspect a folder or table, describe it, and add an entry to params.yaml."""
     from flows import add as adding
 
     options = {"label": label, "split": split, "group": group, "id": id, "time": time, "root": root, "pattern": pattern}
@@ -63,7 +63,7 @@ def add(
 
 @app.command()
 def plan(datasets: Names = None) -> None:
-    """Say what would run and why; runs nothing."""
+    """Show what would run and why, without running it."""
     from flows import look
 
     raise typer.Exit(look.show_plan(list(datasets or [])))
@@ -71,7 +71,7 @@ def plan(datasets: Names = None) -> None:
 
 @app.command()
 def status(datasets: Names = None) -> None:
-    """Say what is current, stale and quarantined."""
+    """Show what is up to date, stale and quarantined."""
     from flows import look
 
     raise typer.Exit(look.show_status(list(datasets or [])))
@@ -83,7 +83,7 @@ def like(
     row: Annotated[str, typer.Argument(metavar="ROW_ID", help="The id of one of its rows.")],
     top: Annotated[int, typer.Option(min=1, help="Rows to show.")] = 8,
 ) -> None:
-    """Show the rows most like one row, by their deep features."""
+    """Show the nearest neighbours of one row, by deep features."""
     from flows import like as liking
 
     liking.like(dataset, row, top)
@@ -100,7 +100,7 @@ def server() -> None:
 
 @app.command()
 def doctor(
-    mend: Annotated[bool, typer.Option("--mend", help="Remove what is damaged; the next run makes it anew.")] = False,
+    mend: Annotated[bool, typer.Option("--mend", help="Remove damaged files; the next run recreates them.")] = False,
 ) -> None:
     """Check the installation, DVC's locks and cache, and every file that deepmine wrote against its hash."""
     from flows import doctor as doctors
@@ -113,12 +113,12 @@ def stop() -> None:
     """End the Prefect server that `deepmine run` started."""
     from flows import server
 
-    print("stopped the Prefect server" if server.stop() else "no Prefect server of ours is running")
+    print("stopped the Prefect server" if server.stop() else "no Prefect server of this project is running")
 
 
 @app.command()
 def check(datasets: Names = None) -> None:
-    """Check entries of params.yaml; says nothing when they are right. Runs before each plan."""
+    """Check entries of params.yaml; prints nothing if they are valid. Runs before each plan."""
     from flows import project
     from tasks.core.errors import DeepmineError
 
@@ -133,7 +133,7 @@ def stage(
     name: Annotated[str, typer.Argument(metavar="STAGE", help="plan, ingest, validate, ... report")],
     dataset: Annotated[str, typer.Argument(help="A name from params.yaml.")],
 ) -> None:
-    """Run one stage of one dataset, as dvc.yaml does. For a person `deepmine run` is the way."""
+    """Run one stage of one dataset, as dvc.yaml does. By hand, use `deepmine run` instead."""
     from flows import project, stages
     from tasks.config.loader import check_name
     from tasks.core.errors import DeepmineError, nearest

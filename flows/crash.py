@@ -18,8 +18,8 @@ CRASHES = RECORDS / "crashes"
 WORDS = 200
 LIBRARIES = ("deepmine", "prefect", "dvc", "torch", "scikit-learn", "numpy", "pandas", "pyarrow", "great-expectations")
 HEAD = """\
-deepmine ended by an exception that it did not expect. Please send this file with a word on what you did.
-Passwords in addresses are masked; paths and names of your data may stand below: read it first.
+deepmine stopped at an unexpected error. Please send this file with a short description of what you did.
+Passwords in addresses are masked; paths and names of your data may appear below: read it before you send it.
 """
 
 

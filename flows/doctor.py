@@ -126,12 +126,12 @@ def _configuration() -> Iterator[Finding]:
 
 def _locks() -> Iterator[Finding]:
     if not healing.lockfile_is_sound():
-        todo = f"deepmine doctor --mend moves it to {healing.DVC_TMP}; {RUN} restores what it knew from the run cache"
-        yield Finding(str(healing.LOCKFILE), "empty, cut or no lock file of DVC", todo)
+        todo = f"deepmine doctor --mend moves it to {healing.DVC_TMP}; {RUN} restores its records from DVC's run cache"
+        yield Finding(str(healing.LOCKFILE), "empty, truncated or not a DVC lock file", todo)
     table = healing.DVC_TMP / "rwlock"
     if table.is_file() and healing.without_the_dead(table)[1]:
-        todo = "deepmine doctor --mend, and every run, takes them out"
-        yield Finding(str(table), "holds locks of processes that are gone, or is no table of locks", todo)
+        todo = "deepmine doctor --mend, or any run, removes them"
+        yield Finding(str(table), "holds locks of processes that no longer exist, or is not a lock table", todo)
     for path in healing.leftovers(Path()):
         yield Finding(str(path), "a temporary file of a process that was killed", "every run removes it", (path,))
 

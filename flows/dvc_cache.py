@@ -41,9 +41,9 @@ def object_findings(cache: Path, outputs: list[Path], hashes: Hashes) -> Iterato
 def _fault(path: Path, hashes: Hashes) -> str | None:
     name = path.parent.name + path.name.removesuffix(".dir")
     if hashes.md5(path) != name:
-        return "an object of DVC's cache whose bytes are not those of its name"
+        return "a DVC cache object whose content does not match its hash"
     if path.suffix == ".dir" and _entries(path) is None:
-        return "an object of DVC's cache that lists no folder"
+        return "a DVC cache object that is not a directory listing"
     return None
 
 
@@ -65,7 +65,9 @@ def recorded_findings(repo: Any, hashes: Hashes) -> Iterator[Finding]:
         wrong = [path for path, md5 in listed.items() if not path.is_file() or hashes.md5(path) != md5]
         for path in wrong:
             where = path.relative_to(repo.root_dir)
-            yield Finding(str(where), "not what DVC recorded, though of its size and time", MEND, (own,))
+            yield Finding(
+                str(where), "content differs from what DVC recorded, although size and time match", MEND, (own,)
+            )
 
 
 def _entries(path: Path) -> list[dict[str, str]] | None:

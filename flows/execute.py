@@ -193,7 +193,7 @@ def _outputs(node: Node) -> dict[str, tuple[int, int]]:
 def _error(name: str, said: list[str]) -> str:
     mark = "deepmine: error: "
     own = [line.removeprefix(mark) for line in said if line.startswith(mark)]
-    return "\n".join(own) or fault_in(said, name) or "\n".join(said[-12:]) or "ended without a word"
+    return "\n".join(own) or fault_in(said, name) or "\n".join(said[-12:]) or "ended without a message"
 
 
 def _words(node: Node) -> str:

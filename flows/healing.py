@@ -54,7 +54,7 @@ def heal_rwlock(folder: Path) -> list[str]:
                 write_atomically(path, json.dumps(table).encode())
     except LockError:
         return []  # a dvc command edits it in this moment: it is alive
-    return [f"removed the locks of processes that are gone from {path}"] if changed else []
+    return [f"removed stale locks from {path}"] if changed else []
 
 
 def without_the_dead(path: Path) -> tuple[dict[str, Any], bool]:
@@ -133,7 +133,7 @@ def set_aside_lockfile() -> str | None:
     aside = DVC_TMP / f"{LOCKFILE}.damaged"
     aside.parent.mkdir(parents=True, exist_ok=True)
     os.replace(LOCKFILE, aside)
-    return f"{LOCKFILE} was damaged and is now {aside}; what it knew comes back from DVC's run cache"
+    return f"{LOCKFILE} was damaged and is now {aside}; its records are restored from DVC's run cache"
 
 
 def lockfile_is_sound(path: Path = LOCKFILE) -> bool:

@@ -55,7 +55,7 @@ def _near(row: str, view: View) -> str:
     ids = view.ids.tolist()
     alike = [i for i in ids if i.endswith(row) or i[:3] == row[:3] or i[-3:] == row[-3:]] if len(ids) > 5000 else ids
     said = nearest(row, alike)
-    return said if said.startswith(" Did") else f" An id is, for one, '{ids[0]}'."
+    return said if said.startswith(" Did") else f" A valid id is, for example, '{ids[0]}'."
 
 
 def _label(view: View, place: int) -> str:

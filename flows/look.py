@@ -38,7 +38,7 @@ def show_plan(names: list[str]) -> int:
             if reasons:
                 what, why = "run", "; ".join(reasons)
             elif above:
-                what, why = "run if changed", f"reads what {', '.join(above)} makes"
+                what, why = "run if changed", f"its input from {', '.join(above)} may change"
             else:
                 what, why = "-", "up to date"
             if what != "-":
@@ -98,7 +98,7 @@ def _say_what_is_on() -> None:
     run = lock.running()
     on = [run["words"]] if run else healing.busy()
     if on:
-        project.warn(f"a run is on: {', '.join(on)}. What follows is how things stand in this moment.")
+        project.warn(f"a run is in progress: {', '.join(on)}. The state below may change.")
 
 
 def _changes_of_plan(name: str, dataset: Dataset) -> dict[str, list[str]]:
@@ -125,12 +125,12 @@ def _difference(old: Any, new: Any, where: str = "") -> list[str]:
     if old == new:
         return []
     if where == "code":
-        return ["the code that it uses changed"]
+        return ["its code changed"]
     if where == "listing.digest":
-        return ["the source's items changed"]
+        return ["the source changed"]
     if where == "listing.rows":
-        return [f"{old or 0:,} items became {new:,}"]
-    return [f"{where.removeprefix('params.')}: {json.dumps(old)} became {json.dumps(new)}"]
+        return [f"items: {old or 0:,} -> {new:,}"]
+    return [f"{where.removeprefix('params.')}: {json.dumps(old)} -> {json.dumps(new)}"]
 
 
 def _reasons(graph: Graph, node: Node, changed: dict[str, list[str]]) -> list[str]:
@@ -145,7 +145,7 @@ def _reasons(graph: Graph, node: Node, changed: dict[str, list[str]]) -> list[st
 def _rows_to_do(node: Node, what: str) -> str:
     rows, _ = _counts(node)
     if node.stage in ("ingest", "clean", "extract") and what != "-" and rows != "-":
-        return f"{rows} known; only new or changed shards are made again"
+        return f"{rows} cached; only new or changed shards are processed"
     return rows
 
 

@@ -56,7 +56,7 @@ def run_flow(names: list[str], force: bool) -> Ending:
     except Exception:  # noqa: BLE001 (Prefect's own: those of the work are in `ending`)
         if ending.complete:
             ending.complete = False
-            _warn("the Prefect server went away: the run is not recorded there, or not to its end.")
+            _warn("the Prefect server became unavailable: the run is not, or only partly, recorded there.")
     finally:
         ENDINGS.remove(ending)
     return ending
@@ -167,7 +167,7 @@ def _show(call: Callable[[], None], node: Node, reporting: Reporting) -> None:
     try:
         reporting(call)
     except Exception:  # noqa: BLE001
-        get_run_logger().warning("what was to be shown of %s could not be made", node.name, exc_info=True)
+        get_run_logger().warning("the artifacts of %s could not be created", node.name, exc_info=True)
 
 
 def _log(level: str, text: str, reporting: Reporting) -> None:

@@ -78,7 +78,7 @@ def _graph() -> dict[str, Any]:
             return stages
     except (OSError, ValueError, TypeError, KeyError, YAMLError):
         pass
-    raise DeepmineError(f"{GRAPH} is missing or not as it came with deepmine. Bring it back: git checkout {GRAPH}")
+    raise DeepmineError(f"{GRAPH} is missing or was changed. Restore it: git checkout {GRAPH}")
 
 
 def paths(stage: str, dataset: str) -> dict[str, Path]:

@@ -36,7 +36,7 @@ class Server:
             password, parts = password or unquote(user), parts._replace(netloc=netloc)
         request = urllib.request.Request(f"{urlunsplit(parts).rstrip('/')}{path}", headers=headers or {})  # noqa: S310
         if request.type not in ("http", "https"):
-            raise ValueError(f"no address of a server: {redact_address(self.api)}")
+            raise ValueError(f"not a server address: {redact_address(self.api)}")
         if password:
             request.add_header("Authorization", f"Basic {base64.b64encode(password.encode()).decode()}")
         elif self.key:

@@ -53,7 +53,7 @@ def find() -> Server | None:
         if error.code == 404:  # let in, but Prefect Cloud has no such route
             return named
         raise DeepmineError(
-            f"the configured Prefect server {redact_address(named.api)} refuses us ({error.code} {error.reason}). "
+            f"the configured Prefect server {redact_address(named.api)} refused the connection ({error.code} {error.reason}). "
             "Set its password, PREFECT_API_AUTH_STRING=USER:PASSWORD, or key, PREFECT_API_KEY. Or run without one: "
             "deepmine run --no-server"
         ) from None
@@ -89,7 +89,9 @@ def usual_port() -> int:
     """
     text = os.environ.get("PREFECT_SERVER_API_PORT", "4200")
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 0 < int(text) < 1 << 16:
-        raise DeepmineError(f"PREFECT_SERVER_API_PORT={text!r} is no port: set a number from 1 to 65535, or unset it.")
+        raise DeepmineError(
+            f"PREFECT_SERVER_API_PORT={text!r} is not a port: set a number from 1 to 65535, or unset it."
+        )
     return int(text)
 
 

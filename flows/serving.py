@@ -66,7 +66,7 @@ def free_port(address: str, *preferred: int) -> int:
             except OSError:
                 continue
             return int(probe.getsockname()[1])
-    raise DeepmineError(f"no Prefect server can be started on {address}: it is no address of this machine.")
+    raise DeepmineError(f"no Prefect server can be started on {address}: it is not an address of this machine.")
 
 
 def environment(address: str, port: int, password: str) -> dict[str, str]:

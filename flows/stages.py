@@ -4,6 +4,7 @@ import inspect
 import os
 import platform
 import time
+from dataclasses import fields
 from datetime import UTC, datetime
 from importlib import import_module, metadata
 from pathlib import Path
@@ -66,7 +67,7 @@ def _run(stage: str, name: str) -> None:
         offered = _offer(stage, name, progress)
         if stage == "ingest":
             _assert_room_for(offered["listing"], scratch, doing)
-        facts = verb(**{k: offered[k] for k in inspect.signature(verb).parameters})
+        facts = verb(**{k: offered[k] for k, p in inspect.signature(verb).parameters.items() if p.default is p.empty})
     record = {
         "stage": stage, "dataset": name, "began": began.isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - clock, 2), "host": platform.node(), "python": platform.python_version(),
@@ -93,7 +94,7 @@ def _plan(name: str) -> dict[str, Any]:
 def _offer(stage: str, name: str, progress: Progress) -> dict[str, Any]:
     plan = project.paths("plan", name)
     if not plan["plan"].is_file():
-        raise DeepmineError(f"{plan['plan']}: not there. Start with the first stage: deepmine run {name}")
+        raise DeepmineError(f"{plan['plan']} does not exist. Start with the first stage: deepmine run {name}")
     values = read_json(plan["plan"])
     if values["dataset"] != name:
         raise Damaged(plan["plan"], f"it is the plan of dataset '{values['dataset']}'")
@@ -115,7 +116,10 @@ def _offer(stage: str, name: str, progress: Progress) -> dict[str, Any]:
         offered["objective"] = part["objective"]
     offered["chain"] = parse(Chain, part["chain"], f"{plan['plan']}: chain") if "chain" in part else None
     if stage == "report":
+        from tasks.reporting.run import Run
+
         offered["quality"] = project.paths("validate", name)["quality"]
+        offered["run"] = Run(**{field.name: offered[field.name] for field in fields(Run)})
     return offered
 
 

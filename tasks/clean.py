@@ -66,9 +66,9 @@ def clean(
     settled = {name: save_files(clean, name, state) for name, state in states.items()}
     writer = Writer(clean, schema, fingerprint("clean", settled), keep=_files(settled))
     cache, done, lost = Scratch(scratch), 0, [QUARANTINE.empty_table()]
-    scaled = [name for name, spec in inputs.items() if hasattr(modality(spec.modality), "statistics")]
+    scaled = [name for name, spec in inputs.items() if modality(spec.modality).scaled]
     sums: list[dict[str, State]] = []
-    guarded = {name: spec for name, spec in inputs.items() if modality(spec.modality).GUARDED}
+    guarded = {name: spec for name, spec in inputs.items() if modality(spec.modality).sandboxed}
     columns = [c for name, spec in inputs.items() for c in ([name] if name in guarded else input_fields(name, spec))]
     progress.start()
 

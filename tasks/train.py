@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from tasks.encoders.resident_rows import Rows, Tensors
 from tasks.encoders.sizes import sized
 from tasks.encoders.training import fit
 from tasks.modalities import modality
+from tasks.modalities.base import Modality
 from tasks.storage.names import HISTORY, STATE
 from tasks.storage.store import read, read_manifest, read_shards
 
@@ -120,7 +120,7 @@ def resident(clean: Path, states: States, wanted: np.ndarray, targets: np.ndarra
     items = {}
     for name, state in states.items():
         made = modality(state["modality"])
-        items[name] = np.empty((count, *made.shape(state)), made.DTYPE)
+        items[name] = np.empty((count, *made.shape(state)), made.dtype)
     present = np.ones((count, len(states)), bool)
     seen = filled = 0
     for _, table in read_shards(clean, list(states)):
@@ -145,7 +145,7 @@ class Feed:
 
     def __init__(self, states: States, params: "Train", train: Rows) -> None:
         self.states = states
-        self.made: dict[str, ModuleType] = {name: modality(state["modality"]) for name, state in states.items()}
+        self.made: dict[str, Modality] = {name: modality(state["modality"]) for name, state in states.items()}
         self.changes: dict[str, Any] = {}
         for i, (name, state) in enumerate(states.items()):
             change = getattr(params.augment, state["modality"])
@@ -164,11 +164,11 @@ class Feed:
         for name, state in self.states.items():
             made, change = self.made[name], self.changes[name]
             x = made.tensor(made.augment(items[name], change, turn, generator), state)
-            changed[name] = made.tensor_mask(x, change, generator) if hasattr(made, "tensor_mask") else x
+            changed[name] = made.tensor_mask(x, change, generator)
         return changed
 
 
-def mirrors(made: ModuleType, name: str, rows: Rows) -> bool:
+def mirrors(made: Modality, name: str, rows: Rows) -> bool:
     """Whether mirrored images still look like what they are, so that training may mirror them.
 
     Of classes (of numbers: their quartiles) by the modality itself. Without labels: whether images can be told from

@@ -3,6 +3,7 @@ parts; only what a network would have learned is made up."""
 
 import inspect
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pyarrow as pa
 
 from tasks import STAGES
 from tasks.config.dataset import Dataset
+from tasks.config.evaluate import Report
 from tasks.config.ingest import Ingest
 from tasks.config.parsing import plain
 from tasks.config.source import Input
@@ -19,6 +21,7 @@ from tasks.core.progress import Progress
 from tasks.features.view import view_schema
 from tasks.modalities import modality
 from tasks.modalities.raw_schema import raw_schema
+from tasks.reporting.run import Run
 from tasks.sources import Unreadable
 from tasks.storage.names import HISTORY, STATE, SUMMARY
 from tasks.storage.quarantine import QUARANTINE
@@ -59,6 +62,14 @@ def finish(
                   "versions": {"numpy": "2.3.0"}, "facts": {"rows": len(rows)}}  # fmt: skip
         write_json(at["records"] / f"{name}.json", record)
     return at
+
+
+def finished(home: Path, dataset: Dataset, name: str) -> Run:
+    """The run that `finish` left in ``home``, as the report reads it; the page is to be `index.html` beside it."""
+    params, paths = Report(map_points=14, examples=3), {field.name: home / field.name for field in fields(Run)}
+    return Run(**paths | {
+        "name": name, "params": params, "inputs": dataset.inputs, "objective": dataset.objective, "index": home / "index.html",
+    })  # fmt: skip
 
 
 def stage(name: str, dataset: Dataset, at: dict[str, Path], home: Path) -> Any:
@@ -107,7 +118,7 @@ def write_raw(raw: Path, unreadable: Path, inputs: dict[str, Input], rows: list[
 def admitted(spec: Input, value: Any, params: Ingest) -> tuple[dict[str, Any], Any]:
     """The facts and the item of one input of one row."""
     made = modality(spec.modality)
-    if made.GUARDED:
+    if made.sandboxed:
         return made.admit(value, params)
     found = made.admit_columns(pa.table({c: pa.array([value[c]]) for c in spec.columns}), spec, params)
     if found.reasons[0] is not None:

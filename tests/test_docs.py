@@ -1,5 +1,6 @@
-"""README, CHANGELOG and the comments of params.yaml say what the code does."""
+"""README, the pages of docs/, CHANGELOG and the comments of params.yaml say what the code does."""
 
+import os
 import re
 import tomllib
 from pathlib import Path
@@ -14,7 +15,12 @@ from flows.project import outputs as outputs_of
 from tasks.config.loader import load
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    p.relative_to(ROOT): p.read_text(encoding="utf-8")
+    for p in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+}
+README = PAGES[Path("README.md")]
+DOCS = "\n".join(PAGES.values())
 CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 PARAMS = (ROOT / "params.yaml").read_text(encoding="utf-8")
 VERBS = typer.main.get_command(app).commands
@@ -23,9 +29,9 @@ REGISTRIES = ("pypi", "pythonhosted", "anaconda", "conda-forge", "npmjs", "docke
 
 
 def blocks(language: str) -> list[str]:
-    """The fenced blocks of the README in ``language``."""
+    """The fenced blocks of README and docs in ``language``."""
     # found in pairs, or a closing fence would be taken for the opening one of a block without a language
-    return [code for found, code in re.findall(r"^```(\w*)\n(.*?)^```$", README, re.M | re.S) if found == language]
+    return [code for found, code in re.findall(r"^```(\w*)\n(.*?)^```$", DOCS, re.M | re.S) if found == language]
 
 
 def section(title: str) -> str:
@@ -78,8 +84,8 @@ def test_every_verb_has_help_and_stands_in_the_readme(verb: str) -> None:
         assert getattr(parameter, "help", None), f"{verb}: {parameter.name} has no help"
 
 
-def test_every_command_in_the_readme_exists() -> None:
-    prose = re.sub(r"^```.*?^```$", "", README, flags=re.M | re.S)
+def test_every_command_in_the_docs_exists() -> None:
+    prose = re.sub(r"^```.*?^```$", "", DOCS, flags=re.M | re.S)
     code = "\n".join(re.findall(r"`([^`\n]+)`", prose) + blocks("sh") + blocks(""))
     named = re.findall(r"(?<![\w/-])deepmine (?!#)([a-z]+)([^\n#&;]*)", code)
     assert len(named) > 10
@@ -90,7 +96,7 @@ def test_every_command_in_the_readme_exists() -> None:
 
 
 def test_make_targets_and_readme_agree() -> None:
-    named = set(re.findall(r"(?:`|^|; |&& )make ([a-z-]+)", README, re.M))
+    named = set(re.findall(r"(?:`|^|; |&& )make ([a-z-]+)", DOCS, re.M))
     assert named <= TARGETS.keys(), "a target with a `##` help for each"
     assert {"run", "test"} <= named & TARGETS.keys()
     assert {"run", "test"} <= {line.split()[1] for b in blocks("sh") for line in b.splitlines() if line[:5] == "make "}
@@ -103,26 +109,52 @@ def test_the_tree_names_what_exists() -> None:
     assert missing == []
 
 
-def test_links_and_paths_lead_somewhere() -> None:
-    headings = {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in re.findall(r"^#+ (.+)$", README, re.M)}
-    for target in re.findall(r"\]\(([^)]+)\)", README):
-        if not target.startswith("https://"):
-            assert target[1:] in headings if target[0] == "#" else (ROOT / target).exists(), target
-    # the one file that the README asks a reader to write
-    named = set(re.findall(r"`((?:tasks|flows|tests)/[\w/.]+)`", README)) - {"tasks/encoders/patches.py"}
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", PAGES[page], flags=re.M | re.S), re.M)
+    return {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", PAGES[page]):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        other = Path(os.path.normpath(page.parent / path)) if path else page
+        assert (ROOT / other).exists(), target
+        assert not anchor or anchor in anchors(other), target
+
+
+def test_paths_exist() -> None:
+    # the one file that the docs ask a reader to write
+    named = set(re.findall(r"`((?:tasks|flows|tests)/[\w/.]+)`", DOCS)) - {"tasks/encoders/patches.py"}
     assert [n for n in named if not (ROOT / n).exists()] == []
 
 
-@pytest.mark.parametrize("text", [README, CHANGELOG], ids=["README", "CHANGELOG"])
+def test_the_readme_is_short_and_leads_to_every_page() -> None:
+    assert len(README.splitlines()) <= 200
+    linked = {target.partition("#")[0] for target in re.findall(r"\]\(([^)]+)\)", README)}
+    assert {str(page) for page in PAGES} - {"README.md"} <= linked
+
+
+def test_pages_that_the_program_names_exist() -> None:
+    files = [p for folder in ("flows", "tasks") for p in (ROOT / folder).rglob("*.py")]
+    named = {n for p in files for n in re.findall(r"docs/\w+\.md", p.read_text(encoding="utf-8") + PARAMS)}
+    assert named
+    assert [n for n in named if not (ROOT / n).is_file()] == []
+
+
+@pytest.mark.parametrize("text", [*PAGES.values(), CHANGELOG], ids=[*map(str, PAGES), "CHANGELOG"])
 def test_no_registry_and_no_path_of_one_machine(text: str) -> None:
     for link in re.findall(r"https?://[^\s)`]+", text):
         assert not any(host in link for host in REGISTRIES), link
     assert str(ROOT) not in text
 
 
-def test_outputs_stand_where_the_readme_says() -> None:
+def test_outputs_stand_where_the_docs_say() -> None:
     outputs = [str(path) for stage in STAGES for path in outputs_of(stage, "NAME")]
-    named = re.findall(r"`(data/[^`]*\bNAME\b[^`]*)`", README)
+    named = re.findall(r"`(data/[^`]*\bNAME\b[^`]*)`", DOCS)
     assert len(named) > 2
     assert [path for path in named if not any(f"{path}/".startswith(f"{own}/") for own in outputs)] == []
 
@@ -151,7 +183,7 @@ def test_an_unexplained_number_is_found(line: str, bare: list[str]) -> None:
     assert uncommented(f"# \ndefaults:\n  evaluate:\n{line}\ndatasets:\n  x:\n    epochs: 3\n") == bare
 
 
-def test_the_readme_yaml_is_accepted(tmp_path: Path) -> None:
+def test_the_yaml_of_the_docs_is_accepted(tmp_path: Path) -> None:
     examples = blocks("yaml")
     assert examples
     for example in examples:
@@ -160,7 +192,7 @@ def test_the_readme_yaml_is_accepted(tmp_path: Path) -> None:
         assert list(load(path)) == list(YAML(typ="safe").load(example)["datasets"])
 
 
-def test_the_readme_python_is_python() -> None:
+def test_the_python_of_the_docs_is_python() -> None:
     for example in blocks("python"):
         # a registry's line is an entry of a dict literal
-        compile(re.sub(r'^(".*),$', r"{\1}", example, flags=re.M), "README.md", "exec")
+        compile(re.sub(r'^(".*),$', r"{\1}", example, flags=re.M), "docs", "exec")

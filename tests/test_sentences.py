@@ -1,4 +1,4 @@
-"""Numbers and names in README, params.yaml and the page are those of the code that uses them."""
+"""Numbers and names in README, docs, params.yaml and the page are those of the code that uses them."""
 
 import re
 from pathlib import Path
@@ -38,6 +38,13 @@ def comment(key: str, value: str) -> str:
     return found
 
 
+def docs() -> str:
+    """README and the pages of docs/, in one line."""
+    return " ".join(
+        source(str(p.relative_to(ROOT))) for p in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    )
+
+
 def percent(share: float) -> str:
     return f"{share * 100:.4g} %"
 
@@ -65,7 +72,7 @@ def test_the_defaults_of_params_yaml_are_those_of_the_code() -> None:
 def test_shares_of_splits() -> None:
     ingest = Ingest()
     val, test, train = percent(ingest.val), percent(ingest.test), percent(1 - ingest.val - ingest.test)
-    readme = source("README.md")
+    readme = docs()
     assert f"else by hash: {train} train, {val} val, {test} test |" in readme
     assert f"by hash of the content, {test} test, {val} val" in readme
     assert len(re.findall(r"(?<![.\d])\d+ % (?:test|val|train)\b", readme)) == 5, (
@@ -108,24 +115,23 @@ def test_what_auto_comes_to_while_training() -> None:
 def test_the_page_on_clusters() -> None:
     page = source("tasks/reporting/clusters.html")
     assert (
-        f"made again from {stability.REFITS} random halves of the train rows (of {stability.MOST_TRAIN:,} rows at most)"
+        f"refitted on {stability.REFITS} random halves of the train rows (of {stability.MOST_TRAIN:,} rows at most)"
         in page
     )
-    nine = {0.9: "nine"}[round(stability.SPREAD[1] - stability.SPREAD[0], 6)]
-    assert f"between which values {nine} in ten lie" in page
-    assert f"in the worst cluster) comes to {n_clusters.STRONG:g};" in page
-    assert f"at most {percent(cluster_profiles.FALSE)} false finds among all" in page
+    assert f"the range of the middle {percent(stability.SPREAD[1] - stability.SPREAD[0])}." in page
+    assert f"also puts together) is at least {n_clusters.STRONG:g};" in page
+    assert f"false discovery rate at most {percent(cluster_profiles.FALSE)})" in page
     stable, dissolves = (
         f"{share:.2g}".removeprefix("0") for share in (cluster_profiles.STABLE, cluster_profiles.DISSOLVES)
     )
-    assert f"Jaccard index over refits is {stable} or more, and dissolves below {dissolves}" in page
+    assert f"Jaccard index over refits is at least {stable}, and dissolves below {dissolves}" in page
     assert f"less than the {n_clusters.STRONG:g} from which" in source("tasks/evaluation/sentences.py").replace(
         '" "', ""
     )
 
 
 def test_numbers_of_miners_in_the_readme() -> None:
-    readme = source("README.md")
+    readme = docs()
     assert f"train rows choose from {n_clusters.TRIED[0]} to {n_clusters.TRIED[-1]} by silhouette" in readme
     assert f"is exact up to {KERNEL_ROWS:,} train rows, and above as long as an estimated {CHEAP:g} seconds" in readme
     assert f"a kernel map (Nystroem, {COMPONENTS:,} components)" in readme
@@ -135,24 +141,30 @@ def test_numbers_of_miners_in_the_readme() -> None:
     assert f"below {crossvalidation.FEW} of these rows {folds}, three times" in readme
     assert crossvalidation.TIMES == 3
     assert f"miners of up to {crossvalidation.REFIT:,} train rows" in readme
-    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|.*\| ([\d,]+) train rows;", (ROOT / "README.md").read_text(), re.M)
+    rows = re.findall(
+        r"^\| ((?:`\w+`(?:, )?)+) \|.*\| ([\d,]+) train rows;",
+        (ROOT / "docs/miners.md").read_text(encoding="utf-8"),
+        re.M,
+    )
     assert {name: int(n.replace(",", "")) for names, n in rows for name in re.findall(r"`(\w+)`", names)} == {
         name: MOST_ROWS[name] for name in ("agglomerative",)
     }
-    named = re.search(r"## Miners\n(.*?)\n\n(?!\|)", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
+    named = re.search(r"## Miners\n(.*?)\n\n(?!\|)", (ROOT / "docs/miners.md").read_text(encoding="utf-8"), re.S)
     assert named
     assert set(MINERS) <= set(re.findall(r"`(\w+)`", named[1]))
 
 
 def test_names_schedule_and_remote_in_the_readme() -> None:
-    readme = source("README.md")
+    readme = docs()
     *first, last = (f"`{name}`" for name in column_types.USUAL["split"])
     assert f"| {', '.join(first)} or {last}, else by hash" in readme
     for use in ("label", "group"):
         said = re.search(rf"\| `--{use}` \|[^|]*\|[^|`]*((?:`\w+`(?:, )?)+)", readme)
         assert said
         assert set(re.findall(r"`(\w+)`", said[1])) <= set(column_types.USUAL[use])
-    table = re.search(r"\| for \| short names \|(.*?)\n\n", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)
+    table = re.search(
+        r"\| for \| short names \|(.*?)(?:\n\n|$)", (ROOT / "docs/data.md").read_text(encoding="utf-8"), re.S
+    )
     assert table
     assert set(re.findall(r"`(\w+)`", table[1])) == {*tabular_steps.SHORT, *tabular_steps.WORDS}
     prefect = YAML(typ="safe").load((ROOT / "prefect.yaml").read_text(encoding="utf-8"))
@@ -165,7 +177,7 @@ def test_names_schedule_and_remote_in_the_readme() -> None:
 
 
 def test_recipes_in_the_readme() -> None:
-    said = re.search(r"There are ((?:`[\w-]+`(?:, | and )?)+);", source("README.md"))
+    said = re.search(r"There are ((?:`[\w-]+`(?:, | and )?)+);", docs())
     assert said
     recipes = YAML(typ="safe").load((ROOT / "tasks/config/recipes.yaml").read_text(encoding="utf-8"))
     assert re.findall(r"`([\w-]+)`", said[1]) == list(recipes)
@@ -174,7 +186,7 @@ def test_recipes_in_the_readme() -> None:
 def test_the_sentence_on_near_duplicates() -> None:
     rows = {"threshold": 0.99, "pairs": 0, "natural": 0}
     assert f"at {image.SKETCH} x {image.SKETCH} grey" in near_duplicates._sentence(rows)
-    assert f"at {image.SKETCH} x {image.SKETCH} grey" in source("README.md")
+    assert f"at {image.SKETCH} x {image.SKETCH} grey" in docs()
 
 
 @pytest.mark.parametrize("name", sorted(p.name for p in (ROOT / "tasks/reporting").glob("*.html")))

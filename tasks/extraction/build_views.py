@@ -127,7 +127,7 @@ def arrays(table: pa.Table, states: dict[str, State]) -> Rows:
     """The items of a cleaned table, and which inputs each row has."""
     items = {name: modality(state["modality"]).array(table[name], state) for name, state in states.items()}
     present = [table[name].is_valid().to_numpy() for name in states]
-    columns = {name: table[name] for name, state in states.items() if modality(state["modality"]).RAW == "sparse"}
+    columns = {name: table[name] for name, state in states.items() if modality(state["modality"]).raw_kind == "sparse"}
     return Rows(items, np.stack(present, axis=1), columns)
 
 

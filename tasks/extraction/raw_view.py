@@ -40,12 +40,12 @@ class RawView:
         self.states, self.fitted = states, fitted
         self.projections = {
             name: Projection(fitted[name]["components"], fitted[name]["mean"], self.made[name].flat, states[name], batch)
-            for name in states if self.made[name].RAW == "components"
+            for name in states if self.made[name].raw_kind == "components"
         }  # fmt: skip
-        self.sparse = any(made.RAW == "sparse" for made in self.made.values())
+        self.sparse = any(made.raw_kind == "sparse" for made in self.made.values())
         #: One for each input.
         self.parts = [
-            Part(self._one(name, self._nothing(name)).shape[1], made.RAW == "sparse", made.RAW in NAMED)
+            Part(self._one(name, self._nothing(name)).shape[1], made.raw_kind == "sparse", made.raw_kind in NAMED)
             for name, made in self.made.items()
         ]
         self.width = sum(part.width for part in self.parts)
@@ -56,11 +56,11 @@ class RawView:
 
         Where there are several inputs the name says which, and of others than columns, which feature of it.
         """
-        if all(made.RAW not in NAMED for made in self.made.values()):
+        if all(made.raw_kind not in NAMED for made in self.made.values()):
             return []
         found: list[str] = []
         for (name, made), part in zip(self.made.items(), self.parts, strict=True):
-            own = made.names(self.states[name]) if made.RAW in NAMED else [str(i) for i in range(part.width)]
+            own = made.names(self.states[name]) if made.raw_kind in NAMED else [str(i) for i in range(part.width)]
             found += own if len(self.made) == 1 else [f"{name} {one}" for one in own]
         return found
 
@@ -80,18 +80,18 @@ class RawView:
     def _nothing(self, name: str) -> Any:
         """One row without this input."""
         made, state = self.made[name], self.states[name]
-        if made.RAW == "sparse":
+        if made.raw_kind == "sparse":
             return pa.chunked_array([pa.nulls(1, made.column_type(state))])
-        return np.zeros((1, *made.shape(state)), made.DTYPE)
+        return np.zeros((1, *made.shape(state)), made.dtype)
 
     def _one(self, name: str, items: Any) -> Any:
         made, state = self.made[name], self.states[name]
-        if made.RAW == "components":
+        if made.raw_kind == "components":
             return self.projections[name](items)
-        if made.RAW == "sparse":
+        if made.raw_kind == "sparse":
             return made.raw(items, self.fitted[name], state)
         rows = made.flat(items, state)
-        if made.RAW == "statistics":
+        if made.raw_kind == "statistics":
             rows = (rows - self.fitted[name]["mean"]) / self.fitted[name]["std"]
         return np.asarray(rows, np.float32)
 
@@ -122,15 +122,15 @@ def fit_raw(states: dict[str, State], clean: Path, params: "Extract") -> Fitted:
     fitted: Fitted = {}
     for name, state in states.items():
         made = modality(state["modality"])
-        if made.RAW == "components":
+        if made.raw_kind == "components":
             items = train_rows(clean, name, state, params.fit_rows)
             components, mean = fit_components(made.flat(items, state), params)
             fitted[name] = {"components": components, "mean": mean}
-        elif made.RAW == "statistics":
+        elif made.raw_kind == "statistics":
             rows = made.flat(train_rows(clean, name, state, params.fit_rows), state).astype(np.float64)
             spread = np.where((std := rows.std(0)) > 1e-6 * np.abs(rows).max(0), std, 1.0)
             fitted[name] = {"mean": rows.mean(0).astype(np.float32), "std": spread.astype(np.float32)}
-        elif made.RAW == "sparse":
+        elif made.raw_kind == "sparse":
             fitted[name] = made.fit_raw(train_texts(clean, name), state)
         else:
             fitted[name] = {}
@@ -159,7 +159,7 @@ def train_rows(clean: Path, name: str, state: State, limit: int) -> np.ndarray:
     ranks = [_ranks(table, name) for _, table in read_shards(clean, ["id", "split", name])]
     known = np.concatenate(ranks)
     lowest = np.sort(known[known < NEVER])[:limit]
-    chosen = np.empty((len(lowest), *made.shape(state)), made.DTYPE)
+    chosen = np.empty((len(lowest), *made.shape(state)), made.dtype)
     for (_, table), rank in zip(read_shards(clean, [name]), ranks, strict=True):
         places = np.searchsorted(lowest, rank)
         mine = (rank < NEVER) & (places < len(lowest))

@@ -44,7 +44,7 @@ def write_items(
             found = cache.put(key, table)
         shards.append(found[0])
     fitted = fit(_chosen(shards, chosen))
-    goods = {name: own for name, spec in inputs.items() if (own := _goods(spec, states[name]))}
+    goods = {name: own for name, spec in inputs.items() if (own := modality(spec.modality).item_names(states[name]))}
     names, attributes = named(fitted, goods)
     schema = items_schema(names, attributes, fitted=json.dumps(fitted, ensure_ascii=False))
     writer = Writer(items, schema, schema.metadata[b"fingerprint"].decode())
@@ -59,40 +59,27 @@ def write_items(
 
 def raw_of(raw: Path, shard: Any, inputs: "dict[str, Input]") -> pa.Table:
     """What `facts` asks for of a shard of the raw data."""
-    columns = [column_name(n, s) for n, spec in inputs.items() for s in _asked(spec)]
+    columns = [column_name(n, s) for n, spec in inputs.items() for s in modality(spec.modality).measured_by(spec)]
     return read_shard(raw, shard, ["id", GROUP, *dict.fromkeys(columns)])
 
 
 def facts(raw: pa.Table, rows: pa.Table, inputs: "dict[str, Input]", states: dict[str, Any]) -> pa.Table:
     """What is known of the cleaned ``rows`` of a shard: their ids as column "", then numbers, texts and truth values.
 
-    Columns stand in an order, and are called names, that no shard changes. A truth value is what nobody needs a level
-    to tell: that a column is missing.
+    Column order and names are the same for every shard. Booleans, such as that an input is missing, become a single item.
     """
     raw = raw.take(pc.index_in(rows["id"], raw["id"].combine_chunks()))
     found: list[tuple[str, str, pa.Array]] = [("", GROUP, whole(raw[GROUP]))]
     for name, spec in inputs.items():
         made, there = modality(spec.modality), whole(rows[name].is_valid())
         found.append(("", f"{name}{MISSING}", pc.invert(there)))
-        if hasattr(made, "measure"):
-            table = pa.table({suffix: raw[column_name(name, suffix)] for suffix in _asked(spec)})
-            for key, value in made.measure(table, rows[name], spec, states[name]).items():
-                found += [(name, k, pc.if_else(there, v, pa.scalar(None, v.type))) for k, v in expanded(key, value)]
+        table = pa.table({suffix: raw[column_name(name, suffix)] for suffix in made.measured_by(spec)})
+        for key, value in made.measure(table, rows[name], spec, states[name]).items():
+            found += [(name, k, pc.if_else(there, v, pa.scalar(None, v.type))) for k, v in expanded(key, value)]
     times = Counter(key for _, key, _ in found)
     full = unique(f"{name} {key}" if name and times[key] > 1 else key for name, key, _ in found)
     # no column of a person is called ""
     return pa.table({"": whole(rows["id"]), **dict(zip(full, (value for *_, value in found), strict=True))})
-
-
-def _asked(spec: "Input") -> list[str]:
-    made = modality(spec.modality)
-    return list(made.measured_by(spec)) if hasattr(made, "measure") else []
-
-
-def _goods(spec: "Input", state: dict[str, Any]) -> list[str]:
-    """The items that a modality gives by itself, where it does: what lies in a basket, the words of a text."""
-    made = modality(spec.modality)
-    return list(made.item_names(state)) if hasattr(made, "items") else []
 
 
 def _chosen(shards: list[Path], chosen: pa.Array) -> pa.Table:

@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.core.errors import DeepmineError
-from tasks.modalities import Shown, audio_mfcc
+from tasks.modalities import audio_mfcc
 from tasks.modalities.audio_decode import FULL_SCALE, RATES, decode
 from tasks.modalities.audio_mel import MIN_FRAMES, analysis, frames, log_mel, log_mels
+from tasks.modalities.base import Modality, Shown
 from tasks.modalities.drawing import spectrogram
 
 if TYPE_CHECKING:
@@ -37,21 +38,12 @@ MAX_LENGTH = 1 << 29
 MAX_RATIO = 1000
 #: Seconds of the blocks whose level decides what is trimmed.
 TRIM_BLOCK = 0.01
-#: Items are files that somebody else wrote: they are decoded in children with limits.
-GUARDED = True
 #: What `admit` tells of each item, as columns of the raw data: hertz, channels, seconds, samples of all channels,
 #: share of them at full scale, decibels of full scale (root mean square of the mix).
 FACTS = {
     "rate": pa.int64(), "channels": pa.int64(), "seconds": pa.float64(), "samples": pa.int64(),
     "clipped": pa.float64(), "level": pa.float64(),
 }  # fmt: skip
-#: The raw view is `flat`, each column standardised on train rows.
-RAW = "statistics"
-#: What it is, in words (README).
-RAW_WORDS = (
-    f"{audio_mfcc.COEFFICIENTS} mel-frequency cepstral coefficients: their means in {audio_mfcc.PARTS} parts, how far they spread "
-    "and change; standardised"
-)
 DTYPE = np.int16
 #: What a sample may take, in bytes, while it is decoded, mixed and resampled: a few copies in float32 and float64.
 BYTES_PER_SAMPLE = 40
@@ -346,3 +338,19 @@ def describe(facts: pa.Table) -> str:
     ]
     seconds = facts["seconds"].to_numpy()
     return f"{', '.join(told)}, {seconds.min():.3g} to {seconds.max():.3g} s (median {np.median(seconds):.3g})"
+
+
+MODALITY = Modality(
+    raw_kind="statistics",
+    raw_words=(
+        f"{audio_mfcc.COEFFICIENTS} mel-frequency cepstral coefficients: their means in {audio_mfcc.PARTS} parts, how far they spread "
+        "and change; standardised"
+    ),
+    dtype=DTYPE,
+    sandboxed=True,
+    raw_fields=raw_fields, settled_by=settled_by, checked=checked, checks=checks, settle=settle,
+    column_type=column_type, array=array, shape=shape, form=form, tensor=tensor, augment=augment, show=show,
+    describe=describe, admit=admit, item_memory=item_memory, repair=repair, memory=memory, flat=flat, names=names,
+    statistics=statistics, normalisation=normalisation, tensor_mask=tensor_mask, measured_by=measured_by,
+    measure=measure,
+)  # fmt: skip

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.core.errors import DeepmineError
-from tasks.modalities import Admitted, Shown
+from tasks.modalities.base import Admitted, Modality, Shown
 
 if TYPE_CHECKING:
     import torch
@@ -22,17 +22,6 @@ if TYPE_CHECKING:
     from tasks.config.train import AugmentBasket
     from tasks.config.validate import ValidBasket
 
-#: Names are read in place: there is no decoder that could crash or swell.
-GUARDED = False
-#: Two customers may well buy the same: equal baskets are no copies of each other.
-REPEATS = True
-#: So that splits are drawn by the rows' ids. By content, all baskets of one good alone would fall into one split: on
-#: Groceries the goods' shares of test rows then spread 1.4 times as far as chance has it, by id 0.95 times.
-DRAWN_BY = "id"
-#: The raw view is `raw`, sparse.
-RAW = "sparse"
-#: What it is, in words (README).
-RAW_WORDS = "zeros and ones, one for each good"
 DTYPE = np.uint8
 #: What every basket tells of itself: different goods, names that came again, and names that were `mended`.
 FACTS = {"items": pa.int64(), "repeated": pa.int64(), "mended": pa.int64()}
@@ -190,9 +179,6 @@ def names(state: dict[str, Any]) -> list[str]:
     return list(state["vocabulary"])
 
 
-item_names = names  # of `items`, too
-
-
 def items(column: pa.ChunkedArray, state: dict[str, Any]) -> "csr_array":
     """(N, M) bool: the goods themselves are what is known of each of N cleaned baskets; none for null."""
     from scipy.sparse import csr_array
@@ -290,3 +276,19 @@ def describe(facts: pa.Table) -> str:
         count = pc.sum(pc.cast(pc.greater(facts[fact], 0), pa.int64())).as_py()
         told += f", {count:,} {what}" if count else ""
     return told
+
+
+MODALITY = Modality(
+    raw_kind="sparse",
+    raw_words="zeros and ones, one for each good",
+    dtype=DTYPE,
+    # Two customers may well buy the same: equal baskets are no duplicates.
+    repeats=True,
+    # By content, all baskets of one item alone would fall into one split: on Groceries the items' fractions of test rows
+    # then spread 1.4 times as far as expected by chance, by id 0.95 times.
+    drawn_by_id=True,
+    raw_fields=raw_fields, settled_by=settled_by, checked=checked, checks=checks, settle=settle,
+    column_type=column_type, array=array, shape=shape, form=form, tensor=tensor, augment=augment, show=show,
+    describe=describe, admit_columns=admit_columns, repair_columns=repair_columns, names=names, item_names=names, fit_raw=fit_raw,
+    raw=raw, items=items,
+)  # fmt: skip

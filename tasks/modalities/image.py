@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from PIL import Image, UnidentifiedImageError
 
 from tasks.core.errors import Unreadable
-from tasks.modalities import Shown
+from tasks.modalities.base import Modality, Shown
 from tasks.modalities.image_metadata import ORIENTATION, without_metadata
 from tasks.modalities.measurements import light
 
@@ -41,14 +41,8 @@ UPRIGHT = {
 GREY_MODES = ("1", "L", *DEEP_MODES)
 #: Pixels a side of the sketch, by which near-duplicates are found.
 SKETCH = 16
-#: Items are files that somebody else wrote: they are decoded in children with limits.
-GUARDED = True
 #: What `inspect` tells of each item, as columns of the raw data.
 FACTS = {"width": pa.int64(), "height": pa.int64(), "mode": pa.string(), "sketch": pa.binary(SKETCH * SKETCH)}
-#: The raw view is made of principal components of `flat`.
-RAW = "components"
-#: What it is, in words (README).
-RAW_WORDS = "principal components of the pixels (`extract.components`), all on one scale"
 DTYPE = np.uint8
 #: What a pixel may take, in bytes, while it is decoded, turned and scaled: three copies as 64-bit floats, and some.
 BYTES_PER_PIXEL = 32
@@ -350,3 +344,15 @@ def _to_mode(image: Image.Image, mode: str) -> Image.Image:
     if image.mode == "LAB":  # which Pillow converts to RGB alone
         image = image.convert("RGB")
     return image.convert(mode)
+
+
+MODALITY = Modality(
+    raw_kind="components",
+    raw_words="principal components of the pixels (`extract.components`), all on one scale",
+    dtype=DTYPE,
+    sandboxed=True,
+    raw_fields=raw_fields, settled_by=settled_by, checked=checked, checks=checks, settle=settle,
+    column_type=column_type, array=array, shape=shape, form=form, tensor=tensor, augment=augment, show=show,
+    describe=describe, admit=admit, item_memory=item_memory, repair=repair, memory=memory, flat=flat,
+    statistics=statistics, normalisation=normalisation, mirrors=mirrors, measured_by=measured_by, measure=measure,
+)  # fmt: skip

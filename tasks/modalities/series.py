@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.core.errors import DeepmineError
-from tasks.modalities import Admitted, Shown
+from tasks.modalities.base import Admitted, Modality, Shown
 from tasks.modalities.drawing import lines
 from tasks.modalities.measurements import levels
 from tasks.modalities.series_channels import read, within
@@ -24,15 +24,6 @@ if TYPE_CHECKING:
     from tasks.config.train import AugmentSeries
     from tasks.config.validate import ValidSeries
 
-#: Numbers of a table are read in place: there is no decoder that could crash or swell.
-GUARDED = False
-#: The raw view is made of principal components of `flat`.
-RAW = "components"
-#: What it is, in words (README).
-RAW_WORDS = (
-    "principal components of the values, step by step, all on one scale. Random convolutions (MiniRocket, Hydra) are "
-    "stronger, and are not here yet"
-)
 DTYPE = np.float32
 #: What every series tells of itself: steps, channels, share of missing values, and what the others lie between.
 FACTS = {
@@ -382,3 +373,17 @@ def describe(facts: pa.Table) -> str:
     missing = pc.mean(facts["missing"]).as_py()
     told = f"{channels} channel{'s' if channels > 1 else ''} of {least}{f' to {most}' if most > least else ''} steps"
     return told + (f", {missing:.1%} missing" if missing else "")
+
+
+MODALITY = Modality(
+    raw_kind="components",
+    raw_words=(
+        "principal components of the values, step by step, all on one scale. Random convolutions (MiniRocket, Hydra) are "
+        "stronger, and are not here yet"
+    ),
+    dtype=DTYPE,
+    raw_fields=raw_fields, settled_by=settled_by, checked=checked, checks=checks, settle=settle,
+    column_type=column_type, array=array, shape=shape, form=form, tensor=tensor, augment=augment, show=show,
+    describe=describe, admit_columns=admit_columns, repair_columns=repair_columns, flat=flat,
+    statistics=statistics, normalisation=normalisation, measured_by=measured_by, measure=measure,
+)  # fmt: skip

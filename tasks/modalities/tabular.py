@@ -8,7 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.core.errors import DeepmineError
-from tasks.modalities import Admitted, Shown, tabular_columns, tabular_outliers
+from tasks.modalities import tabular_columns, tabular_outliers
+from tasks.modalities.base import Admitted, Modality, Shown
 from tasks.modalities.tabular_cells import DATE, read, shortened
 from tasks.modalities.tabular_steps import load, save
 from tasks.stats.single_feature_auc import scores
@@ -28,14 +29,6 @@ if TYPE_CHECKING:
     from tasks.config.train import AugmentTabular
     from tasks.config.validate import ValidTabular
 
-#: Items are values of a table, which nothing has to decode.
-GUARDED = False
-#: Rows of few values are equal by nature: they are no copies of each other.
-REPEATS = True
-#: The raw view is `flat` as it is.
-RAW = "columns"
-#: What it is, in words (README).
-RAW_WORDS = "the columns as cleaning made them: scaled numbers, one column a category. Boosting takes them, too"
 DTYPE = np.float32
 TYPES = {"numeric": pa.float64(), "categorical": pa.string(), "date": DATE}
 WORDS = {"numeric": ("number", "numbers"), "categorical": ("category", "categories"), "date": ("date", "dates")}
@@ -320,3 +313,16 @@ def describe(facts: pa.Table) -> str:
 def single_feature_scores(frame: "pd.DataFrame", label: Any, spec: "Input") -> dict[str, float]:
     """`scores` of the columns of an input."""
     return scores(frame[list(spec.columns)], label, spec.categorical)
+
+
+MODALITY = Modality(
+    raw_kind="columns",
+    raw_words="the columns as cleaning made them: scaled numbers, one column a category. Boosting takes them, too",
+    dtype=DTYPE,
+    # Rows of few values are equal by nature: they are no copies of each other.
+    repeats=True,
+    raw_fields=raw_fields, settled_by=settled_by, checked=checked, checks=checks, settle=settle,
+    column_type=column_type, array=array, shape=shape, form=form, tensor=tensor, augment=augment, show=show,
+    describe=describe, admit_columns=admit_columns, repair_columns=repair_columns, flat=flat, names=names,
+    measured_by=measured_by, measure=measure, single_feature_scores=single_feature_scores,
+)  # fmt: skip

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.core.errors import DeepmineError, Unreadable
-from tasks.modalities import Admitted, Shown
+from tasks.modalities.base import Admitted, Modality, Shown
 from tasks.modalities.text_tfidf import MAX_FEATURES, RUNS
 from tasks.modalities.text_tfidf import fit_raw as fit_raw
 from tasks.modalities.text_tfidf import raw as raw
@@ -28,15 +28,6 @@ if TYPE_CHECKING:
     from tasks.config.train import AugmentText
     from tasks.config.validate import ValidText
 
-#: Texts are read in place: there is no decoder of somebody else's that could crash or swell.
-GUARDED = False
-#: The raw view is `raw`, sparse, of the whole texts.
-RAW = "sparse"
-#: What it is, in words (README).
-RAW_WORDS = (
-    f"TF-IDF of the whole text, {MAX_FEATURES:,} of each at most: words and pairs of words; "
-    f"runs of {RUNS['characters'][0]} to {RUNS['characters'][-1]} characters within words"
-)
 DTYPE = np.int32
 #: What every text tells of itself: `nul` NUL characters were removed, and it was `cut` at the largest length.
 FACTS = {"characters": pa.int64(), "words": pa.int64(), "nul": pa.int64(), "cut": pa.bool_()}
@@ -330,3 +321,18 @@ def describe(facts: pa.Table) -> str:
         count = pc.sum(pc.cast(pc.greater(pc.cast(facts[suffix], pa.int64()), 0), pa.int64())).as_py()
         told += f", {count:,} {what}" if count else ""
     return told
+
+
+MODALITY = Modality(
+    raw_kind="sparse",
+    raw_words=(
+        f"TF-IDF of the whole text, {MAX_FEATURES:,} of each at most: words and pairs of words; "
+        f"runs of {RUNS['characters'][0]} to {RUNS['characters'][-1]} characters within words"
+    ),
+    dtype=DTYPE,
+    raw_fields=raw_fields, settled_by=settled_by, checked=checked, checks=checks, settle=settle,
+    column_type=column_type, array=array, shape=shape, form=form, tensor=tensor, augment=augment, show=show,
+    describe=describe, admit=admit, item_memory=item_memory, admit_columns=admit_columns,
+    repair_columns=repair_columns, fit_raw=fit_raw, raw=raw, measured_by=measured_by, measure=measure,
+    item_names=item_names, items=items, shortened=shortened,
+)  # fmt: skip

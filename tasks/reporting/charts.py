@@ -19,7 +19,7 @@ def chart(
     x: Ends, y: Ends, across: str, up: str, *, lines: Sequence[dict[str, Any]] = (), dots: Sequence[Point] = (),
     bars: Sequence[tuple[float, float, float]] = (), guide: tuple[Point, Point] | None = None, shares: str = "",
 ) -> dict[str, Any]:  # fmt: skip
-    """Places in a picture of `WIDTH` by `HEIGHT`.
+    """Positions in a picture of `WIDTH` by `HEIGHT`.
 
     Args:
         x, y: values at the ends of the axes; ``across`` and ``up`` say what they are.
@@ -53,8 +53,8 @@ def chart(
         "width": WIDTH, "height": HEIGHT, "left": LEFT, "right": WIDTH - RIGHT, "top": TOP, "bottom": HEIGHT - BOTTOM,
         "across": across, "up": up, "lines": drawn, "dots": list(map(place, dots)), "bars": boxes,
         "guide": [place(p) for p in guide] if guide else [],
-        "x_ticks": [(place((v, y[0]))[0], _told(v, "x" in shares)) for v in ticks(*x)],
-        "y_ticks": [(place((x[0], v))[1], _told(v, "y" in shares)) for v in ticks(*y)],
+        "x_ticks": [(place((v, y[0]))[0], _tick(v, "x" in shares)) for v in ticks(*x)],
+        "y_ticks": [(place((x[0], v))[1], _tick(v, "y" in shares)) for v in ticks(*y)],
     }  # fmt: skip
 
 
@@ -73,5 +73,5 @@ def spanned(values: Sequence[float], share: float = 0.05) -> Ends:
     return low - room, high + room
 
 
-def _told(value: float, share: bool) -> str:
+def _tick(value: float, share: bool) -> str:
     return f"{value * 100:.3g} %" if share else significant(value, 3)

@@ -1,18 +1,19 @@
-"""Who does as well as the best, and where the best does worse: verdicts and slices compared, in tables and in words."""
+"""Which models are as good as the best, and on which slices the best does worse, in tables and in words."""
 
 from typing import Any
 
+from tasks.core.text import many
 from tasks.reporting.formatting import change, count, cut, figure, isolated, seconds
 
-#: Verdicts of the matrix of comparisons, and characters of a name in a sentence.
+#: Models in the matrix of comparisons, and characters of a name in a sentence.
 MOST_COMPARED, NAME = 24, 60
-#: Share of the best one's seconds, and seconds less than these, under which another is worth naming as the cheaper.
+#: Another model is named as cheaper if it takes at most this fraction of the seconds, and this many seconds less.
 MUCH, SAVED = 0.8, 1.0
-MEASURES = {"accuracy": "accuracy", "mae": "mean absolute error", "recall": "share of the positive rows that is found"}
+MEASURES = {"accuracy": "accuracy", "mae": "mean absolute error", "recall": "recall of the positive class"}
 
 
-def alike(found: dict[str, Any], base: dict[str, Any], records: dict[str, Any]) -> dict[str, Any] | None:
-    """Who is as good as the best and cheaper, and the matrix of all differences."""
+def equivalent(found: dict[str, Any], base: dict[str, Any], records: dict[str, Any]) -> dict[str, Any] | None:
+    """The models that are as good as the best, with what they cost, and the matrix of all differences."""
     if len(found["names"]) < 2:
         return None
     best, unit = found["best"], base["unit"]
@@ -32,7 +33,7 @@ def alike(found: dict[str, Any], base: dict[str, Any], records: dict[str, Any]) 
     return {
         "sentence": _cheapest(found, base, records), "rows": rows, "more": len(found["names"]) - len(names),
         "others": [
-            {**one, "told": _difference(one, unit), "cost": seconds(_cost(one["name"], records))} for one in found["alike"]
+            {**one, "text": _difference(one, unit), "cost": seconds(_cost(one["name"], records))} for one in found["alike"]
         ],
         "best": best, "pairs": len(found["pairs"]),
     }  # fmt: skip
@@ -41,10 +42,10 @@ def alike(found: dict[str, Any], base: dict[str, Any], records: dict[str, Any]) 
 def _cell(pair: dict[str, Any], forward: bool, unit: str, sure: float) -> dict[str, Any]:
     sign = 1 if forward else -1
     ends = sorted(sign * end for end in pair["interval"])
-    told = f"{change(ends[0], unit)} to {change(ends[1], unit)}, p {_p(pair['p'])}, adjusted {_p(pair['holm'])}"
+    title = f"{change(ends[0], unit)} to {change(ends[1], unit)}, p {_p(pair['p'])}, adjusted {_p(pair['holm'])}"
     better = sign * pair["difference"] > 0 if unit == "share" else sign * pair["difference"] < 0
     tone = "" if pair["holm"] > 1 - sure else "better" if better else "worse"
-    return {"told": change(sign * pair["difference"], unit), "title": told, "tone": tone}
+    return {"text": change(sign * pair["difference"], unit), "title": title, "tone": tone}
 
 
 def _p(value: float) -> str:
@@ -52,7 +53,7 @@ def _p(value: float) -> str:
 
 
 def _cost(name: str, records: dict[str, Any]) -> float | None:
-    """Seconds to have a verdict: choosing and fitting, and the network's training where it has a part in it."""
+    """Seconds to select and fit a model, and to train the network where it is part of it."""
     if name == "naive":
         return 0.0
     total = 0.0
@@ -80,26 +81,26 @@ def _name(name: str) -> str:
 
 def _cheapest(found: dict[str, Any], base: dict[str, Any], records: dict[str, Any]) -> str:
     best, others = found["best"], found["alike"]
-    first = f"Of {count(len(found['names']))} sets of predictions, {_name(best)} was chosen without a look at test rows"
+    first = f"Of {count(len(found['names']))} models, {_name(best)} was chosen without using test rows"
     better = sorted((one for one in others if one["better"]), key=lambda one: -abs(one["difference"]))
     others = [one for one in others if not one["better"]]
     if better:
         does = "does" if len(better) == 1 else f"and {count(len(better) - 1)} more do"
-        first += f"; {_name(better[0]['name'])} {does} better there, {_difference(better[0], base['unit'])}"
+        first += f"; {_name(better[0]['name'])} {does} better on them, {_difference(better[0], base['unit'])}"
     if not others:
-        return f"{first}; every other is worse on the test rows."
+        return f"{first}; all others are significantly worse on the test rows."
     costs = {name: _cost(name, records) for name in (best, *(one["name"] for one in others))}
     known = {name: cost for name, cost in costs.items() if cost is not None}
     cheapest = min(known, key=lambda name: (known[name], name != best), default=best)
-    many = "one other" if len(others) == 1 else f"{count(len(others))} others"
+    differ = "one other does" if len(others) == 1 else f"{count(len(others))} others do"
     if best not in known:
-        return f"{first}; {many} cannot be told from it."
+        return f"{first}; {differ} not differ significantly from it."
     if cheapest == best or known[cheapest] > min(MUCH * known[best], known[best] - SAVED):
-        return f"{first}; {many} cannot be told from it, and none of them is much cheaper."
+        return f"{first}; {differ} not differ significantly from it, and none is much cheaper."
     one = next(one for one in others if one["name"] == cheapest)
     return (
-        f"{first}; {_name(cheapest)} cannot be told from it, {_difference(one, base['unit'])}, and takes "
-        f"{seconds(known[cheapest])} in place of {seconds(known[best])}."
+        f"{first}; {_name(cheapest)} does not differ significantly from it, {_difference(one, base['unit'])}, and takes "
+        f"{seconds(known[cheapest])} instead of {seconds(known[best])}."
     )
 
 
@@ -110,50 +111,52 @@ def slices(found: dict[str, Any], base: dict[str, Any]) -> dict[str, Any] | None
         if made["tried"]:
             unit = "number" if measure == "mae" else "share"
             order = sorted(made["slices"], key=lambda s: s["value"], reverse=unit == "number")  # the worst first
-            rows = [{**one, "told": _spelt(one, base)} for one in order]
-            parts.append({**made, "measure": measure, "unit": unit, "rows_told": rows, "title": MEASURES[measure]})
+            rows = [{**one, "name": _spelt(one)} for one in order]
+            parts.append({**made, "measure": measure, "unit": unit, "rows": rows, "title": MEASURES[measure]})
     if not parts:
         return None
-    return {"parts": parts, "lines": [line for part in parts for line in _worst(part, base)]}
+    return {"parts": parts, "lines": [line for part in parts for line in _worst(part)]}
 
 
-def _spelt(one: dict[str, Any], base: dict[str, Any]) -> str:
+def _spelt(one: dict[str, Any]) -> str:
     named = " and ".join(_name(item) for item in one["items"])
     return f"class {named}" if one["kind"] == "class" else named
 
 
-def _worst(part: dict[str, Any], base: dict[str, Any]) -> list[str]:
-    """Sentences on the worst and the best slice that stands, and the worst class."""
-    unit, rows = part["unit"], part["rows_told"]
+def _worst(part: dict[str, Any]) -> list[str]:
+    """Sentences on the worst and the best significant slice, and the worst class."""
+    unit, rows = part["unit"], part["rows"]
     sign = 1 if unit == "share" else -1
-    standing = [s for s in rows if s["stands"] and s["kind"] != "class"]
+    significant = [s for s in rows if s["stands"] and s["kind"] != "class"]
     tried = f"{count(part['tried'])} slices" + (
         f" and {count(part['pairs_tried'])} pairs of them" if part["pairs_tried"] else ""
     )
     lines = []
-    worse = [s for s in standing if sign * s["difference"] < 0]
-    better = [s for s in standing if sign * s["difference"] > 0]
+    worse = [s for s in significant if sign * s["difference"] < 0]
+    better = [s for s in significant if sign * s["difference"] > 0]
     if worse:
-        first = "Positive rows are missed most where" if part["measure"] == "recall" else "Worst where"
-        lines.append(f"{first} {_told(worse[0], unit, part['measure'])}")
+        first = "Recall is lowest where" if part["measure"] == "recall" else "Worst where"
+        lines.append(f"{first} {_described(worse[0], unit, part['measure'])}")
     if better and (part["measure"] != "recall" or not worse):
-        first = "Positive rows are found best where" if part["measure"] == "recall" else "Best where"
-        lines.append(f"{first} {_told(better[-1], unit, part['measure'])}")
+        first = "Recall is highest where" if part["measure"] == "recall" else "Best where"
+        lines.append(f"{first} {_described(better[-1], unit, part['measure'])}")
     bad = [s for s in rows if s["stands"] and s["kind"] == "class" and sign * s["difference"] < 0]
     if bad:
-        lines.append(f"Worst of the classes: {_told(bad[0], unit, part['measure'])}")
-    if not standing and part["measure"] != "recall":
-        lines.append(f"{'Else none' if bad else 'None'} of {tried} differs from the rest by more than chance allows.")
+        lines.append(f"Worst class: {_described(bad[0], unit, part['measure'])}")
+    if not significant and part["measure"] != "recall":
+        lines.append(
+            f"{'None of the other' if bad else 'None of'} {tried} differs significantly from the remaining rows."
+        )
     return lines
 
 
-def _told(one: dict[str, Any], unit: str, measure: str) -> str:
+def _described(one: dict[str, Any], unit: str, measure: str) -> str:
     value, outside = figure(one["value"], unit), figure(one["outside"], unit)
     points = " points" if unit == "share" else ""
     low, high = one["interval"]
     words = {
-        "accuracy": f"right on {value} of {count(one['rows'])} rows, elsewhere on {outside}",
-        "mae": f"off by {value} on average in {count(one['rows'])} rows, elsewhere by {outside}",
-        "recall": f"{value} of {count(one['rows'])} positive rows are found, elsewhere {outside}",
+        "accuracy": f"accuracy {value} on {many(one['rows'], 'row', 'rows')}, elsewhere {outside}",
+        "mae": f"mean absolute error {value} on {many(one['rows'], 'row', 'rows')}, elsewhere {outside}",
+        "recall": f"recall {value} on {many(one['rows'], 'positive row', 'positive rows')}, elsewhere {outside}",
     }[measure]
-    return f"{one['told']}: {words} ({change(low, unit)} to {change(high, unit)}{points})."
+    return f"{one['name']}: {words} ({change(low, unit)} to {change(high, unit)}{points})."

@@ -1,26 +1,45 @@
 """What cross-validation found, arranged as the tables of the page."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from tasks.reporting.axis_scale import LIMITS, balanced, marks, scale
 from tasks.reporting.formatting import bounds, figure, significant
+from tasks.reporting.section import Content
+
+if TYPE_CHECKING:
+    from tasks.reporting.run import Run
 
 SCHEMES = {
-    "stratified": "Each fold has about the same share of every class (of numbers: of large and small ones)",
+    "stratified": "Each fold has about the same class distribution (for numbers: the same distribution of values)",
     "group": "All rows of a group are in one fold",
-    "time": "Each fold comes after all that was learned from for it",
+    "time": "Each fold is later than all rows that were used for training",
 }
 COLUMNS = {"f1": "F1 (macro)", "auc": "AUC", "rmse": "RMSE", "r2": "R²"}
 
 
-def crossed(verdict: dict[str, Any]) -> dict[str, Any]:
-    """The ways with their folds, differences and optimism, and the places of dots and whiskers in percent of a cell.
+@dataclass(frozen=True)
+class CrossValidation(Content):
+    """What was cross-validated, and the tables of it.
 
-    Without folds `folds` is 0, and `why` says the reason where some were asked for.
+    Attributes:
+        folds: how many; 0 where nothing was cross-validated, ``why`` says the reason where it was asked for.
+        tables: the approaches with their folds, differences and optimism; empty without folds.
     """
-    found = verdict.get("cross_validation") or {}
+
+    folds: int
+    why: str
+    tables: dict[str, Any]
+
+
+def build(run: "Run") -> CrossValidation:
+    return cross_validation(run.evaluated.get("cross_validation") or {})
+
+
+def cross_validation(found: dict[str, Any]) -> CrossValidation:
+    """The section of what `evaluate` found; places of dots and whiskers are in percent of a cell."""
     if not found.get("ways"):
-        return {"folds": 0, "why": found.get("why", "") if found.get("asked") else ""}
+        return CrossValidation(0, found.get("why", "") if found.get("asked") else "", {})
     key, titles, ways = found["measure"]["key"], found["titles"], found["ways"]
     main = found["chosen"] or list(ways)
     unit = found["measure"]["unit"]
@@ -42,7 +61,7 @@ def crossed(verdict: dict[str, Any]) -> dict[str, Any]:
         for way in shown
     ]  # fmt: skip
     single = [
-        {"way": way, "value": ways[way][key], "interval": ways[way]["interval"], "spread": ways[way]["spread"],
+        {"name": way, "value": ways[way][key], "interval": ways[way]["interval"], "spread": ways[way]["spread"],
          "cells": [_cell(ways[way].get(name), name) for name in columns], "optimism": gaps.get(way)}
         for way in ways if way not in found["chosen"]
     ]  # fmt: skip
@@ -51,13 +70,14 @@ def crossed(verdict: dict[str, Any]) -> dict[str, Any]:
          "main": all(way in main for way in name.split(" - "))}
         for name, pair in found["pairs"].items()
     ]  # fmt: skip
-    return {
-        **{name: found[name] for name in ("folds", "why", "sentence", "confidence", "measure", "set_aside", "lacking")},
+    tables = {
+        **{name: found[name] for name in ("sentence", "confidence", "measure", "set_aside", "lacking")},
         "grouped": found["grouped"], "methods": found["methods"],
-        "rows": found["judged_rows"], "scheme": SCHEMES[found["scheme"]], "ways": rows, "ends": ends, "optimism": optimism,
+        "rows": found["judged_rows"], "scheme": SCHEMES[found["scheme"]], "approaches": rows, "ends": ends, "optimism": optimism,
         "edges": edges, "single": single, "pairs": pairs, "columns": [COLUMNS[name] for name in columns],
         "sizes": found["sizes"], "clusters": _clusters(found["clusters"]),
     }  # fmt: skip
+    return CrossValidation(found["folds"], found["why"], tables)
 
 
 def _clusters(found: dict[str, Any]) -> list[dict[str, Any]]:

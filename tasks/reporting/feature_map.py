@@ -1,22 +1,48 @@
 """The map: features of a sample of rows laid out in two dimensions."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.reporting.test_rows import Judged
+from tasks.reporting import clusters, pictures, row_cards
+from tasks.reporting.section import Content
+from tasks.reporting.test_rows import PredictedRows
+
+if TYPE_CHECKING:
+    from tasks.reporting.run import Run
 
 #: Dimensions that t-SNE is given; more only cost time.
 WIDTH = 30
 #: Rows below which neighbourhoods say nothing.
 FEW = 30
-#: Shares of the numbers below and above which the colour scale no longer changes: a few extremes would take all of it.
+#: Quantiles of the numbers below and above which the colour scale no longer changes: a few extremes would take all of it.
 ENDS = (0.02, 0.98)
 #: Characters of a label.
 LABEL = 80
 
 
-def sample(rows: Judged, count: int, seed: int) -> np.ndarray:
+@dataclass(frozen=True)
+class Map(Content):
+    """What the script draws (``points``), of how many test rows."""
+
+    points: dict[str, Any]
+    test_rows: int
+
+
+def build(run: "Run") -> Map:
+    rows, params = run.test_rows, run.params
+    chosen = sample(rows, params.map_points, params.seed)
+    by_cluster = rows.numbers is None and not rows.labelled
+    cluster_of = next(iter(run.part(clusters.assignments).values()), {}) if by_cluster else {}
+    found = points(rows, chosen, cluster_of, params.seed)
+    side = pictures.side(pictures.MAP_SIDE, len(chosen) * len(run.inputs))
+    drawn = run.source.draw(dict.fromkeys(found["ids"], side))
+    cards = row_cards.map_cards(drawn, found["ids"], run.inputs, side)
+    return Map(found | {"inputs": cards}, run.evaluated["test_rows"])
+
+
+def sample(rows: PredictedRows, count: int, seed: int) -> np.ndarray:
     """(M,) sorted positions of at most ``count`` rows."""
     return np.sort(np.random.default_rng(seed).permutation(len(rows.ids))[:count])
 
@@ -40,19 +66,19 @@ def layout(X: np.ndarray, seed: int) -> tuple[np.ndarray, str]:
         return tsne.fit_transform(reduced), "t-SNE"
 
 
-def points(rows: Judged, chosen: np.ndarray, clusters: dict[str, str], seed: int) -> dict[str, Any]:
+def points(rows: PredictedRows, chosen: np.ndarray, cluster_of: dict[str, str], seed: int) -> dict[str, Any]:
     """What the script of the page draws.
 
     Args:
-        clusters: id -> cluster, which colours rows that have neither class nor number; empty: one colour.
+        cluster_of: id -> cluster, which colours rows that have neither class nor number; empty: one colour.
     """
     places, method = layout(rows.X[chosen], seed)
     facts = [rows.facts(i) for i in chosen]
-    names = list(dict.fromkeys(name for told in facts for name, _ in told))
+    names = list(dict.fromkeys(name for row in facts for name, _ in row))
     ids = rows.ids[chosen].tolist()
-    columns = [{"name": n, "values": [dict(told).get(n, "–")[:LABEL] for told in facts]} for n in names]
-    if clusters:
-        columns.append({"name": "cluster", "values": [clusters[i] for i in ids]})
+    columns = [{"name": n, "values": [dict(row).get(n, "–")[:LABEL] for row in facts]} for n in names]
+    if cluster_of:
+        columns.append({"name": "cluster", "values": [cluster_of[i] for i in ids]})
     return {
         "method": method,
         "ids": ids,
@@ -60,11 +86,11 @@ def points(rows: Judged, chosen: np.ndarray, clusters: dict[str, str], seed: int
         "y": [round(float(v), 3) for v in places[:, 1]],
         "wrong": np.flatnonzero(rows.wrong()[chosen]).tolist(),
         "facts": columns,
-        **_colours(rows, chosen, clusters),
+        **_colours(rows, chosen, cluster_of),
     }
 
 
-def _colours(rows: Judged, chosen: np.ndarray, clusters: dict[str, str]) -> dict[str, Any]:
+def _colours(rows: PredictedRows, chosen: np.ndarray, cluster_of: dict[str, str]) -> dict[str, Any]:
     """A class for each row as a position in `labels`, or a number with the ends of the colour scale."""
     if rows.numbers is not None:
         numbers = rows.numbers[chosen, 0]
@@ -72,8 +98,8 @@ def _colours(rows: Judged, chosen: np.ndarray, clusters: dict[str, str]) -> dict
         number = [float(f"{v:.5g}") for v in numbers]
         return {"coloured": "true value", "labels": [], "number": number, "ends": [float(low), float(high)]}
     ids = rows.ids[chosen].tolist()
-    told = rows.truth[chosen].tolist() if rows.labelled else [clusters.get(i, "") for i in ids]
-    by = "true class" if len(rows.classes) else "label" if rows.labelled else "cluster" if clusters else ""
-    labels = sorted(set(told), key=lambda t: (len(t), t) if by == "cluster" else (0, t))
+    names = rows.y_true[chosen].tolist() if rows.labelled else [cluster_of.get(i, "") for i in ids]
+    by = "true class" if len(rows.classes) else "label" if rows.labelled else "cluster" if cluster_of else ""
+    labels = sorted(set(names), key=lambda name: (len(name), name) if by == "cluster" else (0, name))
     place = {label: k for k, label in enumerate(labels)}
-    return {"coloured": by, "labels": labels, "of": [place[t] for t in told], "number": None}
+    return {"coloured": by, "labels": labels, "of": [place[name] for name in names], "number": None}

@@ -1,4 +1,4 @@
-"""A forecast as a person looks at it: the steps before it, what came, and what was said, as one SVG."""
+"""A forecast as one SVG: the steps before it, the true values and the predicted ones."""
 
 import numpy as np
 from markupsafe import Markup
@@ -9,30 +9,30 @@ WIDTH, HEIGHT, MARGIN, CHANNELS = 320, 150, 6, 3
 TIMES, LEAST = 3, 16
 
 
-def draw(window: np.ndarray | None, truth: np.ndarray, said: np.ndarray) -> Markup:
+def draw(window: np.ndarray | None, y_true: np.ndarray, y_pred: np.ndarray) -> Markup:
     """One inline SVG, a panel for each of the first channels.
 
     Args:
         window: (L, C) the steps before, or None where the input is no sequence.
-        truth, said: (H * C,) what came and what was said, step by step. Where C does not divide them: one channel.
+        y_true, y_pred: (H * C,) true and predicted values, step by step. Where C does not divide them: one channel.
     """
-    channels = window.shape[1] if window is not None and len(truth) % window.shape[1] == 0 else 1
-    ahead = [v.reshape(-1, channels) for v in (truth, said)]  # (H, C)
+    channels = window.shape[1] if window is not None and len(y_true) % window.shape[1] == 0 else 1
+    ahead = [v.reshape(-1, channels) for v in (y_true, y_pred)]  # (H, C)
     steps = max(LEAST, TIMES * len(ahead[0]))
     before = window[-steps:, :channels] if window is not None else np.empty((0, channels))
     panels = [_panel(before[:, c], ahead[0][:, c], ahead[1][:, c], HEIGHT * c) for c in range(min(channels, CHANNELS))]
     height = HEIGHT * len(panels)
-    words = f"{len(before)} steps, then {len(ahead[0])} steps as they came and as they were forecast"
+    words = f"{len(before)} steps, then {len(ahead[0])} true and predicted steps"
     return Markup('<svg class="forecast" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
         WIDTH, height, words, Markup("").join(panels)
     )
 
 
-def _panel(before: np.ndarray, truth: np.ndarray, said: np.ndarray, top: int) -> Markup:
-    every = np.concatenate([before, truth, said])
+def _panel(before: np.ndarray, y_true: np.ndarray, y_pred: np.ndarray, top: int) -> Markup:
+    every = np.concatenate([before, y_true, y_pred])
     fine = every[np.isfinite(every)]
     low, high = (float(fine.min()), float(fine.max())) if len(fine) else (0.0, 1.0)
-    length = len(before) + len(truth)
+    length = len(before) + len(y_true)
 
     def line(kind: str, values: np.ndarray, start: int) -> Markup:
         x = MARGIN + (start + np.arange(len(values))) / max(length - 1, 1) * (WIDTH - 2 * MARGIN)
@@ -46,5 +46,5 @@ def _panel(before: np.ndarray, truth: np.ndarray, said: np.ndarray, top: int) ->
     rule = Markup('<line class="now" x1="{0}" x2="{0}" y1="{1}" y2="{2}"/>').format(
         f"{now:.1f}", top + MARGIN, top + HEIGHT - MARGIN
     )
-    drawn = [line("seen", before, 0), line("truth", np.concatenate([join, truth]), start)]
-    return Markup("").join([rule, *drawn, line("said", np.concatenate([join, said]), start)])
+    drawn = [line("seen", before, 0), line("true", np.concatenate([join, y_true]), start)]
+    return Markup("").join([rule, *drawn, line("predicted", np.concatenate([join, y_pred]), start)])

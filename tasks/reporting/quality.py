@@ -1,21 +1,77 @@
 """What became of every row: expectations, splits, the ledger, quarantine."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pyarrow as pa
 
-#: What follows when an expectation is not met, as a person reads it.
+from tasks import STAGES
+from tasks.core.files import read_json
+from tasks.reporting.section import Content
+from tasks.reporting.texts import shortened
+from tasks.storage.store import read
+
+if TYPE_CHECKING:
+    from tasks.reporting.run import Run
+
+#: What follows when an expectation is not met, in words.
 ACTIONS = {"reject": "quarantine the row", "fail": "stop", "warn": "warn"}
 
 
-def expectations(summary: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every expectation, those that are not met first."""
+@dataclass(frozen=True)
+class Quality(Content):
+    """What became of every row.
+
+    Attributes:
+        data_docs: name and relative address of each.
+        shortened: of inputs that are texts: how much of them the network does not read.
+        quarantine: the reasons, with the first rows of each.
+        near_duplicates: None where they were not looked for.
+        splits: rows of each class in each split.
+    """
+
+    expectations: list[dict[str, Any]]
+    data_docs: list[dict[str, str]]
+    shortened: list[dict[str, Any]]
+    ledger: list[dict[str, Any]]
+    quarantine: list[dict[str, Any]]
+    near_duplicates: dict[str, Any] | None
+    splits: dict[str, Any]
+
+    @property
+    def quarantined(self) -> int:
+        return sum(group["rows"] for group in self.quarantine)
+
+    @property
+    def row_ids(self) -> list[str]:
+        pairs = self.near_duplicates["examples"] if self.near_duplicates else []
+        # what `ingest` could not read cannot be shown
+        groups = [group for group in self.quarantine if group["stage"] != "ingest"]
+        return [row["id"] for pair in pairs for row in pair["rows"]] + [
+            item["id"] for group in groups for item in group["items"]
+        ]
+
+
+def build(run: "Run") -> Quality:
+    found = run.validated
+    stores = {"ingest": run.unreadable, "validate": run.rejected, "clean": run.cleaned}
+    rows = pa.table({"label": run.view.label, "split": run.view.split})
+    return Quality(
+        expectations=expectations(found), data_docs=data_docs(run.quality, run.index), shortened=shortened(run.source),
+        ledger=ledger(run.evaluated, read_json(run.metrics), STAGES),
+        quarantine=quarantine({stage: read(store) for stage, store in stores.items()}, run.params.examples),
+        near_duplicates=found["near_duplicates"], splits=splits(rows, [c["label"] for c in found["classes"]]),
+    )  # fmt: skip
+
+
+def expectations(validated: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every expectation, the unmet ones first."""
     rows = [
         {**e, "words": e["expect"].removeprefix("expect_").replace("_", " "), "then": ACTIONS[e["action"]]}
-        for e in summary["expectations"]
+        for e in validated["expectations"]
     ]
     return sorted(rows, key=lambda row: row["success"])
 
@@ -37,11 +93,11 @@ def splits(rows: pa.Table, labels: list[str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def ledger(verdict: dict[str, Any], numbers: dict[str, Any], order: tuple[str, ...]) -> list[dict[str, Any]]:
+def ledger(evaluated: dict[str, Any], metrics: dict[str, Any], order: tuple[str, ...]) -> list[dict[str, Any]]:
     """Rows in, accepted and quarantined of each stage, in the order of the stages."""
-    rows = numbers["rows"]
+    rows = metrics["rows"]
     return [
-        {"stage": stage, **rows[stage], "reasons": verdict["counts"][stage]["quarantined"]}
+        {"stage": stage, **rows[stage], "reasons": evaluated["counts"][stage]["quarantined"]}
         for stage in order if stage in rows
     ]  # fmt: skip
 
@@ -64,11 +120,6 @@ def quarantine(stores: dict[str, pa.Table], count: int) -> list[dict[str, Any]]:
     return sorted(found.values(), key=lambda group: (-group["rows"], group["reason"]))
 
 
-def read_before(groups: list[dict[str, Any]]) -> list[str]:
-    """The ids of those quarantined examples that `ingest` could read, so that they can be shown."""
-    return [item["id"] for group in groups if group["stage"] != "ingest" for item in group["items"]]
-
-
 def data_docs(quality: Path, index: Path) -> list[dict[str, str]]:
     """Links to the Data Docs, relative to the page so that the folder may move."""
     pages = sorted(quality.glob("*/index.html"))
@@ -76,8 +127,3 @@ def data_docs(quality: Path, index: Path) -> list[dict[str, str]]:
         {"name": page.parent.name, "href": quote(Path(os.path.relpath(page, index.parent)).as_posix())}
         for page in pages
     ]
-
-
-def leaks(summary: dict[str, Any]) -> list[dict[str, Any]]:
-    """What may make test figures too good, less near-duplicates: the page tells of these with their pictures."""
-    return [leak for leak in summary["leaks"] if leak.get("kind") != "near-duplicates"]

@@ -1,30 +1,63 @@
-"""How far to trust the figures: curves, calibration, costs, residuals, slices and comparisons, drawn and in words."""
+"""How reliable the scores are: comparisons, slices, calibration, costs, curves and residuals, drawn and in words."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from tasks.core.text import many
 from tasks.reporting.charts import COLOURS, chart, spanned
-from tasks.reporting.comparisons import alike, slices
+from tasks.reporting.comparisons import equivalent, slices
 from tasks.reporting.formatting import change, confidence, count, percent, significant
+from tasks.reporting.section import Content
+
+if TYPE_CHECKING:
+    from tasks.reporting.run import Run
 
 WHOLE = (0.0, 1.0)
 
 
-def trust(verdict: dict[str, Any], titles: dict[str, str], records: dict[str, Any]) -> dict[str, Any] | None:
-    """The parts of the section, each None where there is nothing to show; None where nothing was judged."""
-    found = verdict.get("figures") or {}
+@dataclass(frozen=True)
+class Reliability(Content):
+    """The parts of the section, each None where there is nothing to show.
+
+    Attributes:
+        groups: what rows that come in groups mean for the intervals, "" where they come in none.
+        over_groups: whether the intervals are taken over groups.
+        unit: of the score that approaches are compared by.
+    """
+
+    groups: str
+    over_groups: bool
+    confidence: float
+    unit: str
+    positive: str | None
+    equivalent: dict[str, Any] | None
+    slices: dict[str, Any] | None
+    calibration: dict[str, Any] | None
+    costs: dict[str, Any] | None
+    curves: dict[str, Any] | None
+    residuals: dict[str, Any] | None
+
+
+def build(run: "Run") -> Reliability | None:
+    return reliability(run.evaluated, run.recorded)
+
+
+def reliability(evaluated: dict[str, Any], records: dict[str, Any]) -> Reliability | None:
+    """The section of what `evaluate` found; None where nothing could be scored."""
+    found = evaluated.get("figures") or {}
     if not found:
         return None
-    fusion = verdict["fusion"]
+    titles, fusion = dict(evaluated["titles"]), evaluated["fusion"]
     ways = {way: (titles[way], k % COLOURS) for k, way in enumerate(titles) if way in fusion["ways"]}
-    base = {"ways": ways, "best": verdict["best"], "unit": fusion["measure"]["unit"], "sure": fusion["confidence"]}
-    return {
-        "alike": alike(found["comparisons"], base, records), "slices": slices(found.get("slices") or {}, base),
-        "calibration": calibration(found.get("calibration") or {}, base),
-        "curves": curves(found.get("curves") or {}, verdict, base), "costs": costs(found.get("costs"), base),
-        "residuals": residuals(found.get("residuals"), base), "groups": grouped(verdict.get("groups")),
-        "over_groups": ((verdict.get("groups") or {}).get("groups") or 0) > 1,
-        "confidence": base["sure"], "unit": base["unit"], "positive": verdict["positive"],
-    }  # fmt: skip
+    base = {"ways": ways, "best": evaluated["best"], "unit": fusion["measure"]["unit"], "sure": fusion["confidence"]}
+    return Reliability(
+        groups=grouped(evaluated.get("groups")), over_groups=((evaluated.get("groups") or {}).get("groups") or 0) > 1,
+        confidence=base["sure"], unit=base["unit"], positive=evaluated["positive"],
+        equivalent=equivalent(found["comparisons"], base, records), slices=slices(found.get("slices") or {}, base),
+        calibration=calibration(found.get("calibration") or {}, base),
+        curves=curves(found.get("curves") or {}, evaluated, base), costs=costs(found.get("costs"), base),
+        residuals=residuals(found.get("residuals"), base),
+    )  # fmt: skip
 
 
 def grouped(groups: dict[str, Any] | None) -> str:
@@ -32,18 +65,16 @@ def grouped(groups: dict[str, Any] | None) -> str:
     if not groups:
         return ""
     if groups["groups"] == 1:
-        return (
-            "All test rows are of one group: intervals say how sure figures are of that group, and nothing of others."
-        )
-    told = (
-        f"The {count(groups['rows'])} test rows come from {count(groups['groups'])} groups, and rows of one group are "
-        f"alike. Intervals are taken over groups, not rows."
+        return "All test rows belong to one group: the intervals hold for that group and say nothing about others."
+    text = (
+        f"The {count(groups['rows'])} test rows come from {count(groups['groups'])} groups, and rows of a group are not "
+        "independent. Intervals are therefore taken over groups, not rows."
     )
-    return told + (" So few groups leave much in doubt." if groups["few"] else "")
+    return text + (" With so few groups they are wide and approximate." if groups["few"] else "")
 
 
 def calibration(found: dict[str, Any], base: dict[str, Any]) -> dict[str, Any] | None:
-    """The reliability curves, a table, and what the best way's says in words."""
+    """The reliability curves, a table, and a sentence on the approach that val rows chose."""
     if not found:
         return None
     lines, rows = [], []
@@ -58,34 +89,34 @@ def calibration(found: dict[str, Any], base: dict[str, Any]) -> dict[str, Any] |
         )  # fmt: skip
         rows.append({**made, "title": title, "colour": colour, "best": best})
     of = rows[0]["of"]
-    across = "what it says" if of == "said" else "probability of the positive class"
-    up = "how often that is right" if of == "said" else "how often it is positive"
-    told = base["best"] if base["best"] in found else next(iter(found))
+    across = "confidence" if of == "said" else "predicted probability of the positive class"
+    up = "accuracy" if of == "said" else "fraction of positives"
+    shown = base["best"] if base["best"] in found else next(iter(found))
     return {
         "chart": chart(WHOLE, WHOLE, across, up, lines=lines, guide=((0, 0), (1, 1)), shares="xy"), "rows": rows,
-        "sentence": _calibrated(found[told], base["ways"][told][0], base["sure"]), "of": of,
+        "sentence": _calibrated(found[shown], base["ways"][shown][0], base["sure"]), "of": of,
     }  # fmt: skip
 
 
 def _calibrated(made: dict[str, Any], title: str, sure: float) -> str:
-    """Whether a way may be taken at its word."""
+    """Whether the probabilities of an approach can be trusted."""
     low, high = made["gap_interval"]
-    what = (
-        f"{percent(made['sure'])} sure of its most probable class, which is right {percent(made['right'])} of the time"
+    first = (
+        f"{_capital(title)}: the mean probability of the predicted class is {percent(made['sure'])}, the accuracy "
+        f"{percent(made['right'])}"
     )
-    first = f"{_capital(title)}: on average it is {what}"
     if low > 0:
         return f"{first}: overconfident by {_plus(made['gap'])} points ({_plus(low)} to {_plus(high)})."
     if high < 0:
-        return f"{first}: too modest by {_plus(-made['gap'])} points ({_plus(-high)} to {_plus(-low)})."
+        return f"{first}: underconfident by {_plus(-made['gap'])} points ({_plus(-high)} to {_plus(-low)})."
     if made["p"] < 1 - sure:
         worst = max(made["bins"], key=lambda b: abs(b["said"] - b["came"]) * b["rows"])
-        what = "right" if made["of"] == "said" else "positive"
+        what = "correct" if made["of"] == "said" else "positive"
         return (
-            f"{first}, which agrees, but not at every level: where it says {percent(worst['said'])} on average, "
-            f"{percent(worst['came'])} of {count(worst['rows'])} rows are {what}."
+            f"{first}. They agree on average, but not at every level: at a mean probability of {percent(worst['said'])}, "
+            f"{percent(worst['came'])} of {many(worst['rows'], 'row is', 'rows are')} {what}."
         )
-    return f"{first}: what it says may be taken at its word, as far as {count(made['rows'])} rows can tell."
+    return f"{first}: no miscalibration is detected on {many(made['rows'], 'row', 'rows')}."
 
 
 def _capital(title: str) -> str:
@@ -96,7 +127,7 @@ def _plus(points: float) -> str:
     return f"{points * 100:.1f}".replace("-", "−")
 
 
-def curves(found: dict[str, Any], verdict: dict[str, Any], base: dict[str, Any]) -> dict[str, Any] | None:
+def curves(found: dict[str, Any], evaluated: dict[str, Any], base: dict[str, Any]) -> dict[str, Any] | None:
     """Both charts, and a table that says whose line is whose."""
     if not found:
         return None
@@ -109,26 +140,28 @@ def curves(found: dict[str, Any], verdict: dict[str, Any], base: dict[str, Any])
     }
     rows = []
     for way, title, colour in shown:
-        own = found[way] if "auc" in found[way] else verdict["fusion"]["ways"][way]["positive"]
+        own = found[way] if "auc" in found[way] else evaluated["fusion"]["ways"][way]["positive"]
         rows.append(
             {"title": title, "colour": colour, "best": way == base["best"], "auc": own["auc"],
              "interval": own["auc_interval"], "average_precision": own["average_precision"]}
         )  # fmt: skip
-    several = verdict["positive"] is None
+    several = evaluated["positive"] is None
     named = (
-        (verdict.get("figures") or {}).get("methods") if several else verdict["fusion"].get("methods", {}).get("ways")
+        (evaluated.get("figures") or {}).get("methods")
+        if several
+        else evaluated["fusion"].get("methods", {}).get("ways")
     )
     method = (named or {}).get("auc_interval", "")
     return {
-        "roc": chart(WHOLE, WHOLE, "false alarms, of all others", "found, of the class", lines=lines["roc"],
+        "roc": chart(WHOLE, WHOLE, "false positive rate", "true positive rate (recall)", lines=lines["roc"],
                      guide=((0, 0), (1, 1)), shares="xy"),
-        "pr": chart(WHOLE, WHOLE, "recall: found, of the class", "precision", lines=lines["pr"], shares="xy"),
+        "pr": chart(WHOLE, WHOLE, "recall", "precision", lines=lines["pr"], shares="xy"),
         "rows": rows, "several": several, "method": method,
     }  # fmt: skip
 
 
 def costs(found: dict[str, Any] | None, base: dict[str, Any]) -> dict[str, Any] | None:
-    """The chart, the table and the sentence of the way that costs least on val rows; None where costs are not known."""
+    """The chart, the table and the sentence of the approach that costs least on val rows; None where costs are not known."""
     if not found or not found["ways"]:
         return {"why": found["why"], "rows": []} if found else None
     lines, rows = [], []
@@ -148,17 +181,17 @@ def costs(found: dict[str, Any] | None, base: dict[str, Any]) -> dict[str, Any] 
 
 def _spent(made: dict[str, Any], title: str, found: dict[str, Any]) -> str:
     low, high = made["cost_interval"]
-    told = (
-        f"A false alarm costs {significant(found['false_positive'])}, a missed positive {significant(found['false_negative'])}. "
-        f"{_capital(title)}, saying positive from a probability of {percent(made['threshold'])} on, costs "
+    text = (
+        f"A false positive costs {significant(found['false_positive'])}, a false negative {significant(found['false_negative'])}. "
+        f"{_capital(title)}, with a threshold of {percent(made['threshold'])}, costs "
         f"{significant(made['cost'], 3)} a row ({significant(low, 3)} to {significant(high, 3)})"
     )
-    always = "always saying positive" if made["always_positive"] else "never saying positive"
-    for key, other in (("half", "the usual threshold of 50 %"), ("always", always)):
+    always = "always predicting positive" if made["always_positive"] else "never predicting positive"
+    for key, other in (("half", "the default threshold of 50 %"), ("always", always)):
         low, high = made[f"less_{key}"]["interval"]
-        verb = "less than" if high < 0 else "more than" if low > 0 else "which cannot be told from"
-        told += f"{', and ' if key == 'always' else ', '}{verb} {other} ({significant(made[f'cost_{key}'], 3)})"
-    return told + "."
+        verb = "less than" if high < 0 else "more than" if low > 0 else "not significantly different from"
+        text += f"{', and ' if key == 'always' else ', '}{verb} {other} ({significant(made[f'cost_{key}'], 3)})"
+    return text + "."
 
 
 def residuals(found: dict[str, Any] | None, base: dict[str, Any]) -> dict[str, Any] | None:
@@ -170,9 +203,9 @@ def residuals(found: dict[str, Any] | None, base: dict[str, Any]) -> dict[str, A
     x = spanned(found["predicted"])
     bars = [(a, b, n) for a, b, n in zip(edges, edges[1:], counts, strict=False)]
     return {
-        "dots": chart(x, y, "predicted", "predicted less true", guide=((x[0], 0.0), (x[1], 0.0)),
+        "dots": chart(x, y, "predicted", "predicted − true", guide=((x[0], 0.0), (x[1], 0.0)),
                       dots=list(zip(found["predicted"], found["residual"], strict=True))),
-        "bars": chart(spanned([edges[0], edges[-1]]), (0.0, max(counts) * 1.05 or 1.0), "predicted less true", "numbers", bars=bars),
+        "bars": chart(spanned([edges[0], edges[-1]]), (0.0, max(counts) * 1.05 or 1.0), "predicted − true", "count", bars=bars),
         "quantiles": found["quantiles"], "sentence": _biased(found, base["sure"]),
     }  # fmt: skip
 
@@ -180,19 +213,19 @@ def residuals(found: dict[str, Any] | None, base: dict[str, Any]) -> dict[str, A
 def _biased(found: dict[str, Any], sure: float) -> str:
     low, high = found["bias_interval"]
     if low > 0 or high < 0:
-        way = "high" if low > 0 else "low"
+        side = "high" if low > 0 else "low"
         near, far = sorted(abs(end) for end in (low, high))
-        told = (
-            f"It says too {way} by {significant(abs(found['bias']), 3)} on average "
+        text = (
+            f"Predictions are too {side} by {significant(abs(found['bias']), 3)} on average "
             f"({confidence(sure)} interval {significant(near, 3)} to {significant(far, 3)})"
         )
     else:
         ends = f"{change(low, 'number')} to {change(high, 'number')}"
-        told = f"No bias can be seen: {change(found['bias'], 'number')} on average ({ends})"
+        text = f"No significant bias: {change(found['bias'], 'number')} on average ({ends})"
     grows = found["grows"]
     if grows and grows["p"] < 1 - sure and abs(grows["correlation"]) >= 0.1:
         more = "larger" if grows["correlation"] > 0 else "smaller"
-        told += (
-            f". Errors are {more} where more is predicted (rank correlation {change(grows['correlation'], 'number')})"
+        text += (
+            f". Errors are {more} for larger predictions (rank correlation {change(grows['correlation'], 'number')})"
         )
-    return told + "."
+    return text + "."

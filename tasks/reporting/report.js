@@ -1,7 +1,9 @@
 "use strict";
 (() => {
   const data = (id) => JSON.parse(document.getElementById(id).textContent);
-  const curves = data("curves-data"), points = data("map-data");
+  const plots = [...document.querySelectorAll("[data-chart]")].map((place) => [place, JSON.parse(place.dataset.chart)]);
+  const map = document.getElementById("feature-map");
+  const points = map && data("map-data");
   // mid-tone colours that stay apart for the colour-blind and on both grounds (after Okabe and Ito 2008)
   const COLOURS = ["#3a8fd0", "#e0912f", "#1aa179", "#cc79a7", "#d0611c", "#8a78d6", "#a59a1c", "#7f8a96", "#3fb9c9", "#8f5a42"];
   const SYMBOLS = ["circle", "diamond", "square", "triangle-up", "triangle-down", "pentagon", "star", "hexagon"];
@@ -80,7 +82,7 @@
       marker: { size: narrow.matches ? 9 : 11, symbol: "circle-open", color: ink, line: { width: narrow.matches ? 1 : 1.5 } },
     });
     const bare = { visible: false, automargin: false };
-    Plotly.react("atlas", traces, {
+    Plotly.react(map, traces, {
       ...layout, margin: { l: 0, r: 0, t: 32, b: points.number ? 56 : 0 }, hovermode: "closest", hoverdistance: 14,
       showlegend: !points.number && traces.length > 1 && points.labels.length <= MOST_NAMES,
       legend: { orientation: "h", x: 0, y: -0.02, yanchor: "top" }, xaxis: bare, yaxis: { ...bare, scaleanchor: "x" },
@@ -107,11 +109,11 @@
   }
 
   function showCard(i) {
-    const look = document.getElementById("look"), told = document.getElementById("told");
-    document.getElementById("hint").hidden = true;
-    look.hidden = told.hidden = false;
+    const look = document.getElementById("map-look"), facts = document.getElementById("map-facts");
+    document.getElementById("map-hint").hidden = true;
+    look.hidden = facts.hidden = false;
     look.replaceChildren();
-    told.replaceChildren();
+    facts.replaceChildren();
     for (const { name, sprite, texts, cells, more, has } of points.inputs) {
       if (points.inputs.length > 1) element("p", look, "name", has[i] ? name : name + " missing");
       if (!has[i]) continue;
@@ -131,29 +133,28 @@
       }
     }
     for (const { name, values } of [{ name: "id", values: points.ids }, ...points.facts]) {
-      element("dt", told, "", name);
-      element("dd", told, "", values[i]);
+      element("dt", facts, "", name);
+      element("dd", facts, "", values[i]);
     }
   }
 
   function draw(printed) {
-    curves.forEach((chart, k) => drawCurve(`chart-${k}`, chart, printed));
-    drawMap(printed);
+    for (const [place, chart] of plots) drawCurve(place, chart, printed);
+    if (map) drawMap(printed);
   }
 
   draw(false);
   // each sound is in the page once, however often its row is shown
   const sounds = data("sounds-data");
   for (const audio of document.querySelectorAll("audio")) audio.src = sounds[audio.dataset.sound];
-  const atlas = document.getElementById("atlas");
-  for (const event of ["plotly_hover", "plotly_click"]) {
-    atlas.on(event, ({ points: [point] }) => point && point.customdata !== undefined && showCard(point.customdata));
+  for (const event of map ? ["plotly_hover", "plotly_click"] : []) {
+    map.on(event, ({ points: [point] }) => point && point.customdata !== undefined && showCard(point.customdata));
   }
   dark.addEventListener("change", () => draw(false));
 
   for (const input of document.querySelectorAll(".switch input")) {
     input.addEventListener("change", () => {
-      for (const way of document.querySelectorAll(".way")) way.hidden = way.dataset.way !== input.value;
+      for (const part of document.querySelectorAll(".approach")) part.hidden = part.dataset.approach !== input.value;
     });
   }
 

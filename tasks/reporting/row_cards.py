@@ -1,4 +1,4 @@
-"""Rows as a person looks at them: each input drawn by its modality's own function, made ready for the page."""
+"""Rows as a person sees them: each input drawn by its modality's own function, made ready for the page."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 from markupsafe import Markup
 
 from tasks.core.errors import Unreadable
-from tasks.modalities import Shown, modality
+from tasks.modalities import modality
+from tasks.modalities.base import Shown
 from tasks.reporting import pictures, sounds
 from tasks.reporting.captions import short
 from tasks.storage.store import read_manifest, read_shards
@@ -32,10 +33,10 @@ WIDE = 1.4
 
 @dataclass(frozen=True)
 class Rows:
-    """Where the rows of a run stand, and how they are drawn.
+    """Where the rows of a run are, and how they are drawn.
 
     Attributes:
-        inputs: name -> what it is; ``states`` holds what `clean` settled for each.
+        inputs: name -> what it is; ``states`` holds what `clean` fitted for each.
     """
 
     inputs: "dict[str, Input]"
@@ -52,8 +53,8 @@ class Rows:
             DeepmineError: a shard of a store is missing or damaged.
         """
         # what was made of a file is all in its clean item; a row of a table is known by its own columns
-        told = [name for name, spec in self.inputs.items() if not modality(spec.modality).GUARDED]
-        facts = self.columns(told, sides)
+        named = [name for name, spec in self.inputs.items() if not modality(spec.modality).sandboxed]
+        facts = self.columns(named, sides)
         heard = set(heard)
         found: dict[str, dict[str, Shown]] = {}
         for table in _chosen(self.clean, ["id", *self.inputs], sides):
@@ -109,7 +110,7 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Looks:
+class Cards:
     """Rows as the templates show them.
 
     Attributes:
@@ -136,7 +137,7 @@ class Looks:
             known[0] |= {"svg": drawing, "picture": None, "text": None, "room": 2}
 
 
-def arrange(drawn: dict[str, dict[str, Shown]], names: Iterable[str]) -> Looks:
+def arrange(drawn: dict[str, dict[str, Shown]], names: Iterable[str]) -> Cards:
     """Drawn rows as the templates show them; inputs that a row lacks are named as missing."""
     recorded = [(i, n, s.sound) for i, parts in drawn.items() for n, s in parts.items() if s.sound is not None]
     heard, seconds = sounds.embed([wav for _, _, wav in recorded])
@@ -145,10 +146,10 @@ def arrange(drawn: dict[str, dict[str, Shown]], names: Iterable[str]) -> Looks:
         i: [_piece(n, parts.get(n, Shown()), place.get((i, n)), lacks=n not in parts) for n in names]
         for i, parts in drawn.items()
     }
-    return Looks(pieces, heard, seconds)
+    return Cards(pieces, heard, seconds)
 
 
-def hovered(
+def map_cards(
     drawn: dict[str, dict[str, Shown]], ids: list[str], names: Iterable[str], side: int
 ) -> list[dict[str, Any]]:
     """What the map shows of each row, input by input: one sheet of pictures no larger than ``side``, texts or cells."""

@@ -1,21 +1,29 @@
-"""Association rules as the page shows them: tables by what they are about, a chart, and test rows for and against."""
+"""Association rules as the page shows them: tables by what they are about, a chart, and test rows for and against each."""
 
 import math
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from tasks.reporting.captions import short, undirected
 from tasks.reporting.formatting import significant
-from tasks.reporting.test_rows import Judged
+from tasks.reporting.section import Content
+from tasks.reporting.test_rows import PredictedRows
+from tasks.storage.names import RULES
+from tasks.storage.store import read
 
+if TYPE_CHECKING:
+    from tasks.reporting.run import Run
+
+#: A view that rules were looked for in -> its heading.
 TITLES = {
-    "items": "Among what is known of the rows",
-    "deep": "Between deep features, the label and what is known of the rows",
+    "items": "Among the items of the rows",
+    "deep": "Between deep features, the label and the items of the rows",
 }
 ABOUT = {
     "label": "About the label", "other": "Others", "features": "Among deep features alone",
 }  # fmt: skip
-#: Rules of a table that stand open, and rules that are shown with test rows, of each kind.
-OPEN, LOOKED_AT = 12, 4
+#: Rules of a table that are shown unfolded, and rules of each kind that are shown with test rows.
+OPEN, WITH_ROWS = 12, 4
 #: Test rows for a rule, and against it, that are shown at most.
 EXAMPLES = 6
 #: Characters of one item in a rule, and of a rule in the chart.
@@ -24,18 +32,38 @@ ITEM, TIP = 80, 160
 WIDTH, HEIGHT = 100, 56
 
 
-def sections(told: dict[str, Any], stored: list[dict[str, Any]], judged: Judged, count: int) -> list[dict[str, Any]]:
-    """A part of the page for each view that rules were looked for in.
+@dataclass(frozen=True)
+class Rules(Content):
+    """A part for each view that rules were looked for in, as `parts` gives them."""
+
+    parts: list[dict[str, Any]]
+
+    @property
+    def row_ids(self) -> list[str]:
+        found = [e for part in self.parts for e in part["examples"]]
+        return [item["id"] for e in found for item in (*e["for"], *e["against"])]
+
+
+def build(run: "Run") -> Rules | None:
+    """None where no rules were looked for."""
+    found = run.evaluated.get("rules")
+    if not found:
+        return None
+    return Rules(parts(found, read(run.miners / RULES).to_pylist(), run.test_rows, run.params.examples))
+
+
+def parts(found: dict[str, Any], stored: list[dict[str, Any]], rows: PredictedRows, count: int) -> list[dict[str, Any]]:
+    """The rules of each view: tables, a chart, and some rules with test rows for and against.
 
     Args:
-        told: what `mine` said of each, with bounds and a sentence.
+        found: what `evaluate` says of each view, with bounds and a sentence.
         stored: the rules themselves, rows of their store.
         count: examples in a row of them at most.
     """
-    places = {i: k for k, i in enumerate(judged.ids.tolist())}
-    found = []
+    places = {i: k for k, i in enumerate(rows.ids.tolist())}
+    made = []
     for over, title in TITLES.items():
-        summary = told.get(over)
+        summary = found.get(over)
         if summary is None:
             continue
         own = [_rule(row) for row in stored if row["over"] == over]
@@ -46,21 +74,16 @@ def sections(told: dict[str, Any], stored: list[dict[str, Any]], judged: Judged,
         tables = [t for t in tables if t["rules"]]
         if not any(t["about"] == "label" for t in tables):
             title = title.replace(", the label and", " and")
-        chosen = [rule for t in tables if t["about"] != "features" for rule in t["rules"][:LOOKED_AT]]
-        shown = [_examples(rule, judged, places, min(count, EXAMPLES)) for rule in chosen]
+        chosen = [rule for t in tables if t["about"] != "features" for rule in t["rules"][:WITH_ROWS]]
+        shown = [_examples(rule, rows, places, min(count, EXAMPLES)) for rule in chosen]
         meaning = summary.get("meaning", {})
-        found.append({
+        made.append({
             "over": over, "title": title, "sentence": summary["sentence"], "tables": tables, "open": OPEN,
             "chart": chart(own), "examples": [e for e in shown if e["for"] or e["against"]],
             "bounds": None if "skipped" in summary else summary, "left_out": summary.get("left_out", []),
             "meaning": sorted(meaning.items()),
         })  # fmt: skip
-    return found
-
-
-def ids(parts: list[dict[str, Any]]) -> list[str]:
-    """The ids of all test rows that are shown."""
-    return [item["id"] for part in parts for e in part["examples"] for item in (*e["for"], *e["against"])]
+    return made
 
 
 def chart(rules: list[dict[str, Any]]) -> dict[str, Any] | None:
@@ -83,10 +106,10 @@ def chart(rules: list[dict[str, Any]]) -> dict[str, Any] | None:
 
 
 def _rule(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of the store with its figures as the table tells them."""
+    """A row of the store with its figures as the table shows them."""
     low, high = row["held_out_lift_low"], row["held_out_lift_high"]
     interval = None if low is None else f"{significant(low, 3)} to {significant(high, 3)}"
-    held = {True: "held up", False: "not shown", None: "not seen"}[row["held_up"]]
+    held = {True: "replicated", False: "not replicated", None: "not tested"}[row["held_up"]]
     return row | {
         "antecedent": [short(item, ITEM) for item in row["antecedent"]],
         "consequent": [short(item, ITEM) for item in row["consequent"]],
@@ -95,11 +118,11 @@ def _rule(row: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _examples(rule: dict[str, Any], judged: Judged, places: dict[str, int], count: int) -> dict[str, Any]:
+def _examples(rule: dict[str, Any], rows: PredictedRows, places: dict[str, int], count: int) -> dict[str, Any]:
     """Test rows for and against a rule, with their labels below."""
-    told = "true class" if len(judged.classes) else "true" if judged.numbers is not None else "label"
+    name = "true class" if len(rows.classes) else "true" if rows.numbers is not None else "label"
 
-    def items(names: list[str]) -> list[dict[str, Any]]:
-        return [judged.caption(places[i], told) for i in names if i in places][:count]
+    def items(ids: list[str]) -> list[dict[str, Any]]:
+        return [rows.caption(places[i], name) for i in ids if i in places][:count]
 
     return {"rule": rule, "for": items(rule["exemplars"]), "against": items(rule["counterexamples"])}

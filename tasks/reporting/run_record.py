@@ -1,18 +1,55 @@
 """The untracked records of a run: when, where, with what, how long. Any of them may be missing."""
 
-import math
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from tasks import STAGES
 from tasks.core.errors import DeepmineError
 from tasks.core.files import read_json
-from tasks.reporting.formatting import percent, significant
+from tasks.reporting.section import Content
+from tasks.storage.store import read_manifest
 
+if TYPE_CHECKING:
+    from tasks.reporting.run import Run
+
+#: The stages whose records the page shows; its own is written after it.
+RECORDED = tuple(stage for stage in STAGES if stage != "report")
 #: Characters of a fact at most; longer ones are sentences, which stand elsewhere on the page.
 LONGEST = 60
-#: Quantities of an epoch that are shares.
-SHARES = ("accuracy",)
+
+
+@dataclass(frozen=True)
+class RunRecord(Content):
+    """What it takes to repeat the run, and how long each stage took.
+
+    Attributes:
+        trained, asked: the objective of the network, and the one that `params.yaml` asks for.
+        about: hosts, devices and versions.
+        parameters: stage -> its parameters.
+    """
+
+    name: str
+    source: str
+    listing: dict[str, Any]
+    fingerprint: str
+    trained: str
+    asked: str
+    stages: list[dict[str, Any]]
+    seconds: float | None
+    about: dict[str, str]
+    parameters: dict[str, dict[str, Any]]
+
+
+def build(run: "Run") -> RunRecord:
+    return RunRecord(
+        name=run.name, source=run.planned["source"]["path"], listing=run.planned["listing"],
+        fingerprint=read_manifest(run.features / "deep").metadata["fingerprint"],
+        trained=run.test_rows.objective, asked=run.objective, stages=times(run.recorded, RECORDED),
+        seconds=total(run.recorded), about=gathered(run.recorded),
+        parameters={stage: run.planned[stage]["params"] for stage in STAGES if stage in run.planned},
+    )  # fmt: skip
 
 
 def records(folder: Path, order: tuple[str, ...]) -> dict[str, dict[str, Any]]:
@@ -32,8 +69,11 @@ def times(found: dict[str, dict[str, Any]], order: tuple[str, ...]) -> list[dict
     lines = []
     for stage in order:
         record = found.get(stage, {})
-        told = (record.get("facts") or {}).items()
-        facts = {k: v for k, v in told if not isinstance(v, dict | list) and len(str(v)) <= LONGEST}
+        facts = {
+            k: v
+            for k, v in (record.get("facts") or {}).items()
+            if not isinstance(v, dict | list) and len(str(v)) <= LONGEST
+        }
         began = str(record.get("began") or "").replace("T", " ")[:19]
         seconds = record.get("seconds")
         measured = next((v for k, v in facts.items() if k.endswith("_per_second")), None)
@@ -62,52 +102,9 @@ def gathered(found: dict[str, dict[str, Any]]) -> dict[str, str]:
     return {name: ", ".join(dict.fromkeys(str(v) for v in values if v is not None)) for name, values in about.items()}
 
 
-def curves(history: list[dict[str, Any]]) -> dict[str, Any]:
-    """One chart for each quantity of an epoch that was taken of train or val rows; a part that was not has no line.
-
-    Returns:
-        `epochs`, `charts` (`lines` of train and val, None where a value is no finite number), and `best`: what is
-        told of the epoch with the lowest val loss, None where there are no val rows.
-    """
-
-    def column(name: str) -> list[float | None]:
-        values = [epoch.get(name) for epoch in history]
-        kept = [v if v is not None and math.isfinite(v) else None for v in values]
-        return kept if any(v is not None for v in kept) else []
-
-    parts = ("train", "val")
-    names = dict.fromkeys(key.partition("_")[2] for epoch in history for key in epoch if key.partition("_")[0] in parts)
-    charts: list[dict[str, Any]] = [
-        {
-            "title": _words(name)[:1].upper() + _words(name)[1:], "percent": name in SHARES, "axis": "epoch",
-            "x": [epoch["epoch"] for epoch in history],
-            "lines": {part: values for part in parts if (values := column(f"{part}_{name}"))},
-        }
-        for name in names
-    ]  # fmt: skip
-    val = [e for e in history if e.get("val_loss") is not None]
-    best = min(val, key=lambda e: e["val_loss"]) if val else None
-    told = [
-        (_words(name), percent(best[f"val_{name}"]) if name in SHARES else significant(best[f"val_{name}"]))
-        for name in names if best and best.get(f"val_{name}") is not None
-    ]  # fmt: skip
-    return {
-        "epochs": [epoch["epoch"] for epoch in history],
-        "charts": [chart for chart in charts if chart["lines"]],
-        "best": best and {"epoch": best["epoch"], "told": told},
-    }
-
-
-def _words(name: str) -> str:
-    return "R²" if name == "r2" else name.replace("_", " ")
-
-
-def network(card: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the network is made of: its inputs, and the encoder of each with its options."""
-    return [
-        {
-            "input": part["name"], "modality": part["state"]["modality"], "encoder": part["encoder"]["name"],
-            "options": {k: v for k, v in part["encoder"].items() if k != "name"},
-        }
-        for part in card["inputs"]
-    ]  # fmt: skip
+def seconds_of(by: str, records: dict[str, Any]) -> dict[str, float]:
+    """Fit and predict where a miner was timed; for the network the whole training."""
+    times: dict[str, float] = records.get("mine", {}).get("facts", {}).get("seconds_of", {}).get(by, {})
+    if by == "network" and "seconds" in records.get("train", {}):
+        return {"train": records["train"]["seconds"]}
+    return {key: times[key] for key in ("choose", "fit", "predict", "stability") if key in times}

@@ -10,11 +10,11 @@ from tasks.reporting.row_cards import Rows
 from tasks.storage.store import read_shards
 
 #: What tokens are called, by `clean.text.tokens`.
-TOKENS = {"word": "words and signs", "character": "characters", "byte": "bytes"}
+TOKENS = {"word": "words and punctuation marks", "character": "characters", "byte": "bytes"}
 
 
 def shortened(source: Rows) -> list[dict[str, Any]]:
-    """For each input of texts of which the network leaves some unread: a sentence, and the share of texts cut short."""
+    """For each text input that the network truncates: a sentence, and the fraction of truncated texts."""
     found = []
     for name, spec in source.inputs.items():
         made, state = modality(spec.modality), source.states[name]
@@ -22,13 +22,14 @@ def shortened(source: Rows) -> list[dict[str, Any]]:
             continue
         parts = [made.shortened(table[name].drop_null(), state) for _, table in read_shards(source.clean, [name])]
         lost, sizes = np.concatenate(parts, axis=1)  # (N,) each
-        cut, told = int((lost > 0).sum()), TOKENS[state["tokens"]]
+        cut, unit = int((lost > 0).sum()), TOKENS[state["tokens"]]
         if not cut:
             continue
         text = (
-            f"The network reads the first {state['length']:,} {told} of a text of '{name}' (clean.text.length). "
-            f"{cut:,} of {len(sizes):,} texts ({percent(cut / len(sizes))}) are longer; of theirs "
-            f"{percent(lost.sum() / sizes[lost > 0].sum())} are not read, of all texts' {percent(lost.sum() / sizes.sum())}. "
+            f"The network reads the first {state['length']:,} {unit} of each text of '{name}' (clean.text.length). "
+            f"{cut:,} of {len(sizes):,} texts ({percent(cut / len(sizes))}) are longer: "
+            f"{percent(lost.sum() / sizes[lost > 0].sum())} of their {unit} are not read, "
+            f"{percent(lost.sum() / sizes.sum())} of those of all texts. "
             "The raw view reads whole texts."
         )
         found.append({"sentence": text, "share": cut / len(sizes)})

@@ -1,12 +1,31 @@
-"""A decision tree as a picture: boxes and lines in places of their own, for a small SVG."""
+"""Decision trees as pictures: boxes and edges with their positions, for a small SVG."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+from tasks.core.text import many
 from tasks.reporting.captions import short, undirected
 from tasks.reporting.formatting import significant
+from tasks.reporting.section import Content
+
+if TYPE_CHECKING:
+    from tasks.reporting.run import Run
 
 #: A box, the room between boxes, and characters of a line in a box.
 WIDTH, HEIGHT, ACROSS, DOWN, LINE = 132, 58, 6, 34, 21
+
+
+@dataclass(frozen=True)
+class Trees(Content):
+    """Each tree with its picture and its rules."""
+
+    trees: list[dict[str, Any]]
+
+
+def build(run: "Run") -> Trees | None:
+    """None where no tree was fitted."""
+    found = trees(run.mined.get("trees") or {}, run.mined.get("tree_nodes") or {})
+    return Trees(found) if found else None
 
 
 def trees(texts: dict[str, str], nodes: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
@@ -27,7 +46,7 @@ def picture(root: dict[str, Any]) -> dict[str, Any]:
         """The middle of the node's box."""
         nonlocal leaves
         if "ask" in node:
-            ends = [place(node[way], level + 1) for way in ("yes", "no")]
+            ends = [place(node[answer], level + 1) for answer in ("yes", "no")]
             middle = sum(ends) / 2
             top = level * (HEIGHT + DOWN)
             for end, word in zip(ends, ("yes", "no"), strict=True):
@@ -47,14 +66,14 @@ def picture(root: dict[str, Any]) -> dict[str, Any]:
 
 
 def _lines(node: dict[str, Any]) -> list[str]:
-    told = node["told"]
-    if told and not told[0][0]:
-        said = ", ".join(significant(value) for _, value in told)
+    values = node["told"]
+    if values and not values[0][0]:
+        text = ", ".join(significant(value) for _, value in values)
     else:
-        said = ", ".join(f"{label}: {count:,}" for label, count in told)
-    rows = f"{node['rows']:,} {'row' if node['rows'] == 1 else 'rows'}"
+        text = ", ".join(f"{label}: {count:,}" for label, count in values)
+    rows = many(node["rows"], "row", "rows")
     if "ask" in node:
         name, most = node["ask"]
         tail = f" ≤ {significant(most)}?"
-        return [short(undirected(name), LINE - len(tail)) + tail, short(undirected(said), LINE), rows]
-    return [short(undirected(said), LINE), rows, *([f"… {node['more']:,} more nodes"] if "more" in node else [])]
+        return [short(undirected(name), LINE - len(tail)) + tail, short(undirected(text), LINE), rows]
+    return [short(undirected(text), LINE), rows, *([f"… {node['more']:,} more nodes"] if "more" in node else [])]

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.core.errors import DeepmineError
+from tasks.core.text import many
 from tasks.features.deep_items import Clusterer
 from tasks.features.item_matrix import Transactions
 from tasks.features.items import Items
@@ -238,23 +239,27 @@ def _meaning(found: Found) -> dict[str, str]:
 
 def _sentence(found: Found, held: list[bool], confidence: float) -> str:
     rules, reached = found.rules, len(found.searched.rules)
-    pairs = f"the {rules.tried:,} pairs that were tried in {rules.counts.rows:,} train rows"
+    pairs = f"the {rules.tried:,} pairs that were tried on {rules.counts.rows:,} train rows"
     if not reached:
-        return f"No rule reaches the bounds, of {pairs}."
-    others = f"trivial, say no more than another rule, or may be chance among {pairs}"
+        return f"No rule reaches the thresholds among {pairs}."
+    others = f"trivial, redundant, or may be due to chance among {pairs}"
     if not found.stood:
-        return f"No rule stands: the {reached:,} that reach the bounds are {others}."
-    which = f"{found.stood:,} rules stand" if found.stood > 1 else "One rule stands"
-    text = f"{which} of the {reached:,} that reach the bounds; the others are {others}."
+        return f"No rule is significant: all {reached:,} that reach the thresholds are {others}."
+    are = "is" if found.stood == 1 else "are"
+    text = (
+        f"{found.stood:,} of {many(reached, 'rule that reaches', 'rules that reach')} the thresholds {are} significant"
+    )
+    text += f"; the others are {others}." if reached > found.stood else "."
     if len(rules) < found.stood:
-        text += f" The {len(rules):,} of the highest lift are kept."
+        text += f" The {len(rules):,} with the highest lift are kept."
     if not held:
         if len(found.table.of("test")):
-            return f"{text} No test row has the first part of any."
-        return f"{text} There are no test rows to measure them on again."
+            return f"{text} No test row has the antecedent of any."
+        return f"{text} There are no test rows to replicate them on."
+    were = "was" if sum(held) == 1 else "were"
     return (
-        f"{text} On test rows {sum(held):,} of {len(held):,} held up: there, too, the whole {confidence * 100:.4g} % interval "
-        "of the lift is above 1."
+        f"{text} {sum(held):,} of {many(len(held), 'rule', 'rules')} {were} replicated on test rows: the whole "
+        f"{confidence * 100:.4g} % interval of the lift is above 1 there, too."
     )
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def wanted(inputs: "dict[str, Input]") -> list[str]:
     """Columns of the raw data that `findings` asks for besides `id`, `content`, `split`, `label` and facts."""
-    files = any(modality(spec.modality).GUARDED for spec in inputs.values())
+    files = any(modality(spec.modality).sandboxed for spec in inputs.values())
     return ["group", "time", *(["bytes", "source"] if files else [])]
 
 
@@ -67,7 +67,7 @@ def _columns(train: pd.DataFrame, inputs: "dict[str, Input]", above: float) -> I
     label = train["label"].to_numpy(str)
     for name, spec in inputs.items():
         made = modality(spec.modality)
-        if not hasattr(made, "single_feature_scores") or len(set(label)) < 2:
+        if not made.scored_by_column or len(set(label)) < 2:
             continue
         columns = {f"{name}.{c}": c for c in made.checked(spec)}
         frame = train[list(columns)].rename(columns=columns)
@@ -86,7 +86,7 @@ def _tables(train: pd.DataFrame, inputs: "dict[str, Input]") -> tuple[pd.DataFra
     categorical: set[str] = set()
     for name, spec in inputs.items():
         made = modality(spec.modality)
-        if hasattr(made, "single_feature_scores"):
+        if made.scored_by_column:
             names |= {f"{name}.{c}": c for c in made.checked(spec)}
             categorical |= {f"{name}.{c}" for c in spec.categorical}
     return train[list(names)], names, categorical
@@ -144,7 +144,7 @@ def _facts(train: pd.DataFrame, inputs: "dict[str, Input]") -> pd.DataFrame:
     found: dict[str, Any] = {}
     for name, spec in inputs.items():
         made = modality(spec.modality)
-        if hasattr(made, "single_feature_scores"):
+        if made.scored_by_column:
             continue
         found |= {f"{fact} {name}": train[f"{name}.{fact}"] for fact in made.checked(spec)}
     if "source" in train:

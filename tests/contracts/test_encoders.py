@@ -380,7 +380,8 @@ def test_a_missing_input_is_zero_with_an_indicator() -> None:
         assert torch.equal(features[[0, 1, 4, 5]], whole[[0, 1, 4, 5]])
         x["values"][2] = float("nan")  # whatever stands there
         x["past"][3] = 99.0
-        assert torch.equal(network(x, present)[1], scores)
+        # close, not equal: on some processors a row's last bits depend on its neighbours' values
+        torch.testing.assert_close(network(x, present)[1], scores)
         # a zero vector alone is not the same as a missing one
         assert not torch.allclose(scores[2], network.head(torch.cat([features[2], torch.ones(4)])))
 

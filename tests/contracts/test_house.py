@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 from typing import get_type_hints
@@ -19,6 +20,7 @@ from tasks.config.validate import Validate
 from tasks.miners import MINERS
 from tasks.modalities import MODALITIES
 from tasks.plan import ABOVE_THE_WAIST, WITH_OBJECTIVE
+from tasks.reporting.run import Run
 from tasks.sources import uses_files
 
 ROOT = Path(__file__).parents[2]
@@ -57,35 +59,39 @@ RAW = {
 
 @pytest.mark.parametrize(("name", "target"), MODALITIES.items())
 def test_every_modality_has_what_the_stages_call(name: str, target: str) -> None:
-    made = import_module(target)
-    scaled = SCALED if any(hasattr(made, function) for function in SCALED) else {}
-    told = [functions for one, functions in TOLD.items() if hasattr(made, one)]
+    made = import_module(target).MODALITY
+    own = {field.name for field in fields(made) if getattr(made, field.name) is not field.default}
+    scaled = SCALED if own & set(SCALED) else {}
+    told = [functions for one, functions in TOLD.items() if one in own]
     assert told, "nothing that a person could say of its items: see TOLD"
-    wanted = COMMON | (FILES if made.GUARDED else COLUMNS) | RAW[made.RAW] | scaled
+    wanted = COMMON | (FILES if made.sandboxed else COLUMNS) | RAW[made.raw_kind] | scaled
     for functions in told:
         wanted |= functions
+    assert set(wanted) <= own, "a capability in part"
     for function, parameters in wanted.items():
         found = inspect.signature(getattr(made, function)).parameters.values()
         needed = [p.name for p in found if p.default is p.empty]
         assert len(needed) <= len(parameters) <= len(found), f"{function}({', '.join(parameters)})"
-    assert np.dtype(made.DTYPE).kind in "iuf"
+    assert np.dtype(made.dtype).kind in "iuf"
     spec = Input(modality=name)  # type: ignore[arg-type]
-    assert uses_files(Source(path="rows.csv"), spec) == made.GUARDED
+    assert uses_files(Source(path="rows.csv"), spec) == made.sandboxed
 
 
 @pytest.mark.parametrize(("name", "target"), MODALITIES.items())
 def test_the_raw_view_of_every_modality_is_written_down(name: str, target: str) -> None:
-    assert f"\n| {name} | {import_module(target).RAW_WORDS} |\n" in (ROOT / "README.md").read_text()
+    assert f"\n| {name} | {import_module(target).MODALITY.raw_words} |\n" in (ROOT / "docs/miners.md").read_text(
+        encoding="utf-8"
+    )
 
 
 @pytest.mark.parametrize(("name", "target"), MODALITIES.items())
 def test_what_a_modality_says_of_its_columns_is_of_columns_that_it_has(name: str, target: str) -> None:
-    made = import_module(target)
+    made = import_module(target).MODALITY
     spec = Input(modality=name, columns=("a", "b"), categorical=("b",))  # type: ignore[arg-type]
-    fields = made.raw_fields(spec)
-    assert set(made.settled_by(spec)) <= set(fields)
-    assert set(made.checked(spec)) <= set(fields) - {""}
-    assert set(made.measured_by(spec) if hasattr(made, "measure") else ()) <= set(fields)
+    kept = made.raw_fields(spec)
+    assert set(made.settled_by(spec)) <= set(kept)
+    assert set(made.checked(spec)) <= set(kept) - {""}
+    assert set(made.measured_by(spec)) <= set(kept)
     for _, arguments, action, reason in made.checks(spec, getattr(Validate(), name)):
         assert arguments["column"] in made.checked(spec)
         assert action in ("reject", "warn", "fail")
@@ -132,8 +138,12 @@ def test_every_name_that_a_verb_asks_for_is_offered(stage: str, monkeypatch: pyt
     monkeypatch.chdir(ROOT)
     project._graph.cache_clear()
     verb = getattr(import_module(f"tasks.{stage}"), stage)
-    asked = inspect.signature(verb).parameters
-    assert {p.kind for p in asked.values()} == {inspect.Parameter.KEYWORD_ONLY}
+    parameters = inspect.signature(verb).parameters.values()
+    assert {p.kind for p in parameters} == {inspect.Parameter.KEYWORD_ONLY}
+    asked = {p.name: p.annotation for p in parameters if p.default is p.empty}
+    if stage == "report":  # a run is made of what is offered
+        asked |= {field.name: field.type for field in fields(Run)}
+        del asked["run"]
     offered = set(project.paths(stage, "some-data"))
     if stage == "plan":
         offered |= {"dataset", "warn"}
@@ -157,7 +167,7 @@ def test_every_name_that_a_verb_asks_for_is_offered(stage: str, monkeypatch: pyt
         offered |= {"inputs"} if stage in ABOVE_THE_WAIST else set()
         offered |= {"objective"} if stage in WITH_OBJECTIVE else set()
     assert set(asked) - offered == set()
-    paths = {n for n, p in asked.items() if p.annotation is Path} - {"scratch", "records", "plan", "listing", "quality"}
+    paths = {n for n, kind in asked.items() if kind is Path} - {"scratch", "records", "plan", "listing", "quality"}
     assert paths <= set(project.paths(stage, "some-data"))
 
 

@@ -358,8 +358,8 @@ def test_from_train_rows_to_the_page(aim: str, tmp_path: Path) -> None:
     assert any("quarter" in name for name in known) == (aim == "regression")
     (pair,) = page.agreement(found)
     assert pair["pair"] == ["dense on deep", "groups on deep"]
-    assert page.told(found)["groups@deep"]["0"]["tag"] == "good"
-    assert page.told({}) == {}
+    assert page.profiles(found)["groups@deep"]["0"]["tag"] == "good"
+    assert page.profiles({}) == {}
 
 
 def test_without_held_out_rows_there_is_nothing_to_say(tmp_path: Path) -> None:

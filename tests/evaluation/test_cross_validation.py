@@ -12,12 +12,13 @@ from tasks.core.files import write_json
 from tasks.evaluation.cross_validation import _r2, figures, scalars
 from tasks.evaluation.sentences import misled
 from tasks.metrics.classification import classification
-from tasks.reporting import captions, cross_validation, formatting
+from tasks.reporting.cross_validation import CrossValidation, cross_validation
 from tasks.stats.intervals import NADEAU_BENGIO, Interval
 from tasks.stats.paired_tests import corrected_t
 from tasks.stats.resampling import Resampling
 from tasks.storage.names import SUMMARY
 from tasks.storage.store import Writer
+from tests.pages import html
 from tests.written import written
 
 K, EACH = 5, 80
@@ -160,10 +161,10 @@ def test_clusters_are_judged_fold_by_fold(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_without_folds_there_is_a_reason_and_no_table(tmp_path: Path, summary: dict[str, Any], why: str) -> None:
     write_json(tmp_path / SUMMARY, summary)
-    found = written(figures(tmp_path, SAMPLING))
-    assert (found["ways"], scalars(figures(tmp_path, SAMPLING))) == ({}, {})
-    assert cross_validation.crossed({"cross_validation": found}) == {"folds": 0, "why": why}
-    assert cross_validation.crossed({}) == {"folds": 0, "why": ""}
+    found = figures(tmp_path, SAMPLING)
+    assert (found.ways, scalars(found)) == ({}, {})
+    assert cross_validation(written(found)) == CrossValidation(0, why, {})
+    assert cross_validation({}) == CrossValidation(0, "", {})
 
 
 def test_without_labels_or_a_way_nothing_fails(tmp_path: Path) -> None:
@@ -199,30 +200,20 @@ def test_what_it_comes_to_is_said_in_a_sentence(optimism: tuple[float, list[floa
 
 
 def test_the_page_draws_every_fold_and_hides_what_is_not_there(tmp_path: Path) -> None:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    from tasks.reporting import HERE
-
-    environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
-    environment.filters |= formatting.FILTERS | captions.FILTERS
-    page = environment.get_template("folds.html")
     write(tmp_path, {
         "nested.<b>@deep": said(LABEL, 0.75, 2), "naive.<b>@deep": said(LABEL, 0.95, 4), "nested.network": LABEL,
         "nested.groups@deep": LABEL, "naive.groups@deep": LABEL,
     }, LABEL, kinds=KINDS | {"<b>": {"miner": "linear_svm", "clusterer": False, "kind": "classifier"}})  # fmt: skip
-    text = page.render(crossed=cross_validation.crossed({"cross_validation": written(figures(tmp_path, SAMPLING))}))
+    text = html("cross-validation", cross_validation(written(figures(tmp_path, SAMPLING))))
     assert text.count('class="fold"') == 3 * K, "of two ways, and of the optimism of one"
     assert "+20.0" in text
     assert "<b>@" not in text
-    told = " ".join(text.split())
-    assert "Over rows: t, of paired rows; it takes the machines as they are." in told
-    assert "bootstrap" not in told, "none is made"
-    off = page.render(
-        crossed=cross_validation.crossed({"cross_validation": {"folds": 0, "asked": 0, "why": "x", "ways": {}}})
-    )
+    assert "Over rows: t, of paired rows; the fitted models are taken as given." in text
+    assert "bootstrap" not in text, "none is made"
+    off = html("cross-validation", cross_validation({"folds": 0, "asked": 0, "why": "x", "ways": {}}))
     assert "crossvalidate: {folds: 5}" in off
     assert "<table" not in off
-    assert "1 class" in page.render(crossed={"folds": 0, "why": "1 class"})
+    assert "1 class" in html("cross-validation", CrossValidation(0, "1 class", {}))
 
 
 def test_all_rows_of_one_group_count_by_themselves(tmp_path: Path) -> None:

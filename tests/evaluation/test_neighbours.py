@@ -98,8 +98,8 @@ def test_planted_labels_are_doubted(tmp_path: Path) -> None:
     assert f"{found['doubted']} rows have neighbours" in told
     rows = page.wanted([], [], found["doubtful"])
     lines = page.lines(rows, table, KEY, load_view(tmp_path, "deep"))
-    assert len(lines) == page.DOUBTED
-    assert lines[0]["told"].startswith("0 of 8 neighbours have its label, 8 have “group")
+    assert len(lines) == page.SUSPICIOUS
+    assert lines[0]["agree"].startswith("0 of 8 neighbours have its label, 8 have “group")
     assert lines[0]["items"][0]["id"] == found["doubtful"][0]["id"]
     assert len(lines[0]["items"]) == 1 + page.NEAR
 
@@ -110,7 +110,7 @@ def test_clean_labels_are_left_alone(tmp_path: Path) -> None:
     found = written(neighbours(table, KEY, load_view(tmp_path, "deep")))
     assert found["doubted"] == 0
     assert found["agree"] > 0.99
-    assert "No row has neighbours that agree on another one" in page.sentence(found)
+    assert "No row has neighbours that agree on another label" in page.sentence(found)
 
 
 def test_fewer_train_rows_than_neighbours_are_all_that_is_near(tmp_path: Path) -> None:
@@ -130,5 +130,5 @@ def test_each_row_is_shown_once_for_its_first_reason() -> None:
     found = page.wanted(galleries, ["x", "u"], [{"id": "b"}])
     assert found == [
         ("b", "Likely wrong label?"), ("a", "Typical"), ("c", "Typical"), ("d", "Confused"), ("x", "Confused"),
-        ("y", "Confused"), ("u", "Unlike the rest"),
+        ("y", "Confused"), ("u", "Outlier"),
     ]  # fmt: skip

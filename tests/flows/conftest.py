@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 from ruamel.yaml import YAML
 
@@ -153,13 +154,31 @@ def new_project(path: Path, images: Path) -> Project:
     return project
 
 
+def shared(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder that one of the test processes makes, and all read."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    place = base / name
+    with FileLock(base / f"{name}.lock"):
+        if not (place / "made").is_file():
+            shutil.rmtree(place, ignore_errors=True)  # of a process that failed at it
+            place.mkdir()
+            make(place)
+            (place / "made").touch()
+    return place
+
+
 @pytest.fixture(scope="session")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """240 images in 3 class folders, one of them unreadable, one a copy."""
-    folder = make_images(tmp_path_factory.mktemp("source") / "images")
-    (folder / "class0" / "broken.png").write_bytes(b"no image at all")
-    shutil.copy(folder / "class1" / "000.png", folder / "class1" / "copy.png")
-    return folder
+
+    def make(place: Path) -> None:
+        folder = make_images(place / "images")
+        (folder / "class0" / "broken.png").write_bytes(b"no image at all")
+        shutil.copy(folder / "class1" / "000.png", folder / "class1" / "copy.png")
+
+    return shared(tmp_path_factory, "source", make) / "images"
 
 
 @pytest.fixture
@@ -173,9 +192,11 @@ def project(tmp_path: Path, images: Path) -> Iterator[Project]:
 @pytest.fixture(scope="session")
 def reproduced(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Project:
     """A project that bare `dvc repro` has brought up to date. Tests copy it (see `finished`)."""
-    made = new_project(tmp_path_factory.mktemp("reproduced") / "project", images)
-    made.run("dvc", "repro", timeout=900)
-    return made
+
+    def make(place: Path) -> None:
+        new_project(place / "project", images).run("dvc", "repro", timeout=900)
+
+    return Project(shared(tmp_path_factory, "reproduced", make) / "project")
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ def test_temporary_files_of_the_dead_alone_are_removed(here: Path, living: int) 
 )  # fmt: skip
 def test_a_damaged_dvc_lock_is_set_aside(here: Path, text: bytes) -> None:
     healing.LOCKFILE.write_bytes(text)
-    assert "comes back from DVC's run cache" in (healing.set_aside_lockfile() or "")
+    assert "are restored from DVC's run cache" in (healing.set_aside_lockfile() or "")
     assert not healing.LOCKFILE.exists()
     assert (healing.DVC_TMP / "dvc.lock.damaged").read_bytes() == text
 
@@ -158,7 +158,7 @@ def test_status_answers_while_another_command_is_at_work_and_names_it(finished: 
         table.write_text(text)
         output = finished.run("deepmine", "status")
         other.kill()
-    assert f"a run is on: dvc repro (process {other.pid})" in output
+    assert f"a run is in progress: dvc repro (process {other.pid})" in output
     assert re.search(r"train +current", output), output
     assert table.read_text() == text
 

@@ -41,7 +41,7 @@ def test_a_row_that_is_not_there() -> None:
     with pytest.raises(DeepmineError, match=r"no row 'r7' among the 50 rows. Did you mean 'r"):
         nearest_rows(view(), "r7", 3)
     many = view(6000, ids=np.array([f"folder/{i:05d}.png" for i in range(6000)]))
-    with pytest.raises(DeepmineError, match=r"An id is, for one, 'folder/00000.png'"):
+    with pytest.raises(DeepmineError, match=r"A valid id is, for example, 'folder/00000.png'"):
         nearest_rows(many, "xyz", 3)
 
 

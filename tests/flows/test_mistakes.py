@@ -60,7 +60,7 @@ def test_a_dvc_yaml_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     Path("dvc.yaml").write_text(text)
     project._graph.cache_clear()
-    with pytest.raises(DeepmineError, match=r"dvc.yaml is missing or not as it came .* git checkout dvc.yaml"):
+    with pytest.raises(DeepmineError, match=r"dvc.yaml is missing or was changed. Restore it: git checkout dvc.yaml"):
         project.own_folders()
     project._graph.cache_clear()
 

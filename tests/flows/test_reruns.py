@@ -28,7 +28,7 @@ def test_a_miners_parameter_reruns_mining_and_what_follows(finished: Project) ->
 
     finished.edit(change)
     plan = finished.run("deepmine", "plan")
-    assert "miners.rbf_svm.params.C: null became 3.0" in plan
+    assert "miners.rbf_svm.params.C: null -> 3.0" in plan
     assert "deepmine" not in (finished.path / "dvc.lock").read_text().split("plan@small")[0]
     assert ran(finished.run("dvc", "repro")) == {"mine@small", "evaluate@small", "report@small"}
 

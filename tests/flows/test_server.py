@@ -166,7 +166,7 @@ def test_a_note_that_is_none(project: Project, note: str) -> None:
     records = project.path / "data/records"
     records.mkdir(parents=True)
     (records / "server.json").write_text(note)
-    assert "no Prefect server of ours is running" in project.run("deepmine", "stop")
+    assert "no Prefect server of this project is running" in project.run("deepmine", "stop")
 
 
 def test_another_address_than_loopback_needs_a_password(project: Project) -> None:
@@ -197,7 +197,7 @@ def test_a_configured_server_that_is_down_or_refuses_has_its_password_masked(
     assert "hushhush" not in output
     project.env["PREFECT_API_URL"] = served[1].api.replace("//", "//me:hushhush@")
     output = project.run("deepmine", "run", code=1)
-    assert "refuses us (401 Unauthorized)" in output
+    assert "refused the connection (401 Unauthorized)" in output
     assert "hushhush" not in output
 
 
@@ -206,7 +206,7 @@ def test_a_port_that_is_none(text: str, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(server, "start", lambda: pytest.fail("one was started"))
     monkeypatch.setenv("PREFECT_SERVER_API_PORT", text)
-    with pytest.raises(DeepmineError, match=r"PREFECT_SERVER_API_PORT=.* is no port"):
+    with pytest.raises(DeepmineError, match=r"PREFECT_SERVER_API_PORT=.* is not a port"):
         server.obtain(print)
 
 
@@ -316,5 +316,5 @@ def test_a_free_port_is_on_this_machine() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         assert serving.free_port("127.0.0.1", port) != port
-    with pytest.raises(DeepmineError, match="no address of this machine"):
+    with pytest.raises(DeepmineError, match="not an address of this machine"):
         serving.free_port("203.0.113.7", 4200)

@@ -14,7 +14,7 @@ from tasks.mine import mine
 from tasks.miners import MINERS, Task, fitting, kernel_approximation
 from tasks.miners.kernel_approximation import MAPS, better
 from tasks.miners.persistence import load_miner
-from tasks.reporting import miner_sections
+from tasks.reporting import fusion
 from tasks.storage.names import PREDICTIONS, SUMMARY
 from tasks.storage.store import read
 from tests.features.test_view import write_view
@@ -71,9 +71,9 @@ def test_many_rows_are_for_a_map_that_is_weighed_against_the_exact_machine(tmp_p
     assert steps[-2:] == ["Nystroem", "RidgeClassifier"]
     assert right(tmp_path, "rbf_svm@deep") > 0.97 > 0.7 > right(tmp_path, "linear_svm@deep")
     # the report says what is held against what
-    [said] = miner_sections.maps({"aim": "classification", "kernel_maps": told["kernel_maps"]})
-    assert "on all 400 train rows is right on" in said
-    assert "the exact machine on 200 of them" in said
+    [said] = fusion.kernel_maps({"aim": "classification", "kernel_maps": told["kernel_maps"]})
+    assert "fitted on all 400 train rows, has an accuracy of" in said
+    assert "the exact SVM, fitted on 200 of them" in said
 
 
 def test_a_map_that_is_worse_on_val_rows_gives_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,7 +135,7 @@ def test_the_cost_is_counted_and_comes_true(kind: str) -> None:
 
 
 def test_the_threshold_is_written_down_as_it_is() -> None:
-    for file in ("README.md", "params.yaml"):
+    for file in ("docs/miners.md", "params.yaml"):
         text = (Path(__file__).parents[2] / file).read_text()
         assert f"{EXACT:,} train rows" in text
         assert f"{AFFORDED:.0f} seconds" in text
@@ -157,7 +157,7 @@ def test_without_val_rows_the_map_is_taken_unweighed(tmp_path: Path) -> None:
     told = run(tmp_path, "rbf_svm", "one_class_svm")["kernel_maps"]
     assert {w["used"] for w in told.values()} == {"map"}
     assert all(w["map"] is None for w in told.values())
-    assert len(miner_sections.maps({"aim": "classification", "kernel_maps": told})) == 2
+    assert len(fusion.kernel_maps({"aim": "classification", "kernel_maps": told})) == 2
 
 
 @pytest.mark.parametrize("name", ["rbf_svm", "poly_svm"])
@@ -167,8 +167,8 @@ def test_numbers_have_a_map_too(name: str, tmp_path: Path) -> None:
     assert 0 > weighed["map"] > -0.1
     table = read(tmp_path / "m" / PREDICTIONS).to_pandas()
     assert np.abs(table[f"{name}@deep"] - table["label"].astype(float)).mean() < 0.1
-    [said] = miner_sections.maps({"aim": "regression", "kernel_maps": {"m@deep": weighed}})
-    assert "is off by 0.0" in said
+    [said] = fusion.kernel_maps({"aim": "regression", "kernel_maps": {"m@deep": weighed}})
+    assert "has a mean absolute error of 0.0" in said
 
 
 def test_a_map_of_one_class_flags_what_the_exact_machine_flags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

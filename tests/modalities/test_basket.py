@@ -26,7 +26,8 @@ from tasks.core.progress import Progress
 from tasks.encoders.decoder import Decoder
 from tasks.features.view import load_view
 from tasks.ingest import ingest
-from tasks.modalities import Admitted, basket
+from tasks.modalities import basket
+from tasks.modalities.base import Admitted
 from tasks.plan import plan
 from tasks.storage.names import STATE
 from tasks.storage.quarantine import QUARANTINE

@@ -14,7 +14,8 @@ from tasks.config.source import Input
 from tasks.config.train import AugmentSeries
 from tasks.config.validate import ValidSeries
 from tasks.core.errors import DeepmineError
-from tasks.modalities import Admitted, series
+from tasks.modalities import series
+from tasks.modalities.base import Admitted
 
 Rows = list[list[float | None] | None]
 

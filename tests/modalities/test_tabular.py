@@ -18,7 +18,8 @@ from tasks.config.source import Input
 from tasks.config.train import AugmentTabular
 from tasks.config.validate import ValidTabular
 from tasks.core.errors import DeepmineError
-from tasks.modalities import Admitted, tabular
+from tasks.modalities import tabular
+from tasks.modalities.base import Admitted
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("DEEPMINE_TEST_DATA", ROOT.parent / "shared" / "data"))

@@ -17,7 +17,8 @@ from tasks.config.source import Input
 from tasks.config.train import AugmentText
 from tasks.config.validate import ValidText
 from tasks.core.errors import DeepmineError
-from tasks.modalities import Admitted, text, text_tfidf, text_tokens
+from tasks.modalities import text, text_tfidf, text_tokens
+from tasks.modalities.base import Admitted
 from tasks.sources import Unreadable
 
 SPEC = Input(modality="text", columns=("a",))

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from tasks.reporting import HERE, captions, formatting, rules
-from tasks.reporting.test_rows import Judged
+from tasks.reporting import rules
+from tasks.reporting.test_rows import PredictedRows
+from tests.pages import html
 
 
 def row(over: str, about: str, antecedent: list[str], consequent: list[str], **more: Any) -> dict[str, Any]:
@@ -21,10 +21,12 @@ def row(over: str, about: str, antecedent: list[str], consequent: list[str], **m
     }  # fmt: skip
 
 
-def judged(n: int = 4) -> Judged:
+def judged(n: int = 4) -> PredictedRows:
     ids = np.array([f"t{i}" for i in range(n)])
     said = np.tile([0.9, 0.1], (n, 1))
-    return Judged("classification", ids, np.array(["yes"] * n), said, np.zeros((n, 2)), None, np.array(["no", "yes"]))
+    return PredictedRows(
+        "classification", ids, np.array(["yes"] * n), said, np.zeros((n, 2)), None, np.array(["no", "yes"])
+    )
 
 
 def told(**more: Any) -> dict[str, Any]:
@@ -37,37 +39,41 @@ def test_rules_stand_by_what_they_are_about_items_before_features() -> None:
         row("deep", "features", ["cluster 1"], ["direction 1 low"], exemplars=["t3"]),
         row("items", "other", ["milk"], ["bread"], exemplars=["t3"]),
     ]
-    found = rules.sections({"deep": told(meaning={"leaf 1": "so"}), "items": told()}, stored, judged(), 8)
+    found = rules.parts({"deep": told(meaning={"leaf 1": "so"}), "items": told()}, stored, judged(), 8)
     assert [part["over"] for part in found] == ["items", "deep"]
     assert [[t["about"] for t in part["tables"]] for part in found] == [["other"], ["label", "features"]]
     # rows are shown for items, and for features that tell something else; without a label none is spoken of
     assert [item["id"] for shown in found[0]["examples"] for item in shown["for"]] == ["t3"]
-    assert found[1]["title"] == "Between deep features, the label and what is known of the rows"
-    [alone] = rules.sections({"deep": told()}, [row("deep", "other", ["cluster 1"], ["milk"])], judged(), 8)
-    assert alone["title"] == "Between deep features and what is known of the rows"
+    assert found[1]["title"] == "Between deep features, the label and the items of the rows"
+    [alone] = rules.parts({"deep": told()}, [row("deep", "other", ["cluster 1"], ["milk"])], judged(), 8)
+    assert alone["title"] == "Between deep features and the items of the rows"
     [shown] = found[1]["examples"]
     assert [item["id"] for item in shown["for"]] == ["t2", "t0"]
-    assert [item["told"] for item in shown["against"]] == [[{"name": "true", "text": "yes"}]]
-    assert rules.ids(found) == ["t3", "t2", "t0", "t1"]
+    assert [item["facts"] for item in shown["against"]] == [[{"name": "true", "text": "yes"}]]
+    assert rules.Rules(found).row_ids == ["t3", "t2", "t0", "t1"]
 
 
 def test_no_more_examples_than_the_person_wants() -> None:
     stored = [row("deep", "other", [f"x{i}"], ["y"], exemplars=["t0", "t1", "t2", "t3"]) for i in range(9)]
-    [part] = rules.sections({"deep": told()}, stored, judged(), 2)
-    assert len(part["examples"]) == rules.LOOKED_AT
+    [part] = rules.parts({"deep": told()}, stored, judged(), 2)
+    assert len(part["examples"]) == rules.WITH_ROWS
     assert {len(e["for"]) for e in part["examples"]} == {2}
 
 
 @pytest.mark.parametrize(
     ("held_up", "low", "words", "interval"),
-    [(True, 1.234, "held up", "1.23 to 2.9"), (False, 0.8, "not shown", "0.8 to 2.9"), (None, None, "not seen", None)],
+    [
+        (True, 1.234, "replicated", "1.23 to 2.9"),
+        (False, 0.8, "not replicated", "0.8 to 2.9"),
+        (None, None, "not tested", None),
+    ],
 )
 def test_what_other_rows_say_is_told_apart(
     held_up: bool | None, low: float | None, words: str, interval: str | None
 ) -> None:
     lift = float("nan") if low is None else 1.9
     stored = [row("items", "other", ["a"], ["b" * 200], held_up=held_up, held_out_lift_low=low, held_out_lift=lift)]
-    [part] = rules.sections({"items": told()}, stored, judged(), 8)
+    [part] = rules.parts({"items": told()}, stored, judged(), 8)
     [rule] = part["tables"][0]["rules"]
     assert (rule["held"], rule["interval"]) == (words, interval)
     assert rule["held_text"] == ("–" if low is None else "1.9")
@@ -79,22 +85,12 @@ def test_the_chart_places_rules_by_their_figures() -> None:
         row("items", "other", ["a"], [name], support=support, confidence=confidence, lift=lift)
         for name, support, confidence, lift in (("p", 0.01, 1.0, 4.0), ("q", 0.1, 0.5, 2.0), ("r", 1.0, 0.0, 1.0))
     ]
-    chart = rules.sections({"items": told()}, stored, judged(), 8)[0]["chart"]
+    chart = rules.parts({"items": told()}, stored, judged(), 8)[0]["chart"]
     assert [(dot["x"], dot["y"], dot["tint"]) for dot in chart["dots"]] == [(0, 0, 100), (50, 28, 50), (100, 56, 0)]
     assert chart["ends"] == pytest.approx((0.01, 1))
     assert chart["lift"] == pytest.approx(4)
     assert rules.chart([]) is None
-    assert rules.sections({"items": told(skipped="why")}, [], judged(), 8)[0]["bounds"] is None
-
-
-def test_where_no_rules_were_looked_for_there_is_no_section() -> None:
-    assert rules.sections({}, [], judged(), 8) == []
-
-
-def page_of(template: str) -> Any:
-    environment = Environment(loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined)
-    environment.filters |= formatting.FILTERS | captions.FILTERS
-    return environment.get_template(template)
+    assert rules.parts({"items": told(skipped="why")}, [], judged(), 8)[0]["bounds"] is None
 
 
 def test_what_held_up_is_shown_with_the_figures_of_test_rows_and_those_of_train_rows_are_called_so() -> None:
@@ -102,13 +98,13 @@ def test_what_held_up_is_shown_with_the_figures_of_test_rows_and_those_of_train_
         row("items", "other", ["a"], ["b"], confidence=0.996, held_out_confidence=0.926, lift=5.0, held_out_lift=4.5)
     ]
     stored.append(row("items", "other", ["c"], ["d"], confidence=0.71, lift=3.3, held_up=None, held_out_lift_low=None))
-    parts = rules.sections(
+    parts = rules.parts(
         {"items": told(confidence=0.9, max_length=3, support=0.01, rows=9, items=4)}, stored, judged(), 8
     )
-    page = page_of("rules.html").render(rules=parts, rows={}, room=1)
+    page = html("rules", rules.Rules(parts))
     cells = [
         " ".join(re.sub("<[^>]*>", " ", cell).split()) for cell in re.findall(r'<td class="n">(.*?)</td>', page, re.S)
     ]
     assert cells[:3] == ["9.0 % train 10.0 %", "92.6 % train 99.6 %", "4.5 1.2 to 2.9; train 5"]
     assert cells[3:6] == ["train 10.0 %", "train 71.0 %", "train 3.3"]
-    assert "the whole 90 % interval of the lift" in " ".join(page.split())
+    assert "the whole 90 % interval of its lift" in page

@@ -37,15 +37,16 @@ def test_how_many_texts_lose_how_much(tmp_path: Path) -> None:
     assert told["share"] == 0.5
     # 7 and 10 words and signs, of which 4 each are read; 3 + 7 + 1 + 10 in all
     assert told["sentence"] == (
-        "The network reads the first 4 words and signs of a text of 'note' (clean.text.length). 2 of 4 texts (50.0 %) are "
-        "longer; of theirs 52.9 % are not read, of all texts' 42.9 %. The raw view reads whole texts."
+        "The network reads the first 4 words and punctuation marks of each text of 'note' (clean.text.length). 2 of 4 texts "
+        "(50.0 %) are longer: 52.9 % of their words and punctuation marks are not read, 42.9 % of those of all "
+        "texts. The raw view reads whole texts."
     )
 
 
 @pytest.mark.parametrize(("tokens", "name"), [("character", "characters"), ("byte", "bytes")])
 def test_other_tokens_are_called_what_they_are(tokens: str, name: str, tmp_path: Path) -> None:
     [told] = shortened(source(tmp_path, tokens, 19))
-    assert f"the first 19 {name} of a text" in told["sentence"]
+    assert f"the first 19 {name} of each text" in told["sentence"]
     assert told["share"] == 0.25
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from tasks.config.clean import Clean, CleanTabular, Outliers
 from tasks.config.dataset import Dataset
-from tasks.config.evaluate import Evaluate, Report
+from tasks.config.evaluate import Evaluate
 from tasks.config.mine import Mine, Miner, Rules
 from tasks.config.source import Input, Source
 from tasks.config.validate import Validate
@@ -27,22 +27,24 @@ from tasks.core.progress import Progress
 from tasks.report import report
 from tasks.reporting import (
     captions,
+    clusters,
+    confusion,
     examples,
     feature_map,
     forecasts,
     formatting,
     pictures,
     quality,
-    results,
     run_record,
     sounds,
+    training,
 )
-from tasks.reporting.test_rows import Judged
+from tasks.reporting.test_rows import PredictedRows
 from tasks.storage.names import SUMMARY
 from tasks.storage.store import read_manifest
 from tests.images import encode
 from tests.opened import look, needs_browser, with_probe
-from tests.runs import STORES, finish, stage
+from tests.runs import STORES, finish, finished, stage
 
 OVERRIDE = "\u202e"
 LABELS = ["plain", f"<script>alert(1)</script>\"' {OVERRIDE}gnp.exe", "<img src=http://evil.example onerror=alert(1)>"]
@@ -203,13 +205,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 
 def write(home: Path, name: str) -> str:
-    index, wanted = home / "index.html", RUNS[name][0]
-    facts = report(
-        name=name, params=Report(map_points=14, examples=3), inputs=wanted.inputs, objective=wanted.objective,
-        index=index, progress=Progress(quiet=True), **{store: home / store for store in STORES if store != "crossvalidation"},
-    )  # fmt: skip
-    assert facts["bytes"] == index.stat().st_size
-    return index.read_text(encoding="utf-8")
+    run = finished(home, RUNS[name][0], name)
+    facts = report(run=run, progress=Progress(quiet=True))
+    assert facts["bytes"] == run.index.stat().st_size
+    return run.index.read_text(encoding="utf-8")
 
 
 class Reader(HTMLParser):
@@ -223,6 +222,7 @@ class Reader(HTMLParser):
         self.texts: list[str] = []
         self.bare: list[str] = []
         self.data: dict[str, str] = {}
+        self.charts: list[dict[str, Any]] = []
         self._isolated, self._id = 0, ""
         self.feed(page)
 
@@ -232,6 +232,7 @@ class Reader(HTMLParser):
         self.links += [v for k, v in found.items() if k in ("src", "href", "srcset", "action", "data")]
         self.handlers += [k for k in found if k.startswith("on")]
         self.bare += [v for v in found.values() if OVERRIDE in v and not re.search("\u2068.*\u2069", v)]
+        self.charts += [json.loads(found["data-chart"])] if "data-chart" in found else []
         self._isolated += tag == "bdi"
         self._id = found.get("id", "") if tag == "script" else ""
 
@@ -276,9 +277,9 @@ def test_the_page_is_alone_and_what_people_wrote_stays_text(made: Made, name: st
     assert " style=" not in re.sub("(?s)<script.*?</script>", "", page)
     assert re.findall(r"url\((?!data:|\$)[^)]*\)", page.partition("</style>")[0]) == []
     assert reader.handlers == []
-    assert reader.tags.count("script") == 5  # curves, sounds, map, plotly, our own
+    assert reader.tags.count("script") == 4  # map, sounds, plotly, our own
     assert reader.bare == []
-    assert not re.search("[<>&]", reader.data["map-data"] + reader.data["curves-data"])
+    assert not re.search("[<>&]", reader.data["map-data"])
     assert len(page) < 15e6
 
 
@@ -297,10 +298,10 @@ def named_by_hash(page: str) -> dict[str, int]:
     return found
 
 
-PROBE = """document.getElementById("atlas").emit("plotly_click", {points: [{customdata: 0}]});
+PROBE = """document.getElementById("feature-map").emit("plotly_click", {points: [{customdata: 0}]});
 document.querySelectorAll(".switch input")[1].click();
-document.title = [document.getElementById("told").hidden, document.querySelectorAll("#told dd").length > 1,
-  document.querySelectorAll(".way:not([hidden])").length, document.querySelectorAll(".js-plotly-plot").length > 1,
+document.title = [document.getElementById("map-facts").hidden, document.querySelectorAll("#map-facts dd").length > 1,
+  document.querySelectorAll(".approach:not([hidden])").length, document.querySelectorAll(".js-plotly-plot").length > 1,
   getComputedStyle(document.querySelector(".range .dot")).left !== "0px"].join(" ")"""
 
 
@@ -447,8 +448,8 @@ def test_numbers_are_shown_beside_what_was_predicted(made: Made) -> None:
     assert [f["name"] for f in points["facts"]] == ["true", "predicted", "error"]
     assert len(points["number"]) == 14
     assert points["ends"][0] < points["ends"][1]
-    assert gallery(page, "Closest to the truth").count('<p class="of">') == examples.PARTS
-    errors = [abs(number(e)) for e in re.findall(r"error <b><bdi>([^<]*)", gallery(page, "Furthest off"))]
+    assert gallery(page, "Smallest errors").count('<p class="of">') == examples.PARTS
+    errors = [abs(number(e)) for e in re.findall(r"error <b><bdi>([^<]*)", gallery(page, "Largest errors"))]
     assert len(errors) == 6
     assert errors == sorted(errors, reverse=True)
     assert 'id="confusion"' not in page
@@ -476,11 +477,12 @@ def test_without_labels_clusters_colour_the_map(made: Made) -> None:
     assert points["labels"] == sorted(points["labels"], key=int)
     assert [f["name"] for f in points["facts"]] == ["reconstruction error", "cluster"]
     errors = [
-        number(e) for e in re.findall(r"error <b><bdi>([^<]*)", gallery(made.page("unlabelled"), "Unlike the rest"))
+        number(e)
+        for e in re.findall(r"error <b><bdi>([^<]*)", gallery(made.page("unlabelled"), "Largest reconstruction errors"))
     ]
     assert len(errors) == 6
     assert errors == sorted(errors, reverse=True)
-    assert "No view saw a label." in Reader(made.page("unlabelled")).text()
+    assert "No view has seen a label." in Reader(made.page("unlabelled")).text()
 
 
 def test_labels_that_the_network_did_not_see_colour_the_map(made: Made) -> None:
@@ -505,7 +507,7 @@ def test_missing_and_damaged_records_are_shown_as_unknown(made: Made, tmp_path: 
     (home / "records" / "train.json").write_text("{")
     assert "1.5" in write(home, "image")
     shutil.rmtree(home / "records")
-    assert "stages, each as it last ran</dt><dd>–" in write(home, "image")
+    assert "all stages, each as last run</dt><dd>–" in write(home, "image")
 
 
 def test_no_clusterers_no_val_rows_and_no_docs(made: Made, tmp_path: Path) -> None:
@@ -519,7 +521,7 @@ def test_no_clusterers_no_val_rows_and_no_docs(made: Made, tmp_path: Path) -> No
     assert "no clusterer was fitted, or" in page
     assert "There are no val rows" in page
     assert "Data Docs" not in page
-    assert [list(chart["lines"]) for chart in json.loads(Reader(page).data["curves-data"])] == [["train"], ["train"]]
+    assert [list(chart["lines"]) for chart in Reader(page).charts] == [["train"], ["train"]]
 
 
 def test_rows_are_counted_as_they_came_out_of_clean(made: Made) -> None:
@@ -546,12 +548,12 @@ def test_curves_show_whatever_an_epoch_measured() -> None:
         {"epoch": 1, "lr": 0.1, "train_loss": 2.0, "val_loss": 3.0, "train_accuracy": None, "val_r2": 0.5},
         {"epoch": 2, "lr": 0.1, "train_loss": float("nan"), "val_loss": 1.0, "train_accuracy": None, "val_r2": 0.75},
     ]
-    found = run_record.curves(history)
+    found = training.curves(history)
     assert [(c["title"], c["x"], c["lines"]) for c in found["charts"]] == [
         ("Loss", [1, 2], {"train": [2.0, None], "val": [3.0, 1.0]}),
         ("R²", [1, 2], {"val": [0.5, 0.75]}),
     ]
-    assert found["best"] == {"epoch": 2, "told": [("loss", "1"), ("R²", "0.75")]}
+    assert found["best"] == {"epoch": 2, "values": [("loss", "1"), ("R²", "0.75")]}
 
 
 def test_how_many_clusters_is_drawn_and_noise_is_no_cluster(made: Made, tmp_path: Path) -> None:
@@ -561,9 +563,8 @@ def test_how_many_clusters_is_drawn_and_noise_is_no_cluster(made: Made, tmp_path
     name, found = next((k, v) for k, v in evaluation["clusters"].items() if k.endswith("@deep"))
     edit(home / "evaluation", counts_tried={name: curve}, clusters={name: {**found, "noise": 0.25}})
     page = write(home, "image")
-    chart = json.loads(Reader(page).data["curves-data"])[-1]
-    assert (chart["x"], chart["lines"]) == ([2, 3], {"BIC, the lower the better": [9.5, 7.0]})
-    assert f'id="chart-{len(json.loads(Reader(page).data["curves-data"])) - 1}"' in page
+    chart = Reader(page).charts[-1]
+    assert (chart["x"], chart["lines"]) == ([2, 3], {"BIC (lower is better)": [9.5, 7.0]})
     assert "25.0 % noise" in page
 
 
@@ -607,14 +608,14 @@ def test_a_map_of_any_size(rows: int, width: int, method: str) -> None:
     assert np.isfinite(feature_map.layout(np.ones_like(X), 0)[0]).all()
 
 
-def judged(truth: str, predicted: str) -> Judged:
+def judged(truth: str, predicted: str) -> PredictedRows:
     """Rows r0, r1, ... of the classes a and b, on each of which the network is surer than on the one before."""
     n = len(truth)
     sure = np.linspace(0.6, 0.9, n)
     said = np.array([[p, 1 - p] if w == "a" else [1 - p, p] for p, w in zip(sure, predicted, strict=True)])
     ids = np.array([f"r{i}" for i in range(n)])
     X = np.arange(n, dtype=np.float32)[:, None]
-    return Judged("classification", ids, np.array(list(truth)), said, X, None, np.array(["a", "b"]))
+    return PredictedRows("classification", ids, np.array(list(truth)), said, X, None, np.array(["a", "b"]))
 
 
 def items(group: dict[str, Any]) -> list[str]:
@@ -631,18 +632,18 @@ def test_examples_are_the_surest() -> None:
 
 def test_a_cluster_shows_the_rows_at_its_middle() -> None:
     rows = judged("aaabb", "aaabb")
-    found = examples.centres(rows, dict(zip(rows.ids.tolist(), "0" * 4 + "1", strict=True)), 2)
-    assert [(g["label"], g["told"].translate({0x2068: "", 0x2069: ""})) for g in found] == [
+    found = clusters.centres(rows, dict(zip(rows.ids.tolist(), "0" * 4 + "1", strict=True)), 2)
+    assert [(g["label"], g["text"].translate({0x2068: "", 0x2069: ""})) for g in found] == [
         ("0", "75.0 % “a”, 4 rows"),
-        ("1", "100 % “b”, 1 rows"),
+        ("1", "100 % “b”, 1 row"),
     ]
     assert items(found[0]) == ["r1", "r2"]
 
 
 def test_labels_as_good_as_one_a_row_do_not_colour_a_map() -> None:
-    def rows(truth: list[str]) -> Judged:
+    def rows(truth: list[str]) -> PredictedRows:
         n = len(truth)
-        return Judged("autoencoder", np.arange(n).astype(str), np.array(truth), np.ones((n, 1)), np.ones((n, 1)), None,
+        return PredictedRows("autoencoder", np.arange(n).astype(str), np.array(truth), np.ones((n, 1)), np.ones((n, 1)), None,
                       np.empty(0, str))  # fmt: skip
 
     assert not rows([str(i) for i in range(90)]).labelled
@@ -651,18 +652,18 @@ def test_labels_as_good_as_one_a_row_do_not_colour_a_map() -> None:
     assert not rows(["", ""]).labelled
 
 
-def predicted(truth: list[float], said: list[float], objective: str = "regression") -> Judged:
+def predicted(truth: list[float], said: list[float], objective: str = "regression") -> PredictedRows:
     n = len(truth)
     numbers, ids = np.array(truth)[:, None], np.array([f"r{i}" for i in range(n)])
     labels = np.array([str(v) for v in truth])
-    return Judged(objective, ids, labels, np.array(said)[:, None], np.zeros((n, 1)), numbers, np.empty(0, str))
+    return PredictedRows(objective, ids, labels, np.array(said)[:, None], np.zeros((n, 1)), numbers, np.empty(0, str))
 
 
 def test_numbers_are_ranked_by_their_errors() -> None:
     rows = predicted([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], [0.1, 1, 2.2, 3, 4, 5, 6, 7.3, 8, 5])
     [group] = examples.far_off(rows, 2)["groups"]
     assert items(group) == ["r9", "r7"]
-    assert [t["text"] for t in group["items"][0]["told"]] == ["9", "5", "−4"]
+    assert [fact["text"] for fact in group["items"][0]["facts"]] == ["9", "5", "−4"]
     near = examples.nearest(rows, 1)["groups"]
     assert [items(g) for g in near] == [["r1"], ["r3"], ["r4"], ["r6"], ["r8"]]
     assert [items(g) for g in examples.nearest(predicted([3, 3], [3, 4]), 1)["groups"]] == [["r0"]]
@@ -677,18 +678,18 @@ def test_a_forecast_is_drawn_in_as_many_panels_as_it_has_channels() -> None:
     assert len(seen) == forecasts.LEAST
     heights = [float(p.split(",")[1]) for p in seen]
     assert heights == sorted(heights, reverse=True)  # a rising series rises
-    truth = re.findall(r'class="truth" points="([^"]*)"', svg)[0].split()
+    truth = re.findall(r'class="true" points="([^"]*)"', svg)[0].split()
     assert truth[0] == seen[-1]
     assert len(truth) == 4
     assert "nan" not in str(forecasts.draw(None, np.array([1.0, np.nan]), np.array([1.0, 1.0])))
 
 
 def test_many_classes_are_listed_in_pairs() -> None:
-    n = results.MATRIX_CLASSES + 1
+    n = confusion.MATRIX_CLASSES + 1
     matrix = np.diag([5] * n)
     matrix[2, 1], matrix[3, 0] = 3, 4
     verdict = {"labels": [f"c{i}" for i in range(n)], "confusion": {"network": matrix.tolist()}, "best": "network"}
-    [way] = results.confusions(verdict, {"network": "the network"})
+    [way] = confusion.matrices(verdict, {"network": "the network"})
     assert way["rows"] == []
     assert [(p["truth"], p["predicted"], p["n"]) for p in way["pairs"]] == [("c3", "c0", 4), ("c2", "c1", 3)]
 
@@ -722,15 +723,15 @@ def test_many_pictures_are_smaller_and_many_sounds_shorter() -> None:
 @pytest.mark.parametrize("name", RUNS)
 def test_like_and_unlike_rows_and_directions_are_shown_whatever_the_rows_are(made: Made, name: str) -> None:
     page = made.page(name)
-    near = part(page, '<section id="alike">', "</section>")
+    near = part(page, '<section id="neighbours">', "</section>")
     assert f"deepmine like {name} ROW_ID" in near
     assert near.count("this row") >= 3
     assert near.count("distance") >= 3 * 7
     assert "not shown" not in near  # train rows are drawn, too
-    assert "The most unlike, by <bdi>forest</bdi> on the deep view" in part(page, '<section id="unlike">', "</section>")
-    directions = part(page, '<section id="directions">', "</section>")
+    assert "Highest scores by <bdi>forest</bdi> on the deep view" in part(page, '<section id="novelty">', "</section>")
+    directions = part(page, '<section id="components">', "</section>")
     assert directions.count("<svg") == 2
-    assert "deep view, direction 1" in directions
+    assert "deep view, component 1" in directions
     assert "not shown" not in directions
     labelled = name != "unlabelled"
     assert ('<section id="trees">' in page) == labelled
@@ -750,7 +751,7 @@ def test_directions_of_a_table_are_told_by_its_columns_and_its_tree_asks_for_the
     page = write(home, "tabular")
     assert Reader(page).bare == []
     assert "<b>age" not in page
-    assert "balance" in part(page, '<section id="directions">', "</section>")
+    assert "balance" in part(page, '<section id="components">', "</section>")
     assert "&lt;b&gt;age" in part(page, '<section id="trees">', "</section>")
 
 
@@ -762,4 +763,4 @@ def test_a_page_without_these_miners_has_none_of_their_sections(made: Made) -> N
     stage("mine", bare, {n: home / n for n in STORES}, home)
     stage("evaluate", bare, {n: home / n for n in STORES}, home)
     page = write(home, "text")
-    assert not re.findall(r'(?:id="|#)(?:alike|unlike|trees)"', page)
+    assert not re.findall(r'(?:id="|#)(?:neighbours|novelty|trees)"', page)
