@@ -69,7 +69,7 @@ def evaluate(
         else ""
     )
     if mined["aim"] == "clusters" or not len(said["test"].ids):
-        words = about_clusters or "No test row has a label, so nothing can be judged."
+        words = about_clusters or "No test row has a label, so nothing can be evaluated."
         result |= _nothing(words, params.confidence)
     else:
         groups, in_words = in_groups(groups_of(raw, said["test"].ids))
@@ -158,7 +158,7 @@ def _judged(
 def _positive(classes: list[str], counts: dict[str, int], named: str | None) -> str | None:
     """Of two classes the one that figures are told of: the one ``named``, else the rarer in train."""
     if named is not None and named not in classes:
-        raise DeepmineError(f"evaluate.positive: '{named}' is no class of this dataset ({', '.join(classes)}).")
+        raise DeepmineError(f"evaluate.positive: '{named}' is not a class of this dataset ({', '.join(classes)}).")
     if len(classes) != 2:
         return None
     return named or min(reversed(classes), key=lambda label: counts[label])
