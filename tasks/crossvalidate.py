@@ -23,8 +23,9 @@ from tasks.config.objective import resolve
 from tasks.core.errors import DeepmineError
 from tasks.core.files import fingerprint, named, read_json, write_json
 from tasks.core.progress import Progress, Share
+from tasks.core.records import as_json, from_json
 from tasks.core.text import CONFIDENCE
-from tasks.evaluation.predictions import merits, verdicts
+from tasks.evaluation.predictions import verdicts
 from tasks.features.label_values import parse_numbers
 from tasks.splitting.folds import Cases, Folds, make_folds, told
 from tasks.splitting.resplit import resplit
@@ -32,6 +33,7 @@ from tasks.storage.names import SUMMARY
 from tasks.storage.quarantine import QUARANTINE
 from tasks.storage.scratch import Scratch
 from tasks.storage.store import MANIFEST, Writer, read, read_manifest
+from tasks.storage.summaries import CrossValidationSummary, FoldSummary
 
 if TYPE_CHECKING:
     from tasks.config.dataset import Chain
@@ -88,19 +90,17 @@ def crossvalidate(
     began = time.perf_counter()
     work = Work(chain, code, raw, rejected, cases, folds, scratch, progress)
     nested, naive = work.nested(), work.naive()
-    different = {piece[1]["aim"] for piece in nested + naive}
+    different = {about.aim for _, about in nested + naive}
     if len(different) > 1:
         return _empty(
             crossvalidation, f"the folds differ in what there is to learn: {', '.join(sorted(different))}", params.folds
         )
     table, lost = _joined(nested, naive, cases, folds)
-    summary = {
-        "folds": folds.count, "asked": params.folds, "scheme": folds.scheme, "why": folds.why, "rows": table.num_rows,
-        "set_aside": lost, "grouped": len(set(folds.units.tolist())) < len(folds.units), "sizes": list(told(folds)),
-        **{name: nested[0][1][name] for name in ("aim", "kinds", "clusterers")},
-        "skipped": [piece[1]["skipped"] for piece in nested],
-        "merits": [piece[1]["merits"] for piece in nested],
-    }  # fmt: skip
+    first, grouped = nested[0][1], len(set(folds.units.tolist())) < len(folds.units)
+    summary = CrossValidationSummary(
+        folds.count, params.folds, folds.why, table.num_rows, folds.scheme, lost, grouped, list(told(folds)), first.aim,
+        first.kinds, first.clusterers, [about.skipped for _, about in nested], [about.merits for _, about in nested],
+    )  # fmt: skip
     _write(crossvalidation, table, summary, fingerprint(*(piece.key for piece in work.pieces)))
     work.finish()
     progress(work.total, work.total, "rows", note=f"{folds.count} folds in {time.perf_counter() - began:.0f} s")
@@ -115,17 +115,15 @@ def crossvalidate(
 
 def _empty(crossvalidation: Path, why: str, asked: int = 0) -> dict[str, Any]:
     table = pa.schema(list(COMMON.items())).empty_table()
-    _write(
-        crossvalidation, table, {"folds": 0, "asked": asked, "why": why, "rows": 0}, fingerprint("crossvalidate", why)
-    )
+    _write(crossvalidation, table, CrossValidationSummary(0, asked, why, 0), fingerprint("crossvalidate", why))
     return {"rows": 0, "folds": 0} | ({"why": why} if asked else {})
 
 
-def _write(crossvalidation: Path, table: pa.Table, summary: dict[str, Any], mark: str) -> None:
+def _write(crossvalidation: Path, table: pa.Table, summary: CrossValidationSummary, mark: str) -> None:
     writer = Writer(crossvalidation, table.schema, mark)
     writer.add(table)
     writer.finish({"in": table.num_rows, "accepted": table.num_rows, "quarantined": {}})
-    write_json(crossvalidation / SUMMARY, summary | {"files": named(crossvalidation, MANIFEST)})
+    write_json(crossvalidation / SUMMARY, as_json(summary) | {"files": named(crossvalidation, MANIFEST)})
 
 
 def _cases(raw: Path, rejected: Path, chain: "Chain") -> Cases:
@@ -155,7 +153,7 @@ def _without_detectors(params: "Mine") -> "Mine":
 
 
 def _joined(
-    nested: list[tuple[pa.Table, Any]], naive: list[tuple[pa.Table, Any]], cases: Cases, folds: Folds
+    nested: list[tuple[pa.Table, FoldSummary]], naive: list[tuple[pa.Table, FoldSummary]], cases: Cases, folds: Folds
 ) -> tuple[pa.Table, int]:
     """The rows that a nested fold judged, sorted by id, and how many that were to be judged it set aside."""
     table = pa.concat_tables([t for t, _ in nested], promote_options="default").sort_by("id").combine_chunks()
@@ -206,11 +204,11 @@ class Work:
         found = sum(p.rows for p in (*self.nested_pieces, *self.naive_pieces) if self.cache.find(p.key))
         self.progress.start(found)
 
-    def nested(self) -> list[tuple[pa.Table, dict[str, Any]]]:
+    def nested(self) -> list[tuple[pa.Table, FoldSummary]]:
         """The test rows of every fold as machines see them that know nothing of these."""
         return [self._verdicts(piece, k, self._prepare, tuple(CHAIN)) for k, piece in enumerate(self.nested_pieces)]
 
-    def naive(self) -> list[tuple[pa.Table, dict[str, Any]]]:
+    def naive(self) -> list[tuple[pa.Table, FoldSummary]]:
         """The same rows as miners see them on the features of an encoder that was trained on all rows."""
         home = self.home / self.encoder.key
         if not all(self.cache.find(piece.key) for piece in self.naive_pieces):
@@ -239,7 +237,7 @@ class Work:
 
     def _verdicts(
         self, piece: Piece, k: int, prepare: Callable[[Path, dict[str, str]], None], verbs: tuple[str, ...]
-    ) -> tuple[pa.Table, dict[str, Any]]:
+    ) -> tuple[pa.Table, FoldSummary]:
         """What is said of the test rows of fold ``k``, and what there is to know of it."""
         found = self.cache.find(piece.key)
         if found is None:
@@ -247,17 +245,16 @@ class Work:
             split = {i: s for i, s in zip(self.cases.ids.tolist(), row.tolist(), strict=True) if s}
             self._run(piece, home, lambda: prepare(home, split), verbs)
             table, about = verdicts(home / "features", home / "miners")
-            about["merits"] = merits(table, about)
             table = table.filter(pc.equal(table["split"], "test")).sort_by("id").combine_chunks()
             found = self.cache.put(
-                piece.key, table.replace_schema_metadata({"about": json.dumps(about, sort_keys=True)})
+                piece.key, table.replace_schema_metadata({"about": json.dumps(about, sort_keys=True, default=as_json)})
             )
             shutil.rmtree(home)
             self.made += 1
             self.seconds[piece.name] = round(time.perf_counter() - began, 2)
         self.done += piece.rows
         table = pq.read_table(found[0], page_checksum_verification=True)
-        return table.replace_schema_metadata(None), json.loads(table.schema.metadata[b"about"])
+        return table.replace_schema_metadata(None), from_json(FoldSummary, json.loads(table.schema.metadata[b"about"]))
 
     def _run(self, piece: Piece, home: Path, prepare: Callable[[], None], verbs: Iterable[str]) -> None:
         """The ``verbs`` in turn in the folder ``home``, less those that were finished there before."""

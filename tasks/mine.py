@@ -16,12 +16,13 @@ from threadpoolctl import threadpool_limits
 from tasks.core.cpu import cores
 from tasks.core.files import fingerprint, inside, named, write_json
 from tasks.core.progress import Progress
+from tasks.core.records import as_json
 from tasks.core.text import CONFIDENCE
 from tasks.features.items import load_items
 from tasks.features.label_values import parse_numbers
 from tasks.features.view import View, has_view, load_view, trained_for
 from tasks.miners import LEAST_ROWS, MOST_ROWS, Task, accelerate, clusters, kind, unfit
-from tasks.miners.crossvalidation import OutOfFold, choose, folds_for, held_out, out_of_fold, refitted
+from tasks.miners.crossvalidation import choose, folds_for, held_out, out_of_fold, refitted
 from tasks.miners.fitting import Fit, Job, fit, fit_best, part_of
 from tasks.miners.n_clusters import Curve, count
 from tasks.miners.pca import components
@@ -34,6 +35,7 @@ from tasks.rules.mining import mine_rules
 from tasks.splitting.folds import Cases, cases_of
 from tasks.storage.names import PREDICTIONS, RULES, SUMMARY
 from tasks.storage.store import MANIFEST, Writer
+from tasks.storage.summaries import CalibratedOn, MinerKind, MineSummary, OutOfFold, Stability
 
 if TYPE_CHECKING:
     from tasks.config.mine import Mine
@@ -59,7 +61,7 @@ class Result:
     calibrated: Calibrated | None
     tree: Tree | None
     times: dict[str, float]
-    stable: dict[str, Any] | None = None
+    stable: Stability | None = None
     folds: OutOfFold | None = None
 
 
@@ -113,32 +115,32 @@ def mine(
     mark = fingerprint("mine", repr(params), [v.fingerprint for v in views.values()])
     write_predictions(miners / PREDICTIONS, first, found, mark)
     plain_views = {name: view for name, view in views.items() if "+" not in name}
-    summary: dict[str, Any] = {
-        "aim": task.aim, "classes": list(task.names), "miners": _kinds(params, task), "skipped": skipped,
-        "components": components(plain_views, items, params.seed), **_told(found),
-    }  # fmt: skip
+    rules: dict[str, Any] = {}
     if params.rules.views:
         fitted = {
             job.name: results[job.key].fitted for job in jobs if job.view.name == "deep" and job.kind == "clusterer"
         }
-        summary["rules"] = _rules(params, items, features, views.get("deep"), fitted, task, miners / RULES, confidence)
+        rules = _rules(params, items, features, views.get("deep"), fitted, task, miners / RULES, confidence)
     written = [
         str(p.relative_to(miners)) for p in sorted(miners.rglob("*")) if p.suffix == ".skops" or p.name == MANIFEST
     ]
-    summary["files"] = named(miners, *written)
-    write_json(miners / SUMMARY, summary)
-    chosen = summary["chosen"]
+    shown = components(plain_views, items, params.seed)
+    summary = MineSummary(task.aim, _kinds(params, task), skipped, list(task.names), shown, **_told(found), rules=rules)
+    write_json(miners / SUMMARY, as_json(summary) | {"files": named(miners, *written)})
     seconds = {key: results[key].times for key in results}
-    kept = {over: told.get("kept", 0) for over, told in summary.get("rules", {}).items()}
-    told = {"rows": len(first.ids), "fits": len(jobs), "seconds_of": seconds, "chosen": chosen, "skipped": skipped}
+    kept = {over: told.get("kept", 0) for over, told in rules.items()}
+    told = {
+        "rows": len(first.ids),
+        "fits": len(jobs),
+        "seconds_of": seconds,
+        "chosen": summary.chosen,
+        "skipped": skipped,
+    }
     return told | ({"rules": kept} if kept else {})
 
 
-def _kinds(params: "Mine", task: Task) -> dict[str, dict[str, Any]]:
-    return {
-        name: {"miner": m.miner, "clusterer": clusters(m.miner), "kind": kind(m.miner, task)}
-        for name, m in params.miners.items()
-    }
+def _kinds(params: "Mine", task: Task) -> dict[str, MinerKind]:
+    return {name: MinerKind(m.miner, clusters(m.miner), kind(m.miner, task)) for name, m in params.miners.items()}
 
 
 def _told(results: list[Result]) -> dict[str, Any]:
@@ -150,9 +152,9 @@ def _told(results: list[Result]) -> dict[str, Any]:
             for r in results if r.curve
         },
         "stability": {r.key: r.stable for r in results if r.stable},
-        "folds": {r.key: asdict(r.folds) for r in results if r.folds},
+        "folds": {r.key: r.folds for r in results if r.folds},
         "calibrated": {
-            r.key: {"method": r.calibrated.method, "rows": r.calibrated.rows, "on": r.calibrated.on}
+            r.key: CalibratedOn(r.calibrated.method, r.calibrated.rows, r.calibrated.on)
             for r in results if r.calibrated
         },
         "kernel_maps": {r.key: asdict(r.made.weighed) for r in results if r.made.weighed},

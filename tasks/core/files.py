@@ -7,10 +7,12 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
 from tasks.core.errors import Damaged, DeepmineError
+from tasks.core.records import as_json
 
 #: How a checked file begins: the sha256 of its name and of every byte after this. In a list, as `dvc metrics show` passes over lists.
 HEAD = re.compile(rb'\{\n "sha256": \["([0-9a-f]{64})"\]')
@@ -78,6 +80,8 @@ def sync(path: Path) -> None:
 def write_json(path: Path, value: dict[str, Any]) -> None:
     """Write canonical, readable JSON atomically, with the hash that `read_json` checks; null for what is not finite.
 
+    Dataclasses in it are written as `records.as_json` has them.
+
     Raises:
         ValueError: there is a top-level key `sha256` already.
     """
@@ -93,7 +97,7 @@ def encode(value: dict[str, Any], name: str) -> bytes:
     if HASH in value:
         raise ValueError(f"the key '{HASH}' is taken by the file's own hash")
     try:
-        text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
+        text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False, default=as_json)
     except ValueError:  # JSON has no NaN
         text = json.dumps(_finite(value), sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
     body = (("," if value else "\n") + text[1:] + "\n").encode()
@@ -155,6 +159,8 @@ def _finite(value: Any) -> Any:
         return {key: _finite(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_finite(one) for one in value]
+    if is_dataclass(value):
+        return _finite(as_json(value))
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

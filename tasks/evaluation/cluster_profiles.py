@@ -1,7 +1,7 @@
 """What a cluster is, in words: which items and labels its rows have more often than the other rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ from scipy.sparse import csr_array, hstack
 
 from tasks.core.text import enumerated, percent
 from tasks.stats.fisher import fisher
-from tasks.stats.multiple_testing import adjusted
+from tasks.stats.multiple_testing import benjamini_hochberg
 from tasks.storage.names import NOISE
 
 #: Clusters that are told of at most, the largest; and items of each, in the list and in its sentence.
@@ -64,7 +64,48 @@ def of_numbers(values: np.ndarray) -> Known:
     return Known(_ones(pairs, (len(values), len(names))), names, (LABEL,) * len(names))
 
 
-def profiles(clusters: np.ndarray, known: Known, X: Any, stable: dict[str, float]) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class ProfileItem:
+    """An item that rows of a cluster have more often than the others.
+
+    Attributes:
+        inside, outside: the fraction of the cluster's rows, and of all others, that have it.
+        lift: how many times as often as in all rows; ``q`` is the adjusted p-value.
+    """
+
+    name: str
+    attribute: str
+    inside: float
+    outside: float
+    lift: float
+    q: float
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a cluster is.
+
+    Attributes:
+        share: fraction of all rows.
+        stability: mean Jaccard index over refits; ``called`` says it in a word.
+        spread: mean distance of its rows from their mean over that of all rows from theirs; of dense features.
+        nearest: the cluster whose mean is nearest, where there is another.
+        words: what sets its rows apart; ``sentence`` has its name and size before that.
+    """
+
+    cluster: str
+    rows: int
+    share: float
+    stability: float | None
+    called: str | None
+    items: list[ProfileItem]
+    spread: float | None = None
+    nearest: str | None = None
+    words: str = ""
+    sentence: str = ""
+
+
+def profiles(clusters: np.ndarray, known: Known, X: Any, stable: dict[str, float]) -> list[Profile]:
     """What each cluster is, in the order of their names.
 
     Fisher's exact test that an item is more frequent in a cluster than in the other rows, over all pairs of cluster and
@@ -92,18 +133,23 @@ def profiles(clusters: np.ndarray, known: Known, X: Any, stable: dict[str, float
         real = np.flatnonzero((q_values[c] <= FALSE) & (lift >= LEAST_LIFT))
         order = real[np.argsort(-(here - there)[real], kind="stable")]
         items = [
-            {"name": known.names[m], "attribute": known.attributes[m], "inside": float(here[m]), "outside": float(there[m]),
-             "lift": float(lift[m]), "q": float(q_values[c, m])}
+            ProfileItem(
+                known.names[m],
+                known.attributes[m],
+                float(here[m]),
+                float(there[m]),
+                float(lift[m]),
+                float(q_values[c, m]),
+            )
             for m in order
-        ]  # fmt: skip
+        ]
         index = stable.get(str(names[c]))
-        one = {
-            "cluster": str(names[c]), "rows": int(sizes[c]), "share": float(sizes[c] / rows),
-            "stability": index, "called": None if index is None else called(index), "items": _few(items),
-        }  # fmt: skip
-        if tight is not None:
-            one |= {"spread": float(tight[c]), "nearest": str(names[nearest[c]]) if len(names) > 1 else None}
-        found.append(one | {"words": f"{_words(one)}.", "sentence": f"{_head(one)}: {_words(one)}."})
+        one = Profile(
+            str(names[c]), int(sizes[c]), float(sizes[c] / rows), index, None if index is None else called(index), _few(items),
+            None if tight is None else float(tight[c]),
+            str(names[nearest[c]]) if tight is not None and len(names) > 1 else None,
+        )  # fmt: skip
+        found.append(replace(one, words=f"{_words(one)}.", sentence=f"{_head(one)}: {_words(one)}."))
     return found
 
 
@@ -120,7 +166,7 @@ def _tests(both: np.ndarray, sizes: np.ndarray, totals: np.ndarray) -> np.ndarra
         return q_values
     at = np.nonzero(both > sizes[:, None] * totals / rows)
     together, size, total = (values.astype(np.int64) for values in (both[at], sizes[at[0]], totals[at[1]]))
-    q_values[at] = adjusted(fisher(together, size, total, rows), both.size)
+    q_values[at] = benjamini_hochberg(fisher(together, size, total, rows), both.size)
     return q_values
 
 
@@ -143,42 +189,42 @@ def _apart(means: np.ndarray) -> np.ndarray:
     return np.asarray(squares[:, None] + squares[None] - 2 * means @ means.T)
 
 
-def _few(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _few(items: list[ProfileItem]) -> list[ProfileItem]:
     """The first of each attribute, of the label two: intervals of one column say little after the first."""
     kept, seen = [], dict[str, int]()
     for item in items:
-        seen[item["attribute"]] = seen.get(item["attribute"], 0) + 1
-        if seen[item["attribute"]] <= (MOST_LABELS if item["attribute"] == LABEL else 1):
+        seen[item.attribute] = seen.get(item.attribute, 0) + 1
+        if seen[item.attribute] <= (MOST_LABELS if item.attribute == LABEL else 1):
             kept.append(item)
     return kept[:MOST_ITEMS]
 
 
-def _head(one: dict[str, Any]) -> str:
+def _head(one: Profile) -> str:
     """Say: Cluster 3 (142 rows, 14 % of all, stable .91)."""
-    rows = f"{one['rows']:,} {'row' if one['rows'] == 1 else 'rows'}"
-    index = one["stability"]
+    rows = f"{one.rows:,} {'row' if one.rows == 1 else 'rows'}"
+    index = one.stability
     stable = "" if index is None else f", {called(index)} {f'{index:.2f}'.removeprefix('0')}"
-    name = "Noise" if one["cluster"] == NOISE else f"Cluster {one['cluster']}"
-    return f"{name} ({rows}, {percent(one['share'])} of all{stable})"
+    name = "Noise" if one.cluster == NOISE else f"Cluster {one.cluster}"
+    return f"{name} ({rows}, {percent(one.share)} of all{stable})"
 
 
-def _words(one: dict[str, Any]) -> str:
+def _words(one: Profile) -> str:
     """Say: 97 % are “7” (0.6 % of the others); bright (61 % against 25 %)."""
-    labels = [i for i in one["items"] if i["attribute"] == LABEL]
-    others = [i for i in one["items"] if i["attribute"] != LABEL][:MOST_TOLD]
-    of = [f"{percent(i['inside'])} are {i['name']} ({percent(i['outside'])} of the others)" for i in labels]
+    labels = [i for i in one.items if i.attribute == LABEL]
+    others = [i for i in one.items if i.attribute != LABEL][:MOST_TOLD]
+    of = [f"{percent(i.inside)} are {i.name} ({percent(i.outside)} of the others)" for i in labels]
     parts = [enumerated(of)] if of else []
-    parts += [f"{i['name']} ({percent(i['inside'])} against {percent(i['outside'])})" for i in others]
+    parts += [f"{i.name} ({percent(i.inside)} against {percent(i.outside)})" for i in others]
     return "; ".join(parts) or _by_distance(one)
 
 
-def _by_distance(one: dict[str, Any]) -> str:
+def _by_distance(one: Profile) -> str:
     """What there is to say of a cluster of whose rows nothing is known that sets them apart."""
-    if one.get("nearest") is None:
+    if one.nearest is None:
         return "nothing that is known of its rows sets them apart"
     return (
-        f"nothing that is known of its rows sets them apart; they stand {one['spread']:.2f} times as far from their "
-        f"middle as all rows do from theirs, nearest to {_named(one['nearest'])}"
+        f"nothing that is known of its rows sets them apart; they stand {one.spread:.2f} times as far from their "
+        f"middle as all rows do from theirs, nearest to {_named(one.nearest)}"
     )
 
 

@@ -1,10 +1,15 @@
 """What follows from the comparison of approaches: one structure, and the statement that is made of it and of nothing else."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 from tasks.evaluation.sentences import figure, shown, sign, told
+from tasks.stats.intervals import Interval
+
+if TYPE_CHECKING:
+    # this brings scikit-learn
+    from tasks.evaluation.scorers import Difference
 
 #: What is said of raw + deep less deep.
 BOTH = (
@@ -34,7 +39,7 @@ class Table:
     ways: dict[str, Any]
     titles: dict[str, str]
     measure: dict[str, str]
-    compared: Callable[[str, str], dict[str, Any]]
+    compared: Callable[[str, str], "Difference"]
     plain: tuple[str, ...]
     baselines: tuple[str, ...]
     best: str
@@ -80,6 +85,10 @@ class Conclusion:
     signs: dict[str, int]
     unbeaten: dict[str, dict[str, int]]
     baselines: dict[str, list[str]]
+
+    def as_json(self) -> dict[str, Any]:
+        """Its fields, and whether fusion `paid`."""
+        return asdict(self) | {"paid": self.paid}
 
     @property
     def better(self) -> list[str]:
@@ -204,15 +213,15 @@ def _curve(found: Conclusion, table: Table) -> str:
     top = table.ways[table.best].get("positive") or {}
     if top.get("auc") is None:
         return ""
-    low, high = top["auc_interval"]
-    first = f"The approach chosen, {table.titles[table.best]}, has an AUC of {top['auc']:.3f} ({low:.3f} to {high:.3f})"
+    area: Interval = top["auc_interval"]
+    first = f"The approach chosen, {table.titles[table.best]}, has an AUC of {area.value:.3f} ({area.low:.3f} to {area.high:.3f})"
     first += " for the positive class"
     one = table.best if table.best != found.plain else found.fused or found.network or found.plain
-    curve = table.compared(one, found.plain).get("auc") if one != found.plain else None
+    curve = table.compared(one, found.plain).auc if one != found.plain else None
     if not curve:
         return f"{first}."
-    less, more = curve["interval"]
+    gap = curve.interval
     return (
-        f"{first}; {table.titles[one]} less {table.titles[found.plain]}: {curve['difference']:+.3f} "
-        f"({less:+.3f} to {more:+.3f})."
+        f"{first}; {table.titles[one]} less {table.titles[found.plain]}: {gap.value:+.3f} "
+        f"({gap.low:+.3f} to {gap.high:+.3f})."
     )

@@ -1,32 +1,27 @@
 """Cross-validation in figures: how good each way is, which differ, and how much too good the naive way looks."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from sklearn import metrics as sk
 
-from tasks.core.files import read_json
 from tasks.evaluation.fusion import TITLES, WAYS, candidates
 from tasks.evaluation.predictions import ways
 from tasks.evaluation.scorers import Classes, Numbers
 from tasks.evaluation.sentences import crossed_ways
 from tasks.features.label_values import as_numbers, parse_numbers
-from tasks.stats import cluster_robust
-from tasks.stats.cluster_robust import methods
-from tasks.stats.intervals import wilson
-from tasks.stats.paired_tests import corrected
-from tasks.stats.roc_auc import auc, has_auc
-from tasks.storage.names import SUMMARY
+from tasks.stats.intervals import Interval, methods
+from tasks.stats.paired_tests import corrected_t
+from tasks.stats.resampling import Resampling
+from tasks.stats.roc_auc import has_auc, influence
 from tasks.storage.store import read
-
-if TYPE_CHECKING:
-    from tasks.config.evaluate import Evaluate
+from tasks.storage.summaries import CrossValidationSummary, read_cross_validation_summary
 
 NESTED, NAIVE = "nested", "naive"
 
@@ -74,37 +69,130 @@ class Crossed:
         return np.asarray(np.abs(said - self.truth).mean(1))
 
 
-def figures(crossvalidation: Path, params: "Evaluate") -> dict[str, Any]:
+@dataclass(frozen=True)
+class OverFolds:
+    """The mean of a statistic over folds, its interval, and the p-value that it is zero; ``folds`` are its values."""
+
+    mean: float
+    interval: Interval
+    p: float
+    folds: list[float] | None = None
+
+
+@dataclass(frozen=True)
+class Optimism:
+    """How much better an approach looks in non-nested cross-validation: ``difference`` is its mean over rows."""
+
+    difference: float
+    interval: Interval
+    folds: list[float]
+    over_folds: Interval
+
+
+@dataclass(frozen=True)
+class CrossValidatedWay:
+    """Every metric of one approach.
+
+    Attributes:
+        accuracy, mae: over all rows, the one that the task has; with its ``interval``, the values of the ``folds`` and
+            their standard deviation, the ``spread``.
+        naive: the same in non-nested cross-validation.
+    """
+
+    interval: Interval
+    folds: list[float]
+    spread: float
+    accuracy: float | None = None
+    mae: float | None = None
+    f1: OverFolds | None = None
+    auc: OverFolds | None = None
+    rmse: OverFolds | None = None
+    r2: OverFolds | None = None
+    naive: float | None = None
+    optimism: Optimism | None = None
+
+
+@dataclass(frozen=True)
+class CrossValidatedPair:
+    """The metric of one approach minus that of another: over rows (units of them) and over folds."""
+
+    difference: float
+    interval: Interval
+    over_folds: OverFolds
+
+
+@dataclass(frozen=True)
+class CrossValidatedClusters:
+    """Adjusted Rand index of the clusters of each fold with the classes; clusters of different folds are not the same."""
+
+    nested: OverFolds
+    naive: OverFolds | None = None
+    optimism: OverFolds | None = None
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """What the store of `crossvalidate` comes to; without folds, ``why`` there are none.
+
+    Attributes:
+        ways: approach, or single prediction, -> its metrics; ``chosen`` are the approaches among them.
+        judged_rows: those of which every prediction said something; ``lacking`` the others.
+        methods: of the intervals in ``ways`` and ``pairs``.
+    """
+
+    folds: int
+    asked: int
+    why: str
+    rows: int
+    scheme: str
+    set_aside: int
+    grouped: bool
+    sizes: list[dict[str, int]]
+    confidence: float
+    sentence: str = ""
+    measure: dict[str, str] | None = None
+    titles: dict[str, str] = field(default_factory=dict)
+    chosen: list[str] = field(default_factory=list)
+    judged_rows: int = 0
+    lacking: int = 0
+    classes: list[str] = field(default_factory=list)
+    ways: dict[str, CrossValidatedWay] = field(default_factory=dict)
+    pairs: dict[str, CrossValidatedPair] = field(default_factory=dict)
+    clusters: dict[str, CrossValidatedClusters] = field(default_factory=dict)
+    methods: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+def figures(crossvalidation: Path, sampling: Resampling) -> CrossValidation:
     """What the store of `crossvalidate` comes to; where it is empty, why."""
-    summary = read_json(crossvalidation / SUMMARY)
-    known = ("folds", "asked", "why", "scheme", "rows", "set_aside", "grouped", "sizes")
-    result: dict[str, Any] = {key: summary[key] for key in known if key in summary}
-    result |= {"confidence": params.confidence, "methods": {}, "ways": {}, "pairs": {}, "clusters": {}, "sentence": ""}
-    if not summary["folds"]:
+    summary = read_cross_validation_summary(crossvalidation)
+    result = CrossValidation(
+        summary.folds, summary.asked, summary.why, summary.rows, summary.scheme, summary.set_aside, summary.grouped,
+        summary.sizes, sampling.confidence,
+    )  # fmt: skip
+    if not summary.folds:
         return result
     table = read(crossvalidation).combine_chunks()
     table = table.filter(table["label"].is_valid())
-    if summary["aim"] == "clusters" or not table.num_rows:
-        return result | {"why": "no row has a label to judge by"}
-    clusterers = [n for n in _judged_ways(table) if n in summary["clusterers"]]
-    if summary["aim"] == "classification":
-        result["clusters"] = {n: _agreement(table, n, summary, params.confidence) for n in clusterers}
+    if summary.aim == "clusters" or not table.num_rows:
+        return replace(result, why="no row has a label to judge by")
+    clusterers = [n for n in _judged_ways(table) if n in summary.clusterers]
+    clusters = {}
+    if summary.aim == "classification":
+        clusters = {n: _agreement(table, n, summary, sampling.confidence) for n in clusterers}
     crossed, lacking = _crossed(table, summary)
     single = list(crossed.said[NESTED])
     _choose(crossed, summary)
+    sampling = replace(sampling, groups=crossed.units)
     chosen = [way for way in WAYS if way in crossed.said[NESTED]]
     order = [*chosen, *(way for way in single if way not in chosen)]
-    result |= {
-        "measure": crossed.measure, "titles": {way: TITLES.get(way, way) for way in order}, "chosen": chosen,
-        "judged_rows": len(crossed.fold), "lacking": lacking, "classes": crossed.classes,
-        "ways": {way: _way(crossed, way, params.confidence) for way in order},
-        "pairs": {
-            f"{a} - {b}": _pair(crossed, a, b, params.confidence)
-            for own in (chosen, single) for a, b in combinations(own, 2)
-        },
-    }  # fmt: skip
-    result["methods"] = {kind: methods(result[kind].values()) for kind in ("ways", "pairs")}
-    return result | {"sentence": crossed_ways(result)}
+    ways = {way: _way(crossed, way, sampling) for way in order}
+    pairs = {f"{a} - {b}": _pair(crossed, a, b, sampling) for own in (chosen, single) for a, b in combinations(own, 2)}
+    result = replace(
+        result, measure=crossed.measure, titles={way: TITLES.get(way, way) for way in order}, chosen=chosen,
+        judged_rows=len(crossed.fold), lacking=lacking, classes=crossed.classes, ways=ways, pairs=pairs, clusters=clusters,
+        methods={"ways": methods(ways.values()), "pairs": methods(pairs.values())},
+    )  # fmt: skip
+    return replace(result, sentence=crossed_ways(result))
 
 
 def _judged_ways(table: pa.Table) -> list[str]:
@@ -123,9 +211,9 @@ def _of(table: pa.Table, how: str) -> pa.Table:
     return table.select(names).rename_columns([n.removeprefix(f"{how}.") for n in names])
 
 
-def _crossed(table: pa.Table, summary: dict[str, Any]) -> tuple[Crossed, int]:
+def _crossed(table: pa.Table, summary: CrossValidationSummary) -> tuple[Crossed, int]:
     """The rows of which every way said something, and how many others there are."""
-    names = [n for n in _judged_ways(table) if n not in summary["clusterers"]]
+    names = [n for n in _judged_ways(table) if n not in summary.clusterers]
     whole = np.ones(table.num_rows, bool)
     columns = {how: _of(table, how) for how in (NESTED, NAIVE)}
     for part in columns.values():
@@ -135,11 +223,10 @@ def _crossed(table: pa.Table, summary: dict[str, Any]) -> tuple[Crossed, int]:
     keep = pa.array(whole)
     table, columns = table.filter(keep), {how: part.filter(keep) for how, part in columns.items()}
     fold, unit, label = (table[name].to_pylist() for name in ("fold", "unit", "label"))
-    numbers = summary["aim"] == "regression"
-    ratio = float(np.mean([size["test"] / max(size["train"] + size["val"], 1) for size in summary["sizes"]]))
+    numbers = summary.aim == "regression"
     made = Crossed(
         np.array(fold, np.int64), np.array(unit, dtype=str), parse_numbers(label) if numbers else np.array(label, str),
-        [] if numbers else sorted(set(label)), ratio,
+        [] if numbers else sorted(set(label)), _ratio(summary),
     )  # fmt: skip
     for how, part in columns.items():
         for name in (n for n in names if n in part.column_names):
@@ -149,19 +236,19 @@ def _crossed(table: pa.Table, summary: dict[str, Any]) -> tuple[Crossed, int]:
     return made, lacking
 
 
-def _choose(crossed: Crossed, summary: dict[str, Any]) -> None:
+def _choose(crossed: Crossed, summary: CrossValidationSummary) -> None:
     """Add the ways of `WAYS`: in every fold the miner that does best on its val rows stands for its view.
 
     Naively judged the same miner stands, so that the difference is of what the features knew and not of a choice.
     """
-    kinds, single = summary["kinds"], list(crossed.said[NESTED])
+    kinds, single = summary.kinds, list(crossed.said[NESTED])
     for key, way in WAYS.items():
         if way.view is None:
             continue
         names = candidates(key, single, kinds)
         if not names:
             continue
-        best = {k: max(names, key=lambda n: summary["merits"][k].get(n, [])) for k in np.unique(crossed.fold).tolist()}
+        best = {k: max(names, key=lambda n: summary.merits[k].get(n, [])) for k in np.unique(crossed.fold).tolist()}
         for how in (NESTED, NAIVE):
             said, scores = crossed.said[how], crossed.scores[how]
             if not all(n in said for n in names):
@@ -177,33 +264,23 @@ def _choose(crossed: Crossed, summary: dict[str, Any]) -> None:
                     scores[key][crossed.fold == k] = scores[n][crossed.fold == k]
 
 
-def _way(crossed: Crossed, way: str, confidence: float) -> dict[str, Any]:
-    """Every figure of one way, and its optimism where it was judged naively too; rows of a unit count together."""
-    merit, key, unit = crossed.merit(NESTED, way), crossed.measure["key"], crossed.units
+def _way(crossed: Crossed, way: str, sampling: Resampling) -> CrossValidatedWay:
+    """Every metric of one approach, and its optimism where it was judged naively too; rows of a unit count together."""
+    merit = crossed.merit(NESTED, way)
     folds = [float(merit[rows].mean()) for rows in crossed.folds]
-    if not crossed.classes:
-        interval = cluster_robust.mean(merit, unit, confidence)[0]
-    elif unit.max() + 1 == len(unit):
-        interval = wilson(int(merit.sum()), len(merit), confidence)
-    else:
-        interval = cluster_robust.share(merit, unit, confidence)
-    found = {
-        key: float(merit.mean()), "interval": interval, "folds": folds, "spread": float(np.std(folds, ddof=1)),
-        **_by_fold(crossed, way, confidence),
-    }  # fmt: skip
+    whole = sampling.proportion(merit) if crossed.classes else sampling.mean(merit)
+    metrics: dict[str, Any] = {crossed.measure["key"]: whole.value, **_by_fold(crossed, way, sampling)}
     if way in crossed.said[NAIVE]:
         seen = crossed.merit(NAIVE, way)
         gap = seen - merit if crossed.classes else merit - seen
         gains = np.array([gap[rows].mean() for rows in crossed.folds])
-        found["naive"] = float(seen.mean())
-        found["optimism"] = {
-            "difference": float(gap.mean()), "interval": cluster_robust.mean(gap, unit, confidence)[0], "folds": gains.tolist(),
-            "over_folds": corrected(gains, crossed.ratio, confidence)["interval"],
-        }  # fmt: skip
-    return found
+        over_rows, (over_folds, _) = sampling.mean(gap), corrected_t(gains, crossed.ratio, sampling.confidence)
+        metrics["naive"] = float(seen.mean())
+        metrics["optimism"] = Optimism(over_rows.value, over_rows, gains.tolist(), over_folds)
+    return CrossValidatedWay(whole, folds, float(np.std(folds, ddof=1)), **metrics)
 
 
-def _by_fold(crossed: Crossed, way: str, confidence: float) -> dict[str, Any]:
+def _by_fold(crossed: Crossed, way: str, sampling: Resampling) -> dict[str, OverFolds]:
     """What is no mean over rows, so that only its mean over folds tells something: F1 and AUC, or RMSE and R2."""
     said, truth, found = crossed.said[NESTED][way], crossed.truth, dict[str, list[float | None]]()
     if crossed.classes:
@@ -215,21 +292,27 @@ def _by_fold(crossed: Crossed, way: str, confidence: float) -> dict[str, Any]:
         ]
         if way in crossed.scores[NESTED]:
             scores, positive = crossed.scores[NESTED][way], truth == crossed.classes[-1]
-            found["auc"] = [_auc(positive[rows], scores[rows], confidence) for rows in crossed.folds]
+            found["auc"] = [_auc(positive[rows], scores[rows]) for rows in crossed.folds]
     else:
         found["rmse"] = [float(np.sqrt(((said - truth)[rows] ** 2).mean())) for rows in crossed.folds]
         found["r2"] = [_r2(truth[rows], said[rows]) for rows in crossed.folds]
-    result: dict[str, Any] = {}
-    for name, values in found.items():
-        if all(v is not None for v in values):
-            result[name] = corrected(np.array(values, np.float64), crossed.ratio, confidence) | {"folds": values}
-    return result
+    defined = {name: [v for v in values if v is not None] for name, values in found.items()}
+    return {
+        name: _over_folds(values, crossed.ratio, sampling.confidence)
+        for name, values in defined.items() if len(values) == len(found[name])
+    }  # fmt: skip
 
 
-def _auc(positive: np.ndarray, scores: np.ndarray, confidence: float) -> float | None:
+def _over_folds(values: list[float], ratio: float, confidence: float) -> OverFolds:
+    """What the (K,) values of folds come to."""
+    mean, p = corrected_t(np.array(values), ratio, confidence)
+    return OverFolds(mean.value, mean, p, values)
+
+
+def _auc(positive: np.ndarray, scores: np.ndarray) -> float | None:
     if not has_auc(positive) or not np.isfinite(scores).all():
         return None
-    return auc(positive, scores, confidence)[0]
+    return influence(positive, scores)[0]
 
 
 def _r2(truth: np.ndarray, said: np.ndarray) -> float | None:
@@ -237,45 +320,49 @@ def _r2(truth: np.ndarray, said: np.ndarray) -> float | None:
     return float(1 - ((said - truth) ** 2).mean() / variance) if np.ptp(truth, axis=0).any() else None
 
 
-def _pair(crossed: Crossed, a: str, b: str, confidence: float) -> dict[str, Any]:
-    """Way ``a`` less way ``b``: over rows (units of them), and over folds by the corrected resampled t-test."""
+def _pair(crossed: Crossed, a: str, b: str, sampling: Resampling) -> CrossValidatedPair:
+    """Approach ``a`` minus ``b``: over rows (units of them), and over folds by the corrected resampled t-test."""
     gap = crossed.merit(NESTED, a) - crossed.merit(NESTED, b)
-    folds = np.array([gap[rows].mean() for rows in crossed.folds])
-    return {
-        "difference": float(gap.mean()),
-        "interval": cluster_robust.mean(gap, crossed.units, confidence)[0],
-        "over_folds": corrected(folds, crossed.ratio, confidence),
-    }
+    over_rows, gaps = sampling.mean(gap), np.array([gap[rows].mean() for rows in crossed.folds])
+    over_folds, p = corrected_t(gaps, crossed.ratio, sampling.confidence)
+    return CrossValidatedPair(over_rows.value, over_rows, OverFolds(over_folds.value, over_folds, p))
 
 
-def _agreement(table: pa.Table, way: str, summary: dict[str, Any], confidence: float) -> dict[str, Any]:
-    """Adjusted Rand index of the clusters of each fold with the classes; clusters of different folds are not the same."""
-    ratio = float(np.mean([size["test"] / max(size["train"] + size["val"], 1) for size in summary["sizes"]]))
-    found: dict[str, Any] = {}
-    for how in (NESTED, NAIVE):
-        name, values = f"{how}.{way}", []
-        if name not in table.column_names:
-            continue
-        some = table.filter(table[name].is_valid())
-        fold = some["fold"].to_numpy()
-        truth, said = (np.array(some[n].to_pylist(), dtype=str) for n in ("label", name))
-        for k in np.unique(fold):
-            values.append(float(sk.adjusted_rand_score(truth[fold == k], said[fold == k])))
-        found[how] = corrected(np.array(values), ratio, confidence) | {"folds": values}
-    if NAIVE in found and len(found[NAIVE]["folds"]) == len(found[NESTED]["folds"]):
-        gaps = np.array(found[NAIVE]["folds"]) - np.array(found[NESTED]["folds"])
-        found["optimism"] = corrected(gaps, ratio, confidence)
-    return found
+def _agreement(table: pa.Table, way: str, summary: CrossValidationSummary, confidence: float) -> CrossValidatedClusters:
+    """Adjusted Rand index of the clusters of each fold with the classes."""
+    ratio = _ratio(summary)
+    nested = _over_folds(_rand_index(table, f"{NESTED}.{way}"), ratio, confidence)
+    if f"{NAIVE}.{way}" not in table.column_names:
+        return CrossValidatedClusters(nested)
+    naive = _over_folds(_rand_index(table, f"{NAIVE}.{way}"), ratio, confidence)
+    seen, own = naive.folds or [], nested.folds or []
+    if len(seen) != len(own):
+        return CrossValidatedClusters(nested, naive)
+    gap, p = corrected_t(np.array(seen) - np.array(own), ratio, confidence)
+    return CrossValidatedClusters(nested, naive, OverFolds(gap.value, gap, p))
 
 
-def scalars(found: dict[str, Any]) -> dict[str, Any]:
+def _rand_index(table: pa.Table, column: str) -> list[float]:
+    """Of each fold."""
+    some = table.filter(table[column].is_valid())
+    fold = some["fold"].to_numpy()
+    truth, said = (np.array(some[n].to_pylist(), dtype=str) for n in ("label", column))
+    return [float(sk.adjusted_rand_score(truth[fold == k], said[fold == k])) for k in np.unique(fold)]
+
+
+def _ratio(summary: CrossValidationSummary) -> float:
+    """Rows tested over rows learned from, the mean of the folds."""
+    return float(np.mean([size["test"] / max(size["train"] + size["val"], 1) for size in summary.sizes]))
+
+
+def scalars(found: CrossValidation) -> dict[str, Any]:
     """What stands of it in metrics.json: of each way its figure and its optimism, with their intervals."""
-    key = found.get("measure", {}).get("key", "")
+    key = (found.measure or {}).get("key", "")
     return {
         way: {
-            key: values[key], "low": values["interval"][0], "high": values["interval"][1],
-            **({"optimism": gap["difference"], "optimism_low": gap["interval"][0], "optimism_high": gap["interval"][1]}
-               if (gap := values.get("optimism")) else {}),
+            key: values.interval.value, "low": values.interval.low, "high": values.interval.high,
+            **({"optimism": gap.difference, "optimism_low": gap.interval.low, "optimism_high": gap.interval.high}
+               if (gap := values.optimism) else {}),
         }
-        for way, values in found["ways"].items()
+        for way, values in found.ways.items()
     }  # fmt: skip

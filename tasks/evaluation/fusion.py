@@ -1,20 +1,22 @@
 """Did fusion pay? Approaches, with and without a network, compared on the same test rows."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tasks.core.text import many
-from tasks.evaluation.conclusions import ROLES, Table, conclude, in_words
+from tasks.evaluation.conclusions import ROLES, Conclusion, Table, conclude, in_words
 from tasks.splitting.folds import rank
-from tasks.stats.cluster_robust import error, methods
+from tasks.stats.cluster_robust import standard_error
+from tasks.stats.intervals import methods
+from tasks.storage.summaries import MinerKind
 
 if TYPE_CHECKING:
     # this brings scikit-learn, which whoever shows a `table` need not wait for
-    from tasks.evaluation.scorers import Classes, Numbers, Said
+    from tasks.evaluation.scorers import Classes, Difference, Numbers, Said
 
 SVM, BOOSTING = ("linear_svm", "rbf_svm", "poly_svm", "nystroem_svm"), ("gradient_boosting",)
 #: Predictions without any model, and what each is called where labels are classes and where they are numbers.
@@ -58,6 +60,40 @@ PAIRS = (
     ("deep_svm", "network"), ("deep_svm", "raw_svm"), ("deep_svm", "raw_boosting"), ("both_svm", "deep_svm"),
     ("network", "raw_svm"), ("network", "raw_boosting"), ("network", "naive"), ("deep_svm", "naive"),
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """The table of approaches, and whether fusion paid.
+
+    Attributes:
+        ways: approach -> the prediction it is `by`, and every metric of it.
+        pairs: `A - B` -> the metric of the first approach minus that of the second.
+        sentence: what follows, in words.
+        measure: key, title, direction and unit of the metric that approaches are compared by.
+        methods: of the intervals in ``ways`` and ``pairs``.
+        raw: the best approach without a network.
+        reason: why the best approach was chosen, as a clause.
+    """
+
+    ways: dict[str, dict[str, Any]]
+    pairs: dict[str, "Difference"]
+    sentence: str
+    confidence: float
+    measure: dict[str, str] | None
+    methods: dict[str, dict[str, str]]
+    raw: str | None
+    conclusion: Conclusion | None
+    reason: str
+
+
+@dataclass(frozen=True)
+class Approaches:
+    """Which approach is the ``best``, which prediction was ``chosen`` to stand for each, and their ``titles``."""
+
+    best: str
+    chosen: dict[str, str]
+    titles: dict[str, str]
 
 
 class Choice:
@@ -104,7 +140,7 @@ class Choice:
         for name in names:
             lost = top - sign * self.judge.values(name, self.val)
             groups = np.arange(len(lost)) if self.val.groups is None else self.val.groups
-            if len(np.unique(groups)) < 2 or lost.mean() <= error(lost, groups):
+            if len(np.unique(groups)) < 2 or lost.mean() <= standard_error(lost, groups):
                 return name
         return best
 
@@ -113,9 +149,9 @@ class Choice:
 
 
 def fusion(
-    judge: "Classes | Numbers", val: "Said", kinds: dict[str, Any], scores: dict[str, Any],
+    judge: "Classes | Numbers", val: "Said", kinds: dict[str, MinerKind], scores: dict[str, Any],
     folds: dict[str, float] | None = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> tuple[Fusion, Approaches]:  # fmt: skip
     """The table of approaches, their differences, and what follows; all choices are made on ``val`` rows and ``folds``.
 
     Args:
@@ -130,13 +166,9 @@ def fusion(
     }
     told = titles(judge.measure)
     learned = [way for way in chosen if way not in BASELINES]
-    found: dict[str, Any] = {
-        "ways": ways, "pairs": {}, "sentence": "", "confidence": judge.params.confidence, "measure": judge.measure,
-        "methods": {"ways": methods(ways.values()), "pairs": {}},
-        "best": "", "raw": None, "chosen": chosen, "titles": told, "conclusion": None, "reason": "",
-    }  # fmt: skip
+    confidence, used = judge.sampling.confidence, {"ways": methods(ways.values()), "pairs": dict[str, str]()}
     if not learned:
-        return found
+        return Fusion(ways, {}, "", confidence, judge.measure, used, None, None, ""), Approaches("", chosen, told)
     picked = {kind: way for kind in KINDS if (way := _best(kind, list(chosen), chosen, choice))}
     best, reason = _of_all(learned, chosen, choice, told)
     plain = tuple(way for way in chosen if WAYS[way].kind == "plain")
@@ -146,11 +178,10 @@ def fusion(
     concluded = conclude(table, picked)
     shown = [*PAIRS, *((picked.get(a), picked.get(b)) for a, b in ROLES), (best, picked["plain"]), (best, "naive")]
     pairs = {f"{a} - {b}": compared(a, b) for a, b in dict.fromkeys(shown) if a in chosen and b in chosen and a != b}
-    found["methods"]["pairs"] = methods(pairs.values())
-    return found | {
-        "pairs": pairs, "sentence": in_words(concluded, table), "best": best, "raw": concluded.plain, "reason": reason,
-        "conclusion": asdict(concluded) | {"paid": concluded.paid},
-    }  # fmt: skip
+    used["pairs"] = methods(pairs.values())
+    sentence = in_words(concluded, table)
+    fused = Fusion(ways, pairs, sentence, confidence, judge.measure, used, concluded.plain, concluded, reason)
+    return fused, Approaches(best, chosen, told)
 
 
 def _of_all(learned: list[str], chosen: dict[str, str], choice: Choice, titles: dict[str, str]) -> tuple[str, str]:
@@ -167,7 +198,7 @@ def _best(kind: str, ways: list[str], chosen: dict[str, str], choice: Choice) ->
     return mine[[chosen[way] for way in mine].index(choice.best([chosen[way] for way in mine]))] if mine else None
 
 
-def _compared(judge: "Classes | Numbers", chosen: dict[str, str]) -> Callable[[str, str], dict[str, Any]]:
+def _compared(judge: "Classes | Numbers", chosen: dict[str, str]) -> "Callable[[str, str], Difference]":
     """The paired difference of two approaches on test rows, each made once."""
     return cache(lambda a, b: judge.pair(chosen[a], chosen[b]))
 
@@ -178,13 +209,13 @@ def titles(measure: dict[str, str]) -> dict[str, str]:
     return TITLES | {name: told[at] for name, told in BASELINES.items()}
 
 
-def candidates(key: str, names: list[str], kinds: dict[str, Any]) -> list[str]:
+def candidates(key: str, names: list[str], kinds: dict[str, MinerKind]) -> list[str]:
     """Those of the verdicts ``names`` that may stand for the approach ``key``."""
     way = WAYS[key]
     if way.view is None:
         return [key] if key in names else []
     taken = {miner for other in WAYS.values() if other.view == way.view for miner in other.miners or ()}
-    here = {name: kinds[name.partition("@")[0]]["miner"] for name in names if name.partition("@")[2] == way.view}
+    here = {name: kinds[name.partition("@")[0]].miner for name in names if name.partition("@")[2] == way.view}
     return [name for name, miner in here.items() if (miner in way.miners if way.miners else miner not in taken)]
 
 

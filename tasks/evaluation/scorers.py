@@ -1,7 +1,7 @@
 """Who is right, and by how much: verdicts of miners and networks on the same held-out rows, as classes or as numbers."""
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -11,13 +11,10 @@ from tasks.core.text import plain
 from tasks.features.label_values import as_numbers, parse_numbers
 from tasks.metrics.classification import classification, confusion, detection
 from tasks.metrics.regression import regression
-from tasks.stats import cluster_robust
-from tasks.stats.intervals import paired_difference, paired_means
+from tasks.stats.intervals import Interval
+from tasks.stats.resampling import Resampling
 from tasks.stats.roc_auc import auc_difference, has_auc
 from tasks.storage.store import vectors
-
-if TYPE_CHECKING:
-    from tasks.config.evaluate import Evaluate
 
 #: Rows of the picture of true and predicted numbers at most, and bands of the truth in which errors are told.
 DRAWN, BANDS = 400, 5
@@ -63,26 +60,43 @@ def aligned(probabilities: np.ndarray, own: list[str], classes: list[str]) -> np
     return np.stack(columns, axis=1).astype(np.float64)
 
 
+@dataclass(frozen=True)
+class Difference:
+    """The metric of one prediction minus that of another on the same rows.
+
+    Attributes:
+        auc: the same of the areas under their ROC curves, where both rank the rows.
+    """
+
+    difference: float
+    interval: Interval
+    auc: "Difference | None" = None
+
+    @classmethod
+    def of(cls, interval: Interval, auc: Interval | None = None) -> "Difference":
+        """The one that ``interval`` has as its value."""
+        return cls(interval.value, interval, None if auc is None else cls.of(auc))
+
+
 class Classes:
     """Judges classes by accuracy; of two classes also by how well the one named ``positive`` is found."""
 
     measure: ClassVar = {"key": "accuracy", "title": "accuracy", "better": "higher", "unit": "share"}
 
-    def __init__(self, test: Said, classes: list[str], positive: str | None, params: "Evaluate") -> None:
-        self.test, self.params, self.positive, self.classes = test, params, positive, classes
+    def __init__(self, test: Said, classes: list[str], positive: str | None, sampling: Resampling) -> None:
+        self.test, self.positive, self.classes = test, positive, classes
+        self.sampling = replace(sampling, groups=test.groups)
         self.labels = sorted(set(test.truth.tolist()))
         # scores grow with the second class
         self.sign = 1.0 if positive is None or positive == classes[-1] else -1.0
 
     def score(self, name: str) -> dict[str, Any]:
         """Every figure of one verdict on test rows."""
-        p, test = self.params, self.test
-        found = classification(test.truth, test.by[name], self.labels, p.confidence)
+        test = self.test
+        found = classification(test.truth, test.by[name], self.labels, self.sampling)
         if self.positive is not None:
             true, said = test.truth == self.positive, test.by[name] == self.positive
-            found["positive"] = detection(true, said, self.rank(name), p.confidence, p.resamples, p.seed, test.groups)
-        if test.groups is not None:
-            found["interval"] = cluster_robust.share(self.values(name), test.groups, p.confidence)
+            found["positive"] = detection(true, said, self.rank(name), self.sampling)
         return found
 
     def values(self, name: str, rows: Said | None = None) -> np.ndarray:
@@ -94,16 +108,14 @@ class Classes:
         """What choices on val rows go by; higher is better."""
         return float(self.values(name, val).mean())
 
-    def pair(self, a: str, b: str) -> dict[str, Any]:
+    def pair(self, a: str, b: str) -> Difference:
         """The difference of two verdicts on the same test rows."""
-        p, test = self.params, self.test
-        hits = [self.values(name) for name in (a, b)]
-        found = paired_difference(hits[0], hits[1], p.confidence, p.resamples, p.seed, test.groups)
+        gap = self.sampling.difference(self.values(a), self.values(b))
         one, two = self.rank(a), self.rank(b)
-        true = test.truth == self.positive
-        if one is not None and two is not None and has_auc(true):
-            found["auc"] = auc_difference(true, one, two, p.confidence, test.groups)
-        return found
+        positive = self.test.truth == self.positive
+        if one is None or two is None or not has_auc(positive):
+            return Difference.of(gap)
+        return Difference.of(gap, auc_difference(positive, one, two, self.sampling))
 
     def details(self, chosen: dict[str, str], best: str) -> dict[str, Any]:
         """What the report shows besides the figures."""
@@ -129,16 +141,16 @@ class Numbers:
 
     measure: ClassVar = {"key": "mae", "title": "mean absolute error", "better": "lower", "unit": "number"}
 
-    def __init__(self, test: Said, scale: float | None, params: "Evaluate") -> None:
-        self.test, self.scale, self.params = test, scale, params
+    def __init__(self, test: Said, scale: float | None, sampling: Resampling) -> None:
+        self.test, self.scale = test, scale
+        self.sampling = replace(sampling, groups=test.groups)
         self.labels: list[str] = []
         #: rows that are drawn
-        self.some = np.sort(np.random.default_rng(params.seed).permutation(len(test.truth))[:DRAWN])
+        self.some = np.sort(np.random.default_rng(sampling.seed).permutation(len(test.truth))[:DRAWN])
 
     def score(self, name: str) -> dict[str, Any]:
         """Every figure of one verdict on test rows."""
-        p = self.params
-        found = regression(self.test.truth, self.test.by[name], p.confidence, p.resamples, p.seed, self.test.groups)
+        found = regression(self.test.truth, self.test.by[name], self.sampling)
         found["interval"] = found.pop("mae_interval")
         return {**found, "mase": found["mae"] / self.scale} if self.scale else found
 
@@ -151,11 +163,9 @@ class Numbers:
         """What choices on val rows go by; higher is better."""
         return -float(self.values(name, val).mean())
 
-    def pair(self, a: str, b: str) -> dict[str, Any]:
+    def pair(self, a: str, b: str) -> Difference:
         """The difference of two verdicts' absolute errors on the same test rows."""
-        p = self.params
-        errors = [self.values(name) for name in (a, b)]
-        return paired_means(errors[0], errors[1], p.confidence, p.resamples, p.seed, self.test.groups)
+        return Difference.of(self.sampling.difference(self.values(a), self.values(b)))
 
     def details(self, chosen: dict[str, str], best: str) -> dict[str, Any]:
         """True and predicted numbers of some rows under the best way, its errors in bands, each way's for each output."""

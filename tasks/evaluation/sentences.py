@@ -1,6 +1,13 @@
 """What follows from the figures, in words: sentences about approaches that were compared on the same rows."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from tasks.stats.intervals import Interval
+
+if TYPE_CHECKING:
+    # these bring scikit-learn
+    from tasks.evaluation.cross_validation import CrossValidation
+    from tasks.evaluation.scorers import Difference
 
 CLUSTERS = (
     "Clusters of the deep features agree better with the classes than those of the raw view: {}.",
@@ -11,21 +18,23 @@ CLUSTERS = (
 TOLD = ("deep_svm", "both_svm", "network", "raw_svm")
 
 
-def told(pair: dict[str, Any], cases: tuple[str, str, str], measure: dict[str, str]) -> str:
+def told(pair: "Difference", cases: tuple[str, str, str], measure: dict[str, str]) -> str:
     """The one of ``cases`` (better, worse, who can tell) that the interval of a difference allows."""
     case = {1: cases[0], -1: cases[1], 0: cases[2]}[sign(pair, measure)]
     return case.format(shown(pair, measure))
 
 
-def sign(pair: dict[str, Any], measure: dict[str, str]) -> int:
+def sign(pair: "Difference", measure: dict[str, str]) -> int:
     """1 where the interval of a difference says that the first is better, -1 worse, 0 where it holds zero."""
-    low, high = pair["interval"] if measure["better"] == "higher" else [-v for v in reversed(pair["interval"])]
-    return 1 if low > 0 else -1 if high < 0 else 0
+    interval = pair.interval
+    higher = 0 if interval.crosses_zero else 1 if interval.low > 0 else -1
+    return higher if measure["better"] == "higher" else -higher
 
 
-def shown(pair: dict[str, Any], measure: dict[str, str]) -> str:
+def shown(pair: "Difference", measure: dict[str, str]) -> str:
     """A difference with its interval in the unit of ``measure``."""
-    values = [pair["difference"], *pair["interval"]]
+    interval = pair.interval
+    values = (interval.value, interval.low, interval.high)
     if measure["unit"] == "share":
         middle, low, high = (f"{v * 100:+.1f}" for v in values)
         return f"{middle} points ({low} to {high})"
@@ -56,7 +65,7 @@ def counted(key: str, curve: dict[str, Any]) -> str:
 
 
 def clusters(
-    pairs: dict[str, dict[str, Any]], found: dict[str, Any], curves: dict[str, dict[str, Any]] | None = None
+    pairs: "dict[str, Difference]", found: dict[str, Any], curves: dict[str, dict[str, Any]] | None = None
 ) -> str:
     """What clusters say of the two views; without classes only that nobody can say, and which are none by ``curves``."""
     measure = {"title": "ARI", "better": "higher", "unit": "number"}
@@ -76,27 +85,30 @@ def clusters(
     ) + "".join(f" {counted(key, curve)}" for key, curve in (curves or {}).items() if curve.get("structure") is False)
 
 
-def crossed_ways(found: dict[str, Any]) -> str:
+def crossed_ways(found: "CrossValidation") -> str:
     """What a person takes home: how good, and by how much the naive way would have misled."""
-    listed = found["chosen"] or list(found["ways"])
-    if not listed:
+    listed = found.chosen or list(found.ways)
+    if not listed or found.measure is None:
         return "No way to a verdict was judged in every fold."
-    share, key = found["measure"]["unit"] == "share", found["measure"]["key"]
+    share = found.measure["unit"] == "share"
     told = [
-        f"{found['titles'][way]} {figure(found['ways'][way][key], share)} "
-        f"({figure(found['ways'][way]['interval'][0], share).removesuffix(' %')} to "
-        f"{figure(found['ways'][way]['interval'][1], share)})"
+        f"{found.titles[way]} {figure(found.ways[way].interval.value, share)} "
+        f"({figure(found.ways[way].interval.low, share).removesuffix(' %')} to "
+        f"{figure(found.ways[way].interval.high, share)})"
         for way in listed
     ]
     what = "right on" if share else "off by"
-    text = f"Cross-validated, with an encoder of its own in each of {found['folds']} folds, {what}: {', '.join(told)}."
-    ways_ = [way for way in (*TOLD, *listed) if found["ways"].get(way, {}).get("optimism")]
-    return f"{text} {misled(found['titles'][ways_[0]], found['ways'][ways_[0]]['optimism'], share)}" if ways_ else text
+    text = f"Cross-validated, with an encoder of its own in each of {found.folds} folds, {what}: {', '.join(told)}."
+    for way in (*TOLD, *listed):
+        optimism = found.ways[way].optimism if way in found.ways else None
+        if optimism:
+            return f"{text} {misled(found.titles[way], optimism.interval, share)}"
+    return text
 
 
-def misled(title: str, optimism: dict[str, Any], share: bool) -> str:
+def misled(title: str, optimism: Interval, share: bool) -> str:
     """The optimism of one way in words."""
-    middle, (low, high) = optimism["difference"], optimism["interval"]
+    middle, low, high = optimism.value, optimism.low, optimism.high
     unit, scale = (" points", 100.0) if share else ("", 1.0)
     form = "{:.1f}" if share else "{:.3g}"
 

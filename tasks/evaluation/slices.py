@@ -5,16 +5,14 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array, hstack
-from scipy.stats import false_discovery_control
 from scipy.stats import t as student
 
-from tasks.stats.cluster_robust import T_OVER_GROUPS, Interval, methods
 from tasks.stats.fisher import fisher_two_sided
-from tasks.stats.intervals import share_difference
+from tasks.stats.intervals import T_OVER_GROUPS, WELCH, Interval, methods, newcombe
+from tasks.stats.multiple_testing import benjamini_hochberg
+from tasks.stats.resampling import Resampling
 from tasks.stats.two_sample_tests import rank_sum, welch
 
-#: What the intervals of differences of errors are called.
-WELCH = "Welch's"
 #: Items whose pairs are tried at most (the most frequent): there are half their square of pairs.
 MOST_PAIRED = 200
 #: Slices of each end that are kept beside those which stand.
@@ -44,16 +42,63 @@ class Facts:
         )  # fmt: skip
 
 
-def slices(
-    values: np.ndarray, facts: Facts, min_rows: int, q: float, confidence: float, groups: np.ndarray | None = None
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Slice:
+    """Test rows that have an item, or a pair of items, compared with the rows outside.
+
+    Attributes:
+        kind: item, class or pair.
+        value, outside: mean of the metric on either side; ``difference`` is the first minus the second.
+        p: that there is no difference; ``q`` the same adjusted for all slices of its kind.
+        stands: whether q is small enough and zero lies outside of the interval.
+    """
+
+    items: list[str]
+    attributes: list[str]
+    kind: str
+    rows: int
+    value: float
+    outside: float
+    difference: float
+    rows_outside: int
+    p: float
+    q: float
+    interval: Interval
+    stands: bool
+
+
+@dataclass(frozen=True)
+class Slices:
+    """The slices worth a look.
+
+    Attributes:
+        tried, pairs_tried: how many were compared.
+        slices: those that stand, and the first and last of the others.
+        worst: the item on whose rows the metric is worst.
+        min_rows, q: the bounds that were asked for.
+        stand: how many stand; ``rows`` is of how many rows.
+        methods: of their intervals.
+    """
+
+    tried: int
+    pairs_tried: int
+    slices: list[Slice]
+    worst: Slice | None
+    min_rows: int
+    q: float
+    stand: int
+    rows: int
+    methods: dict[str, str]
+
+
+def slices(values: np.ndarray, facts: Facts, min_rows: int, q: float, sampling: Resampling) -> Slices:
     """Which items, and pairs of items, go with better or worse ``values`` (N,): hits as booleans, or sizes of errors.
 
     Each slice of at least ``min_rows`` rows, with as many outside, is compared with the rows outside it. Hits: Fisher's
     exact test and Newcombe's (1998) interval; errors: the rank-sum test of Mann and Whitney and Welch's interval, which
     must agree. A slice *stands* where Benjamini and Hochberg's (1995) q-value over all slices that were tried is at
     most ``q``. A pair stands where it differs the same way from the rest of either item's rows too, so that it says more
-    than both. Where rows come in ``groups`` (N,), a difference between rows must also be one between groups.
+    than both. Where rows come in groups, a difference between rows must also be one between groups.
     """
     size = np.asarray(facts.held.sum(0)).ravel()
     enough = (size >= min_rows) & (len(values) - size >= min_rows)
@@ -61,49 +106,49 @@ def slices(
     picked = np.flatnonzero(enough)
     score = values.astype(np.float64)
     if not len(picked):
-        nothing: list[dict[str, Any]] = []
-        return {"tried": 0, "pairs_tried": 0, "slices": nothing, "worst": None, "min_rows": min_rows, "q": q,
-                "stand": 0, "rows": len(values), "methods": {}}  # fmt: skip
-    single = _compare(score, held, values.dtype == bool)
+        return Slices(0, 0, [], None, min_rows, q, 0, len(values), {})
+    hits, groups = values.dtype == bool, sampling.groups
+    single = _compare(score, held, hits)
     if groups is not None:
         rows = np.array([facts.attributes[i] != GROUP for i in picked], bool)
-        between, half = _between_groups(score, held, groups, confidence)
+        between, half = _between_groups(score, held, groups, sampling.confidence)
         single["p"] = np.where(rows, np.maximum(single["p"], between), single["p"])
         single["half"] = np.where(rows, half, np.nan)
-    single["q"] = false_discovery_control(single["p"])
+    single["q"] = benjamini_hochberg(single["p"])
     found = [
-        {"items": [facts.names[i]], "attributes": [facts.attributes[i]], "kind": facts.kinds[i], **_row(single, k)}
+        _slice([facts.names[i]], [facts.attributes[i]], facts.kinds[i], _row(single, k), hits, q, sampling.confidence)
         for k, i in enumerate(picked)
     ]
     items = [i for i in range(len(picked)) if facts.kinds[picked[i]] == "item"]
-    deep, tried = (
-        ([], 0) if groups is not None else _pairs(score, held, items, picked, facts, min_rows, values.dtype == bool)
-    )
-    limits = (-1.0, 1.0) if values.dtype == bool else (-np.inf, np.inf)
-    for slice_ in [*found, *deep]:
-        half = slice_.pop("half", np.nan)
-        slice_["interval"] = (
-            _bounds(slice_, values.dtype == bool, confidence) if np.isnan(half)
-            else Interval(np.clip([slice_["difference"] - half, slice_["difference"] + half], *limits), T_OVER_GROUPS)
-        )  # fmt: skip
-        crosses = slice_["interval"][0] <= 0 <= slice_["interval"][1]
-        slice_["stands"] = bool(slice_["q"] <= q and not crosses)
-        for key in ("spread", "spread_outside"):
-            slice_.pop(key)
-    kept = _kept(found) + [pair for pair in deep if pair["stands"]]
-    plain = [s for s in found if s["kind"] == "item"]
-    worst = min(plain, key=lambda s: (s["value"] if values.dtype == bool else -s["value"], s["items"]), default=None)
-    return {
-        "tried": len(found), "pairs_tried": tried, "slices": kept, "worst": worst, "min_rows": min_rows, "q": q,
-        "stand": sum(s["stands"] for s in kept), "rows": len(values), "methods": methods(kept),
-    }  # fmt: skip
+    pairs, tried = ([], 0) if groups is not None else _pairs(score, held, items, picked, facts, min_rows, hits)
+    deep = [_slice(*pair, hits, q, sampling.confidence) for pair in pairs]
+    kept = _kept(found) + [pair for pair in deep if pair.stands]
+    plain = [s for s in found if s.kind == "item"]
+    worst = min(plain, key=lambda s: (s.value if hits else -s.value, s.items), default=None)
+    stand = sum(s.stands for s in kept)
+    return Slices(len(found), tried, kept, worst, min_rows, q, stand, len(values), methods(kept))
 
 
-def _kept(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _slice(
+    items: list[str], attributes: list[str], kind: str, found: dict[str, Any], hits: bool, q: float, confidence: float
+) -> Slice:
+    """A slice from what `_row` says of it; where that knows half of the width of its interval, over groups."""
+    half = found.pop("half", np.nan)
+    limits = (-1.0, 1.0) if hits else (-np.inf, np.inf)
+    interval = (
+        _bounds(found, hits, confidence) if np.isnan(half)
+        else _around(found["difference"], half, T_OVER_GROUPS).clipped(*limits)
+    )  # fmt: skip
+    figures = {name: value for name, value in found.items() if name not in ("spread", "spread_outside")}
+    stands = bool(found["q"] <= q and not interval.crosses_zero)
+    return Slice(items, attributes, kind, **figures, interval=interval, stands=stands)
+
+
+def _kept(found: list[Slice]) -> list[Slice]:
     """Those that stand, and the `KEPT` first and last of the others by difference."""
-    order = sorted(found, key=lambda s: (s["difference"], s["items"]))
+    order = sorted(found, key=lambda s: (s.difference, s.items))
     ends = {id(s) for s in [*order[:KEPT], *order[-KEPT:]]}
-    return [s for s in order if s["stands"] or id(s) in ends]
+    return [s for s in order if s.stands or id(s) in ends]
 
 
 def _compare(score: np.ndarray, held: csr_array, hits: bool) -> dict[str, np.ndarray]:
@@ -165,11 +210,12 @@ def _block_between(score: np.ndarray, held: csr_array, groups: np.ndarray) -> tu
 
 def _pairs(
     score: np.ndarray, held: csr_array, items: list[int], picked: np.ndarray, facts: Facts, min_rows: int, hits: bool
-) -> tuple[list[dict[str, Any]], int]:
-    """Pairs of items of two attributes, and how many there were: the p-value is the largest of three.
+) -> tuple[list[tuple[list[str], list[str], str, dict[str, Any]]], int]:
+    """Items, attributes, kind and figures of pairs of items of two attributes; and how many pairs there were.
 
-    Against the rows outside, and against the rest of either item's rows. Only pairs that differ the same way from all
-    three can be small. For errors the three are tests of means (Welch's), as ranks of each rest would cost too much.
+    The p-value is the largest of three: against the rows outside, and against the rest of either item's rows. Only pairs
+    that differ the same way from all three can be small. For errors the three are tests of means (Welch's), as ranks of
+    each rest would cost too much.
     """
     size = np.asarray(held.sum(0)).ravel()
     items = sorted(items, key=lambda i: (-int(size[i]), i))[:MOST_PAIRED]
@@ -195,10 +241,9 @@ def _pairs(
     same = np.abs(sum(np.sign(part["difference"]) for part in against)) == len(against)
     p = np.maximum.reduce([part["p"] if hits else _welch(part) for part in against])
     found = {**against[0], "p": np.where(same, p, 1.0)}
-    found["q"] = false_discovery_control(found["p"])
+    found["q"] = benjamini_hochberg(found["p"])
     told = [
-        {"items": [facts.names[picked[items[i]]] for i in pair], "attributes": [str(attribute[i]) for i in pair],
-         "kind": "pair", **_row(found, k)}
+        ([facts.names[picked[items[i]]] for i in pair], [str(attribute[i]) for i in pair], "pair", _row(found, k))
         for k, pair in enumerate(zip(a.tolist(), b.tolist(), strict=True)) if found["q"][k] < 0.5
     ]  # fmt: skip
     return told, len(a)
@@ -213,10 +258,13 @@ def _bounds(one: dict[str, Any], hits: bool, confidence: float) -> Interval:
     """[low, high] of the difference of a slice and the rows outside."""
     n, m, difference = one["rows"], one["rows_outside"], one["difference"]
     if hits:
-        found = share_difference(round(one["value"] * n), n, round(one["outside"] * m), m, confidence)
-        return Interval(found["interval"], found["interval"].method)
+        return newcombe(round(one["value"] * n), n, round(one["outside"] * m), m, confidence)
     half = float(student.ppf((1 + confidence) / 2, min(n, m) - 1)) * (one["spread"] + one["spread_outside"]) ** 0.5
-    return Interval((difference - half, difference + half), WELCH)
+    return _around(difference, half, WELCH)
+
+
+def _around(value: float, half: float, method: str) -> Interval:
+    return Interval(value, value - half, value + half, method)
 
 
 def _welch(found: dict[str, np.ndarray]) -> np.ndarray:

@@ -39,6 +39,9 @@ def fit_binning(table: pa.Table, bins: int = 4) -> Binning:
 
     Raises:
         DeepmineError: a column of dates or of another type that is neither number, text nor truth value; or none left.
+
+    >>> fit_binning(pa.table({"age": [20, 30, 40, 50, 60, 70], "colour": ["red", "blue"] * 3}), bins=2)
+    Binning(cuts={'age': (50.0,)}, levels={'colour': ('blue', 'red')})
     """
     cuts, levels = {}, {}
     for name in table.column_names:
@@ -70,6 +73,11 @@ def from_columns(table: pa.Table, binning: Binning, ids: np.ndarray) -> Transact
 
     Raises:
         DeepmineError: a column is missing, or two columns make items of the same name.
+
+    >>> table = pa.table({"colour": ["red", None, "blue"]})
+    >>> items = from_columns(table, fit_binning(table), np.arange(3))
+    >>> items.names, items.matrix.toarray().astype(int).tolist()
+    (('colour=blue', 'colour=red'), [[0, 1], [0, 0], [1, 0]])
     """
     names: list[str] = []
     found = []
@@ -95,14 +103,22 @@ def from_columns(table: pa.Table, binning: Binning, ids: np.ndarray) -> Transact
 
 
 def one_hot(codes: np.ndarray, width: int) -> csr_array:
-    """(N, width) bool: the items of (N, K) codes, those of one row rising; -1 for none."""
+    """(N, width) bool: the items of (N, K) codes, those of one row rising; -1 for none.
+
+    >>> one_hot(np.array([[0, 2], [1, -1]]), 3).toarray().astype(int).tolist()
+    [[1, 0, 1], [0, 1, 0]]
+    """
     there = codes >= 0
     starts = np.concatenate([[0], np.cumsum(there.sum(1))])
     return csr_array((np.ones(there.sum(), bool), codes[there], starts), shape=(len(codes), width))
 
 
 def intervals(name: str, cuts: tuple[float, ...]) -> list[str]:
-    """What the items of a column of numbers are called: `age < 27`, `27 <= age < 41`, `age >= 41`."""
+    """What the items of a column of numbers are called: `age < 27`, `27 <= age < 41`, `age >= 41`.
+
+    >>> intervals("age", (27.0, 41.0))
+    ['age < 27', '27 <= age < 41', 'age >= 41']
+    """
     ends = [repr(cut).removesuffix(".0") for cut in cuts]
     inner = [f"{low} <= {name} < {high}" for low, high in pairwise(ends)]
     return [f"{name} < {ends[0]}", *inner, f"{name} >= {ends[-1]}"]

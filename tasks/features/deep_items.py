@@ -9,6 +9,7 @@ from scipy.sparse import csr_array
 
 from tasks.features.binning import one_hot
 from tasks.features.view import View, feature_names
+from tasks.stats.quantile_bins import quantile_edges
 from tasks.storage.names import NOISE
 
 #: Of the tree: levels, and the share and number of train rows that a leaf has at least.
@@ -59,6 +60,13 @@ def deep_items(
         clusterers: name -> one that was fitted on this view.
         target: (N,) classes as text or numbers that the tree learns, None: no tree.
         fitted_on: positions of the train rows that tree and directions are fitted on; for the tree labelled ones.
+
+    >>> from tasks.features.view import Part
+    >>> X = np.random.default_rng(0).normal(size=(60, 2)).astype(np.float32)
+    >>> text, split = np.arange(60).astype(str), np.full(60, "train")
+    >>> deep = View("deep", text, split, text, np.ones(60, bool), X, "f", (Part(2),))
+    >>> deep_items(deep, {}, None, np.arange(60), directions=1, bins=2, seed=0).names
+    ('direction 1 low', 'direction 1 high')
     """
     groups = [_clusters(deep, name, clusterer) for name, clusterer in sorted(clusterers.items())]
     if target is not None:
@@ -132,7 +140,7 @@ def _directions(deep: View, fitted_on: np.ndarray, count: int, bins: int) -> lis
     found: list[Group] = []
     for i, share in enumerate(pca.explained_variance_ratio_.tolist()):
         # as numbers of few digits, so that a cut means the same wherever it is written
-        edges = np.quantile(scores[fitted_on, i], np.linspace(0, 1, bins + 1)[1:-1])
+        edges = quantile_edges(scores[fitted_on, i], bins)
         cuts = np.unique([float(f"{edge:.6g}") for edge in edges])
         if share < 1e-9 or len(cuts) + 1 != bins:
             continue

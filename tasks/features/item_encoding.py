@@ -45,7 +45,11 @@ Fitted = dict[str, dict[str, Any]]
 
 
 def facts_of(columns: dict[str, pa.Array]) -> pa.Table:
-    """Columns of numbers, texts, dates and truth values as `facts` has them, and where each is missing."""
+    """Columns of numbers, texts, dates and truth values as `facts` has them, and where each is missing.
+
+    >>> facts_of({"colour": pa.array(["red", None])}).to_pylist()
+    [{'': 0, 'colour': 'red', 'colour missing': False}, {'': 1, 'colour': None, 'colour missing': True}]
+    """
     found = []
     for name, values in columns.items():
         found += [*expanded(name, values), (f"{name}{MISSING}", values.is_null())]
@@ -58,6 +62,9 @@ def fit(table: pa.Table) -> Fitted:
     """Levels and intervals of `facts` of train rows. Columns that tell none of these rows from another are left out.
 
     Of many levels the most frequent stay, none of them of a single row.
+
+    >>> fit(facts_of({"colour": pa.array(["red", "blue", "red"])}))
+    {'colour': {'levels': ['blue', 'red']}}
     """
     columns, flags = {}, []
     for name in table.column_names[1:]:
@@ -78,7 +85,12 @@ def fit(table: pa.Table) -> Fitted:
 
 
 def held(table: pa.Table, fitted: Fitted) -> csr_array:
-    """(N, M) bool: which of the items of ``fitted`` each row of `facts` has. A level that train rows had not is none."""
+    """(N, M) bool: which of the items of ``fitted`` each row of `facts` has. A level that train rows had not is none.
+
+    >>> table = facts_of({"colour": pa.array(["red", "blue"])})
+    >>> held(table, fit(table)).toarray().astype(int).tolist()
+    [[0, 1], [1, 0]]
+    """
     # numbered, as two columns may make items of equal names: `a=b` with the level c, and `a` with the level b=c
     number = {name: str(i) for i, name in enumerate(fitted)}
     cuts, levels = (
@@ -93,7 +105,11 @@ def held(table: pa.Table, fitted: Fitted) -> csr_array:
 
 
 def named(fitted: Fitted, goods: dict[str, list[str]]) -> tuple[list[str], list[str]]:
-    """Names and attributes of the items of ``fitted``, then of the ``goods`` of each input; no two names alike."""
+    """Names and attributes of the items of ``fitted``, then of the ``goods`` of each input; no two names alike.
+
+    >>> named({"age": {"cuts": [30.0]}, "member": {}}, {"basket": ["milk"]})
+    (['age < 30', 'age >= 30', 'member', 'milk'], ['age', 'age', 'member', 'milk'])
+    """
     names: list[str] = []
     attributes: list[str] = []
     for name, own in fitted.items():
@@ -110,7 +126,11 @@ def named(fitted: Fitted, goods: dict[str, list[str]]) -> tuple[list[str], list[
 
 
 def unique(names: Iterable[str]) -> list[str]:
-    """``names`` with a number behind those that stood before: `a`, `a (2)`."""
+    """``names`` with a number behind those that stood before: `a`, `a (2)`.
+
+    >>> unique(["a", "b", "a"])
+    ['a', 'b', 'a (2)']
+    """
     found: list[str] = []
     seen: set[str] = set()
     for name in names:
@@ -121,7 +141,11 @@ def unique(names: Iterable[str]) -> list[str]:
 
 
 def whole(values: Any) -> pa.Array:
-    """A column in one piece: numbers as float64 without NaN or infinity, dictionaries as text, dates as they are."""
+    """A column in one piece: numbers as float64 without NaN or infinity, dictionaries as text, dates as they are.
+
+    >>> whole([1.5, float('nan'), 2]).to_pylist()
+    [1.5, None, 2.0]
+    """
     if isinstance(values, pa.ChunkedArray):
         values = values.combine_chunks()
     values = values if isinstance(values, pa.Array) else pa.array(values)
@@ -132,7 +156,13 @@ def whole(values: Any) -> pa.Array:
 
 
 def expanded(name: str, values: Any) -> Iterator[tuple[str, pa.Array]]:
-    """A column as columns of numbers, texts and truth values: of a date its parts."""
+    """A column as columns of numbers, texts and truth values: of a date its parts.
+
+    >>> from datetime import datetime
+    >>> stamps = pa.array([datetime(2024, 2, 29, 12)], pa.timestamp("us"))
+    >>> {name: column.to_pylist() for name, column in expanded("sold", stamps)}
+    {'year of sold': [2024.0], 'month of sold': ['February'], 'weekday of sold': ['Thursday'], 'hour of sold': [12.0]}
+    """
     values = whole(values)
     if pa.types.is_timestamp(values.type):
         weekday = pa.array(WEEKDAYS).take(pc.day_of_week(values))

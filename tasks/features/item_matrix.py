@@ -50,6 +50,10 @@ def from_baskets(baskets: Iterable[tuple[str, Sequence[str]]]) -> Transactions:
     """Transactions of pairs (id, names of items), read once; items are sorted by name.
 
     Space around a name does not count, nor does an empty name, nor how often an item is in its basket.
+
+    >>> baskets = from_baskets([("r1", ["milk", "bread"]), ("r2", ["milk"])])
+    >>> baskets.names, baskets.matrix.toarray().astype(int).tolist()
+    (('bread', 'milk'), [[1, 1], [0, 1]])
     """
     known: dict[str, int] = {}
     ids: list[str] = []

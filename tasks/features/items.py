@@ -48,7 +48,11 @@ def load_items(items: Path) -> Items:
 
 
 def items_schema(names: Sequence[str], attributes: Sequence[str], **more: str) -> pa.Schema:
-    """Columns and metadata of the store; ``more`` of them, say what was `fitted` to make the items."""
+    """Columns and metadata of the store; ``more`` of them, say what was `fitted` to make the items.
+
+    >>> items_schema(["colour=red"], ["colour"]).names
+    ['id', 'content', 'split', 'label', 'items', 'items.index']
+    """
     told = more | {"names": json.dumps(list(names)), "attributes": json.dumps(list(attributes))}
     return view_schema(NAME, len(names), fingerprint("items", told), sparse=True, **told)
 
@@ -59,6 +63,11 @@ def items_table(rows: pa.Table, held: csr_array, schema: pa.Schema) -> pa.Table:
     Args:
         rows: N rows with `id`, `content`, `split`, `label`.
         held: (N, M), not zero where a row has an item.
+
+    >>> rows = pa.table({name: ["r1"] for name in COLUMNS})
+    >>> made = items_table(rows, csr_array([[0.0, 1.0]]), items_schema(["a", "b"], ["a", "b"]))
+    >>> made["items"].to_pylist(), made["items.index"].to_pylist()
+    ([[1.0]], [[1]])
     """
     columns = [rows[name].combine_chunks() for name in COLUMNS]
     return pa.table([*columns, *vector_columns(held.astype(np.float32))], schema=schema)

@@ -79,17 +79,31 @@ class ViewScaler(TransformerMixin, BaseEstimator):
 
 
 def plain(parts: tuple[Part, ...]) -> tuple[tuple[int, bool, bool], ...]:
-    """``parts`` as a file of a miner may hold them."""
+    """``parts`` as a file of a miner may hold them.
+
+    >>> plain((Part(3), Part(5, sparse=True)))
+    ((3, False, False), (5, True, False))
+    """
     return tuple((part.width, part.sparse, part.columns) for part in parts)
 
 
 def weighs_parts(parts: tuple[Part, ...]) -> bool:
-    """Whether distances of rows differ once scaled: one number for a view that stands alone changes no neighbour."""
+    """Whether distances of rows differ once scaled: one number for a view that stands alone changes no neighbour.
+
+    >>> weighs_parts((Part(3),)), weighs_parts((Part(3), Part(5)))
+    (False, True)
+    """
     return len(parts) > 1 or any(part.columns for part in parts)
 
 
 def comparable(view: View, rows: np.ndarray) -> Any:
-    """The features of ``rows`` (positions or a mask) as miners that compare rows by their distance have them."""
+    """The features of ``rows`` (positions or a mask) as miners that compare rows by their distance have them.
+
+    >>> ids, split = np.array(["a", "b"]), np.array(["train", "test"])
+    >>> view = View("deep", ids, split, ids, np.ones(2, bool), np.eye(2, dtype=np.float32), "f", (Part(2),))
+    >>> comparable(view, np.array([1])).tolist()
+    [[0.0, 1.0]]
+    """
     X = view.X[rows]
     train = view.rows("train")
     if not weighs_parts(view.parts) or not train.any():

@@ -95,6 +95,9 @@ def view_schema(name: str, width: int, fingerprint: str, *, sparse: bool = False
 
     Where a sparse view has dense features side by side with sparse ones, ``parts`` in ``more`` says so: JSON of
     `[[width, sparse, columns], ...]`. Where its features have names, ``names`` is their JSON list.
+
+    >>> view_schema("deep", 2, "f").names
+    ['id', 'content', 'split', 'label', 'deep']
     """
     own = [(name, pa.list_(pa.float32())), (f"{name}.index", pa.list_(pa.int32()))]
     metadata = {"view": name, "fingerprint": fingerprint, **more}
@@ -105,12 +108,21 @@ def view_schema(name: str, width: int, fingerprint: str, *, sparse: bool = False
 
 
 def vector_columns(values: "np.ndarray | csr_array") -> list[pa.Array]:
-    """(N, D) features as the columns of a view's store: one, or two if they are sparse."""
+    """(N, D) features as the columns of a view's store: one, or two if they are sparse.
+
+    >>> [column.to_pylist() for column in vector_columns(np.array([[1, 2]], np.float32))]
+    [[[1.0, 2.0]]]
+    """
     return [vector_column(values)] if isinstance(values, np.ndarray) else [*sparse_columns(values)]
 
 
 def sparse_columns(rows: "csr_array") -> tuple[pa.ListArray, pa.ListArray]:
-    """(N, D) sparse rows as two columns: the values of each row, and the features that these are of."""
+    """(N, D) sparse rows as two columns: the values of each row, and the features that these are of.
+
+    >>> from scipy.sparse import csr_array
+    >>> [column.to_pylist() for column in sparse_columns(csr_array([[0.0, 2.0]]))]
+    [[[2.0]], [[1]]]
+    """
     rows = rows.copy()
     rows.sum_duplicates()  # which also sorts the features of each row, so that equal rows are equal bytes
     offsets = pa.array(rows.indptr.astype(np.int32))
@@ -147,12 +159,24 @@ def load_view(features: Path, name: str) -> View:
 
 
 def feature_names(view: View) -> tuple[str, ...]:
-    """The name of each feature; `deep 17` where it has none."""
+    """The name of each feature; `deep 17` where it has none.
+
+    >>> ids = np.array(["a"])
+    >>> view = View("deep", ids, ids, ids, np.ones(1, bool), np.ones((1, 2), np.float32), "f", (Part(2),))
+    >>> feature_names(view)
+    ('deep 0', 'deep 1')
+    """
     return view.names or tuple(f"{view.name} {i}" for i in range(view.X.shape[1]))
 
 
 def rows_of(view: View, ids: np.ndarray) -> np.ndarray:
-    """(N,) positions of ``ids`` in the view, whose rows are sorted by id."""
+    """(N,) positions of ``ids`` in the view, whose rows are sorted by id.
+
+    >>> ids = np.array(["a", "b", "c"])
+    >>> view = View("deep", ids, ids, ids, np.ones(3, bool), np.ones((3, 1), np.float32), "f", (Part(1),))
+    >>> rows_of(view, np.array(["c", "a"])).tolist()
+    [2, 0]
+    """
     places: np.ndarray = np.searchsorted(view.ids, ids)
     if len(ids) and not np.array_equal(view.ids[np.minimum(places, len(view.ids) - 1)], ids):
         raise ValueError(f"rows that were asked for are not in the view {view.name}")
@@ -160,7 +184,11 @@ def rows_of(view: View, ids: np.ndarray) -> np.ndarray:
 
 
 def columns_of(parts: tuple[Part, ...]) -> list[slice]:
-    """Where each of the parts stands that were laid side by side."""
+    """Where each of the parts stands that were laid side by side.
+
+    >>> columns_of((Part(2), Part(3)))
+    [slice(0, 2, None), slice(2, 5, None)]
+    """
     ends = list(accumulate(part.width for part in parts))
     return [slice(end - part.width, end) for end, part in zip(ends, parts, strict=True)]
 
@@ -182,6 +210,9 @@ def blocks(values: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, int]]:
 
     Matrix products of other shapes differ in their low bits, so every product is made in one shape. No rows at all
     (a shard that was wholly rejected) are one block of padding, so that what is made of it keeps its width.
+
+    >>> [(block.tolist(), count) for block, count in blocks(np.array([1, 2, 3]), 2)]
+    [([1, 2], 2), ([3, 0], 1)]
     """
     for start in range(0, max(len(values), 1), size):
         block = values[start : start + size]

@@ -6,8 +6,9 @@ import numpy as np
 from scipy.special import erf
 from scipy.stats import chi2
 
-from tasks.stats import cluster_robust
-from tasks.stats.intervals import bootstrap, percentiles, wilson
+from tasks.stats.intervals import Interval, wilson
+from tasks.stats.quantile_bins import quantile_edges
+from tasks.stats.resampling import Resampling
 
 #: Rows that a bin needs at least: with fewer there are fewer bins.
 BIN_ROWS = 10
@@ -16,9 +17,13 @@ LEAST = float(np.finfo(np.float64).eps)
 
 
 def calibration(
-    truth: np.ndarray, probabilities: np.ndarray, classes: list[str], positive: str | None, bins: int,
-    confidence: float, resamples: int, seed: int, groups: np.ndarray | None = None,
-) -> dict[str, Any]:  # fmt: skip
+    truth: np.ndarray,
+    probabilities: np.ndarray,
+    classes: list[str],
+    positive: str | None,
+    bins: int,
+    sampling: Resampling,
+) -> dict[str, Any]:
     """The reliability curve and its error, the scores of the probabilities, and how sure they are against how often right.
 
     With two classes it is the positive one's probability that is judged (how often it comes true), with more that of
@@ -33,7 +38,11 @@ def calibration(
     Args:
         truth: (N,) classes; one that is not among ``classes`` has no probability.
         probabilities: (N, K), in the order of ``classes``.
-        groups: (N,) numbers of the groups of rows, whose rows do not count as independent then.
+
+    >>> truth, p = np.array(["yes"] * 9 + ["no"]), np.full(10, 0.8)
+    >>> found = calibration(truth, np.stack([1 - p, p], 1), ["no", "yes"], "yes", 10, Resampling(0.95, 200, 0))
+    >>> round(found["ece"], 2), round(found["brier"], 2), round(found["log_loss"], 2)
+    (0.1, 0.1, 0.36)
     """
     known = probabilities[np.arange(len(truth)), _places(truth, classes)] * np.isin(truth, classes)
     sure, right = probabilities.max(1), np.array(classes)[probabilities.argmax(1)] == truth
@@ -45,33 +54,38 @@ def calibration(
     error = np.abs(np.bincount(place, weights=p - event)).sum() / len(p)
     spread = np.bincount(place, weights=p * (1 - p))
     miss = np.bincount(place, weights=event - p)
+    groups = sampling.groups
     if groups is None:
-        ends, gap = _resampled(p - event, sure - right, place, confidence, resamples, seed)
-        doubt = spread
+        off, gap = _resampled(p - event, sure - right, place, sampling)
+        ends, doubt = (off.low, off.high), spread
     else:
-        off = (p - event) * np.sign(-miss)[place]
-        ends = [end - off.mean() for end in cluster_robust.mean(off, groups, confidence)[0]]
-        gap = cluster_robust.mean(sure - right, groups, confidence)[0]
+        off, gap = sampling.mean((p - event) * np.sign(-miss)[place]), sampling.mean(sure - right)
+        ends = (off.low - off.value, off.high - off.value)
         # where rows of a group err alike, so many rows say less than they seem to
         together = np.zeros((groups.max() + 1, len(spread)))
         np.add.at(together, (groups, place), event - p)
         doubt = np.maximum(spread, (together**2).sum(0))
     middle = error - _added(miss, spread) / len(p)
+    low, high = (max(float(middle) + end, 0.0) for end in ends)
     return {
-        "bins": _bins(place, p, event, confidence), "of": "said" if positive is None else "positive",
-        "ece": float(error), "ece_interval": [max(float(middle) + end, 0.0) for end in ends],
+        "bins": _bins(place, p, event, sampling.confidence), "of": "said" if positive is None else "positive",
+        "ece": float(error), "ece_interval": Interval(float(error), low, high, off.method),
         "by_chance": float(_added(np.zeros(len(spread)), spread) / len(p)),
         "p": float(chi2.sf((miss**2 / np.maximum(doubt, 1e-9)).sum(), len(spread))),
         "brier": _brier(truth, probabilities, classes), "log_loss": float(-np.log(np.maximum(known, LEAST)).mean()),
-        "sure": float(sure.mean()), "right": float(right.mean()), "gap": float((sure - right).mean()),
+        "sure": float(sure.mean()), "right": float(right.mean()), "gap": gap.value,
         "gap_interval": gap, "rows": len(p),
     }  # fmt: skip
 
 
 def binned(p: np.ndarray, bins: int) -> np.ndarray:
-    """(N,) bins, from 0, of about equally many rows; rows of the same probability share one."""
+    """(N,) bins, from 0, of about equally many rows; rows of the same probability share one.
+
+    >>> binned(np.linspace(0, 1, 40), 2).tolist() == [0] * 20 + [1] * 20
+    True
+    """
     wanted = max(min(bins, len(p) // BIN_ROWS), 1)
-    edges = np.unique(np.quantile(p, np.linspace(0, 1, wanted + 1)[1:-1]))
+    edges = quantile_edges(p, wanted)
     _, place = np.unique(np.searchsorted(edges, p, side="right"), return_inverse=True)
     return np.asarray(place)
 
@@ -88,20 +102,18 @@ def _bins(place: np.ndarray, p: np.ndarray, event: np.ndarray, confidence: float
     return found
 
 
-def _resampled(
-    over: np.ndarray, gap: np.ndarray, place: np.ndarray, confidence: float, resamples: int, seed: int
-) -> tuple[list[float], list[float]]:
-    """How far the error of resampled rows lies from the error itself, [low, high], and [low, high] of the mean gap.
+def _resampled(over: np.ndarray, gap: np.ndarray, place: np.ndarray, sampling: Resampling) -> tuple[Interval, Interval]:
+    """How far the error of resampled rows lies from the error itself, and the mean gap.
 
     Bins are fixed and keep their side of the diagonal, else those near it would fold over and make the interval short.
     """
     parts = np.zeros((len(over), place.max() + 2))
     parts[np.arange(len(over)), place] = over
     parts[:, -1] = gap
-    means = bootstrap(parts, resamples, seed)
+    means = sampling.bootstrap(parts)
     side = np.sign(parts[:, :-1].sum(0))
     off = means[:, :-1] @ side - (parts[:, :-1].mean(0) @ side)
-    return percentiles(off, confidence), percentiles(means[:, -1], confidence)
+    return sampling.percentiles(0.0, off), sampling.percentiles(float(gap.mean()), means[:, -1])
 
 
 def _added(miss: np.ndarray, variance: np.ndarray) -> float:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from tasks.splitting.folds import ENOUGH
-from tasks.stats.intervals import paired_means
+from tasks.stats.resampling import Resampling
 
 #: Places of the drawn curve.
 PLACES = 101
@@ -38,6 +38,10 @@ def chosen(positive: np.ndarray, p: np.ndarray, prices: Prices) -> tuple[float, 
     Elkan's, unless the threshold that would have been the cheapest on the val rows (Sheng and Ling 2006) saves more
     than `SURE` standard errors there: the cheapest of all thresholds always saves something, by chance. Such a saving
     says that the probabilities are off. Fewer val rows than `folds.ENOUGH` choose no threshold.
+
+    >>> threshold, by = chosen(np.array([True, False]), np.array([0.9, 0.1]), Prices(1, 5))
+    >>> round(threshold, 3), by
+    (0.167, 'probability')
     """
     theory = prices.threshold
     if len(p) < ENOUGH or min(positive.sum(), (~positive).sum()) < LEAST:
@@ -59,13 +63,17 @@ def chosen(positive: np.ndarray, p: np.ndarray, prices: Prices) -> tuple[float, 
 
 
 def costs(
-    val: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray], prices: Prices, confidence: float,
-    resamples: int, seed: int, groups: np.ndarray | None = None,
-) -> dict[str, Any]:  # fmt: skip
+    val: tuple[np.ndarray, np.ndarray], test: tuple[np.ndarray, np.ndarray], prices: Prices, sampling: Resampling
+) -> dict[str, Any]:
     """Mean cost of a test row at the threshold that val rows chose, against one half and against always one answer.
 
     Args:
         val, test: of the rows of each, (N,) whether they are positive and with what probability that was said.
+
+    >>> rows = np.array([True, True, False, False]), np.array([0.9, 0.1, 0.2, 0.3])
+    >>> found = costs(rows, rows, Prices(1, 5), Resampling(0.95, 200, 0))
+    >>> round(found["threshold"], 3), found["cost"], found["cost_half"]
+    (0.167, 1.75, 1.25)
     """
     threshold, by = chosen(*val, prices)
     positive, p = test
@@ -76,13 +84,13 @@ def costs(
     others = {"half": prices.of(positive, p >= 0.5), "always": prices.of(positive, np.full(len(p), always))}
     places = np.linspace(0, 1, PLACES)
     found: dict[str, Any] = {
-        "threshold": threshold, "by": by, "elkan": prices.threshold, "cost": float(own.mean()),
-        "cost_interval": paired_means(own, np.zeros(len(own)), confidence, resamples, seed, groups)["interval"],
+        "threshold": threshold, "by": by, "elkan": prices.threshold, "cost": float(own.mean()), "cost_interval": sampling.mean(own),
         "val_cost": float(prices.of(val[0], val[1] >= threshold).mean()) if len(val[0]) else None,
         "said": float((p >= threshold).mean()), "always_positive": always,
         "curve": [[round(float(t), 4), float(prices.of(positive, p >= t).mean())] for t in places],
     }  # fmt: skip
     for name, other in others.items():
         found[f"cost_{name}"] = float(other.mean())
-        found[f"less_{name}"] = paired_means(own, other, confidence, resamples, seed, groups)
+        saved = sampling.difference(own, other)
+        found[f"less_{name}"] = {"difference": saved.value, "interval": saved}
     return found

@@ -11,7 +11,6 @@ that of another view or of the network.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from tasks.miners.fitting import Job, fit, lowest, part_of
 from tasks.miners.hyperparameters import open_choice
 from tasks.miners.kernel_approximation import merit
 from tasks.splitting.folds import ENOUGH, Cases, make_folds, rank, trained_on
+from tasks.storage.summaries import OutOfFold
 
 #: Folds, and rows that are enough for them.
 FOLDS, MOST = 5, 2_000
@@ -40,20 +40,6 @@ PART = 1 / 3
 NAMING = ("nearest_neighbours",)
 
 Parts = list[tuple[np.ndarray, np.ndarray]]
-
-
-@dataclass(frozen=True)
-class OutOfFold:
-    """What folds say of a miner.
-
-    Attributes:
-        score: accuracy, or minus the mean absolute error, on rows that the miner had not seen; higher is better.
-        rows: that were judged, each as often as any other, in so many ``folds``.
-    """
-
-    score: float
-    rows: int
-    folds: int
 
 
 def val_rows(job: Job) -> np.ndarray:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import hypergeom
 from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 
@@ -13,6 +12,7 @@ from tasks.features.items import Items, load_items
 from tasks.features.scaling import comparable
 from tasks.features.view import View, rows_of
 from tasks.miners.fitting import lowest
+from tasks.stats.fisher import fisher
 from tasks.storage.store import MANIFEST
 
 #: Train rows that are enough, components of a view that is sparse or wider than `WIDE`, and those whose share is kept.
@@ -107,7 +107,7 @@ def _items(view: View, rows: np.ndarray, far: np.ndarray, items: Items | None) -
         return []
     held = items.view.X
     all_, here = (np.asarray(held[rows_of(items.view, view.ids[some])].sum(0)).ravel() for some in (rows, far))
-    chance = hypergeom.sf(here - 1, len(rows), all_, len(far))
+    chance = fisher(here, np.array(len(far)), all_, len(rows))
     lift = (here / len(far)) / np.maximum(all_ / len(rows), 1e-12)
     sure = np.flatnonzero(chance * len(items.names) * 2 * DIRECTIONS < CHANCE)
     best = sorted(sure.tolist(), key=lambda i: (-lift[i], items.names[i]))[:ITEMS]

@@ -1,7 +1,6 @@
 """Whether a clustering would come out again: refits on half of the train rows, asked of the same held-out rows."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -9,6 +8,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.metrics.cluster import contingency_matrix
 
 from tasks.miners.fitting import Job, fit, lowest
+from tasks.storage.summaries import Stability
 
 #: Refits of a clustering.
 REFITS = 20
@@ -19,7 +19,7 @@ MOST_TRAIN, MOST_ASKED = 2_000, 2_000
 SPREAD = (0.05, 0.95)
 
 
-def stability(job: Job, rows: np.ndarray, more: Mapping[str, float], whole: BaseEstimator) -> dict[str, Any] | None:
+def stability(job: Job, rows: np.ndarray, more: Mapping[str, float], whole: BaseEstimator) -> Stability | None:
     """How alike the clusterings of random halves of ``rows`` are to ``whole``, fitted on all of them with ``more``.
 
     By the adjusted Rand index over held-out rows, its mean and the range of nine refits in ten. For each cluster the
@@ -49,10 +49,8 @@ def stability(job: Job, rows: np.ndarray, more: Mapping[str, float], whole: Base
             return None
         agreement[i], alike[i] = adjusted_rand_score(found, said), jaccard(found, said)
     low, high = np.quantile(agreement, SPREAD)
-    return {
-        "mean": float(agreement.mean()), "low": float(low), "high": float(high), "refits": REFITS, "rows": size,
-        "clusters": {str(c): float(value) for c, value in zip(clusters, alike.mean(0), strict=True)},
-    }  # fmt: skip
+    indices = {str(c): float(value) for c, value in zip(clusters, alike.mean(0), strict=True)}
+    return Stability(float(agreement.mean()), float(low), float(high), REFITS, size, indices)
 
 
 def jaccard(found: np.ndarray, said: np.ndarray) -> np.ndarray:

@@ -106,6 +106,14 @@ def find(
 
     Raises:
         DeepmineError: as `frequent`; a confidence that is no share, or bounds that no rule can meet.
+
+    >>> from tasks.features.item_matrix import from_baskets
+    >>> baskets = from_baskets([("1", ["bread", "milk"]), ("2", ["bread", "milk"]), ("3", ["eggs"])])
+    >>> rules, itemsets = find(baskets, support=0.5, confidence=0.9)
+    >>> [(rules.named(a), rules.named(c)) for a, c in zip(rules.antecedents, rules.consequents)]
+    [(['bread'], ['milk']), (['milk'], ['bread'])]
+    >>> rules.counts.lift.tolist()
+    [1.5, 1.5]
     """
     if not 0 <= confidence <= 1:
         raise DeepmineError(f"the confidence of {confidence:g} is not a fraction: give a number from 0 to 1.")
@@ -122,7 +130,15 @@ def find(
 def derive(
     itemsets: Itemsets, confidence: float, min_length: int, max_length: int, max_consequent: int, of: Transactions
 ) -> Rules:
-    """The rules of ``itemsets`` that reach ``confidence``: by falling lift, then falling count, then by name."""
+    """The rules of ``itemsets`` that reach ``confidence``: by falling lift, then falling count, then by name.
+
+    >>> from tasks.features.item_matrix import from_baskets
+    >>> from tasks.rules.itemsets import frequent
+    >>> baskets = from_baskets([("1", ["bread", "milk"]), ("2", ["bread", "milk"]), ("3", ["bread"])])
+    >>> rules = derive(frequent(baskets, 0.5, 2), 0.9, 2, 2, 1, baskets)
+    >>> rules.antecedents, rules.consequents, rules.counts.confidence.tolist()
+    (((1,),), ((0,),), [1.0])
+    """
     antecedents: list[Items] = []
     consequents: list[Items] = []
     numbers = []
@@ -149,6 +165,11 @@ def redundant(rules: Rules, itemsets: Itemsets) -> np.ndarray:
 
     As `is.redundant` of arules (Bayardo et al. 2000). The empty antecedent is one such part, so a rule that does not
     raise the frequency of its consequent is redundant.
+
+    >>> from tasks.features.item_matrix import from_baskets
+    >>> baskets = from_baskets([("1", ["bread", "milk"]), ("2", ["bread"]), ("3", ["bread", "milk"])])
+    >>> redundant(*find(baskets, support=0.5, confidence=0.5)).tolist()
+    [True, True]
     """
     known = itemsets.counts
     found = np.zeros(len(rules), bool)

@@ -52,6 +52,11 @@ def frequent(transactions: Transactions, support: float, max_length: int, most: 
     Raises:
         TooMany: over ``most`` sets are (of itself `MOST_ITEMSETS`), or so many items that memory would fill.
         DeepmineError: ``support`` is no share, or nothing is frequent.
+
+    >>> from tasks.features.item_matrix import from_baskets
+    >>> baskets = from_baskets([("1", ["bread", "milk"]), ("2", ["bread", "milk"]), ("3", ["eggs"])])
+    >>> frequent(baskets, 0.5, 2).counts
+    {(): 3, (0,): 2, (0, 2): 2, (2,): 2}
     """
     least, most = least_count(support, len(transactions)), MOST_ITEMSETS if most is None else most
     single = np.bincount(transactions.matrix.indices, minlength=len(transactions.names))
@@ -90,6 +95,9 @@ def least_count(support: float, rows: int) -> int:
 
     Raises:
         DeepmineError: it is not above 0 and at most 1, or there are no baskets.
+
+    >>> least_count(0.07, 100), least_count(0.071, 100)
+    (7, 8)
     """
     if not 0 < support <= 1:
         raise DeepmineError(
@@ -103,7 +111,13 @@ def least_count(support: float, rows: int) -> int:
 
 
 def count(transactions: Transactions, itemsets: Iterable[Sequence[int]]) -> np.ndarray:
-    """(K,) baskets of ``transactions`` that hold all items of each of K sets."""
+    """(K,) baskets of ``transactions`` that hold all items of each of K sets.
+
+    >>> from tasks.features.item_matrix import from_baskets
+    >>> baskets = from_baskets([("1", ["bread", "milk"]), ("2", ["bread"])])
+    >>> count(baskets, [(0,), (0, 1), ()]).tolist()
+    [2, 1, 2]
+    """
     sets = list(itemsets)
     items = sorted({item for items in sets for item in items})
     bits = columns_of_bits(transactions, np.array(items, np.int64))
@@ -123,7 +137,13 @@ def count(transactions: Transactions, itemsets: Iterable[Sequence[int]]) -> np.n
 
 
 def columns_of_bits(transactions: Transactions, items: np.ndarray) -> np.ndarray:
-    """(len(items), W) uint64: of each item a bit for each basket, padded with zeros to W whole words."""
+    """(len(items), W) uint64: of each item a bit for each basket, padded with zeros to W whole words.
+
+    >>> from tasks.features.item_matrix import from_baskets
+    >>> baskets = from_baskets([("1", ["bread", "milk"]), ("2", ["bread"])])
+    >>> np.bitwise_count(columns_of_bits(baskets, np.array([0, 1]))).tolist()
+    [[2], [1]]
+    """
     chosen = transactions.matrix[:, items].tocsc()
     bits = np.zeros((len(items), -(-len(transactions) // 64) * 8), np.uint8)
     for i, (start, end) in enumerate(zip(chosen.indptr, chosen.indptr[1:], strict=False)):

@@ -12,7 +12,13 @@ COMMON = 0.95
 
 
 def common(transactions: Transactions) -> np.ndarray:
-    """(M,) whether more than `COMMON` of the baskets hold an item."""
+    """(M,) whether more than `COMMON` of the baskets hold an item.
+
+    >>> from tasks.features.item_matrix import from_baskets
+    >>> baskets = from_baskets([("1", ["bag", "milk"]), ("2", ["bag"])])
+    >>> common(baskets).tolist()
+    [True, False]
+    """
     held = np.bincount(transactions.matrix.indices, minlength=len(transactions.names))
     return held > COMMON * len(transactions)
 
@@ -21,6 +27,11 @@ def twins(transactions: Transactions) -> dict[int, int]:
     """Items that the very same baskets hold as an earlier item does: position -> that of the earlier one.
 
     They are one fact under two names (a column that was copied), and would imply each other for ever.
+
+    >>> from tasks.features.item_matrix import from_baskets
+    >>> baskets = from_baskets([("1", ["bag", "receipt"]), ("2", ["milk"])])
+    >>> twins(baskets)
+    {2: 0}
     """
     columns = transactions.matrix.tocsc()
     columns.sort_indices()
@@ -40,6 +51,11 @@ def nested(transactions: Transactions, attributes: Sequence[str]) -> set[str]:
 
     Such items imply each other by what they are (`age >= 60` and `age >= 30`), and say nothing together. Of goods or
     tags, of which a basket holds any, some two go together in part of their baskets.
+
+    >>> from tasks.features.item_matrix import from_baskets
+    >>> baskets = from_baskets([("1", ["age>=30", "age>=60"]), ("2", ["age>=30", "milk"])])
+    >>> nested(baskets, ["age", "age", "goods"]) == {"age", "goods"}
+    True
     """
     found = set()
     places: dict[str, list[int]] = {}
@@ -60,7 +76,15 @@ def nested(transactions: Transactions, attributes: Sequence[str]) -> set[str]:
 
 
 def repeated(rules: Rules, attributes: Sequence[str], own: set[str]) -> np.ndarray:
-    """(R,) whether two items of a rule are of one attribute among ``own``."""
+    """(R,) whether two items of a rule are of one attribute among ``own``.
+
+    >>> from tasks.features.item_matrix import from_baskets
+    >>> from tasks.rules.association import find
+    >>> baskets = from_baskets([("1", ["age>=30", "age>=60"]), ("2", ["milk"])])
+    >>> rules, _ = find(baskets, support=0.5, confidence=0.9)
+    >>> repeated(rules, ["age", "age", "goods"], {"age"}).tolist()
+    [True, True]
+    """
     found = np.zeros(len(rules), bool)
     for i, (antecedent, consequent) in enumerate(zip(rules.antecedents, rules.consequents, strict=True)):
         kinds = [attributes[item] for item in antecedent + consequent if attributes[item] in own]
@@ -72,6 +96,13 @@ def told_once(rules: Rules, preferred: np.ndarray) -> np.ndarray:
     """(R,) mask that keeps one rule of each set of items: the same baskets tell them all, in other words.
 
     Of several the ``preferred`` (R,) ones, then that of the highest lift, then of the highest confidence.
+
+    >>> from tasks.features.item_matrix import from_baskets
+    >>> from tasks.rules.association import find
+    >>> baskets = from_baskets([("1", ["bread", "milk"]), ("2", ["eggs"])])
+    >>> rules, _ = find(baskets, support=0.5, confidence=0.9)
+    >>> told_once(rules, np.array([False, True])).tolist()
+    [False, True]
     """
     best: dict[tuple[int, ...], int] = {}
     lift, confidence = rules.counts.lift, rules.counts.confidence

@@ -37,6 +37,12 @@ def search(
     Raises:
         TooMany: at the support that was given.
         DeepmineError: nothing is frequent; as `find`.
+
+    >>> from tasks.features.item_matrix import from_baskets
+    >>> baskets = from_baskets([(str(i), ["bread", "milk"] if i % 2 else ["eggs"]) for i in range(40)])
+    >>> found = search(baskets, None, confidence=0.9, max_length=2)
+    >>> found.support, len(found.rules)
+    (0.3, 2)
     """
     if support is not None:
         rules, itemsets = find(

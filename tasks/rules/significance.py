@@ -8,7 +8,7 @@ from tasks.features.item_matrix import Transactions
 from tasks.rules.association import Counts, Rules
 from tasks.rules.itemsets import Itemsets, count
 from tasks.stats.fisher import fisher
-from tasks.stats.multiple_testing import adjusted
+from tasks.stats.multiple_testing import benjamini_hochberg
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,13 @@ def judge(
             the baskets that do.
         apart: an (R,) mask of rules that were asked for by themselves, and how many such pairs were tried; they are
             adjusted for those alone, and the others for the rest (families of tests, Benjamini and Bogomolov 2014).
+
+    >>> from tasks.features.item_matrix import from_baskets
+    >>> from tasks.rules.association import find
+    >>> baskets = from_baskets([(str(i), ["bread", "milk"] if i % 2 else ["eggs"]) for i in range(40)])
+    >>> found = judge(*find(baskets, support=0.4, confidence=0.9), held_out=baskets)
+    >>> found.held_up.tolist(), bool((found.q_values < 0.05).all())
+    ([True, True], True)
     """
     p_values, improvement = tested(rules, itemsets)
     if fresh is not None:
@@ -68,19 +75,36 @@ def judge(
     own, tried = apart or (np.zeros(len(rules), bool), 0)
     q_values, improved = np.ones(len(rules)), np.ones(len(rules))
     for mask, count_of in ((own, tried), (~own, rules.tried - tried)):
-        q_values[mask], improved[mask] = (adjusted(p[mask], count_of) for p in (p_values, improvement))
+        q_values[mask], improved[mask] = (benjamini_hochberg(p[mask], count_of) for p in (p_values, improvement))
     return Judgement(p_values, q_values, improved, held, interval)
 
 
 def tested(rules: Rules, itemsets: Itemsets) -> tuple[np.ndarray, np.ndarray]:
-    """(R,) p-values of each rule, and (R,) the largest of these and of what each item of its antecedent adds."""
+    """(R,) p-values of each rule, and (R,) the largest of these and of what each item of its antecedent adds.
+
+    >>> from tasks.features.item_matrix import from_baskets
+    >>> from tasks.rules.association import find
+    >>> baskets = from_baskets([(str(i), ["bread", "milk"] if i % 2 else ["eggs"]) for i in range(8)])
+    >>> p_values, improvement = tested(*find(baskets, support=0.4, confidence=0.9))
+    >>> p_values.round(4).tolist()
+    [0.0143, 0.0143]
+    """
     counts = rules.counts
     p_values = fisher(counts.both, counts.antecedent, counts.consequent, counts.rows)
     return p_values, np.maximum(p_values, _improvement(rules, itemsets))
 
 
 def elsewhere(rules: Rules, transactions: Transactions) -> tuple[Rules, Itemsets]:
-    """The same rules with their counts in other baskets, and of these what `tested` asks for."""
+    """The same rules with their counts in other baskets, and of these what `tested` asks for.
+
+    >>> from tasks.features.item_matrix import from_baskets
+    >>> from tasks.rules.association import find
+    >>> baskets = from_baskets([("1", ["bread", "milk"]), ("2", ["eggs"])])
+    >>> rules, _ = find(baskets, support=0.5, confidence=0.9)
+    >>> again, itemsets = elsewhere(rules, baskets.take(np.array([0])))
+    >>> again.counts.both.tolist(), itemsets.rows
+    ([1, 1], 1)
+    """
     needed: set[tuple[int, ...]] = {()}
     for antecedent, consequent in zip(rules.antecedents, rules.consequents, strict=True):
         needed.add(antecedent)
@@ -98,6 +122,10 @@ def lift_interval(counts: Counts, confidence: float) -> np.ndarray:
     P(C) is a mean of P(C | A) and P(C | not A), so the lift grows with their ratio and with nothing else. That has the
     log interval of Katz et al. (1978, doi:10.2307/2530610), with half a basket added to each count (Walter 1975,
     doi:10.1093/biomet/62.2.371), so that there is one where a count is zero, too.
+
+    >>> counts = Counts(100, np.array([20]), np.array([25]), np.array([40]))
+    >>> counts.lift.tolist(), lift_interval(counts, 0.95).round(2).tolist()
+    ([2.0], [[1.58, 2.4]])
     """
     from scipy.stats import norm
 
@@ -111,7 +139,15 @@ def lift_interval(counts: Counts, confidence: float) -> np.ndarray:
 
 
 def recount(rules: Rules, transactions: Transactions) -> Counts:
-    """How often ``rules`` hold in other baskets over the same items."""
+    """How often ``rules`` hold in other baskets over the same items.
+
+    >>> from tasks.features.item_matrix import from_baskets
+    >>> from tasks.rules.association import find
+    >>> baskets = from_baskets([("1", ["bread", "milk"]), ("2", ["eggs"])])
+    >>> rules, _ = find(baskets, support=0.5, confidence=0.9)
+    >>> recount(rules, baskets.take(np.array([1]))).both.tolist()
+    [0, 0]
+    """
     if transactions.names != rules.names:
         raise ValueError("other items than those that the rules are about")
     wholes = [a + c for a, c in zip(rules.antecedents, rules.consequents, strict=True)]

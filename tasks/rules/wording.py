@@ -22,6 +22,13 @@ def as_words(rules: Rules, i: int, where: str = "") -> str:
 
     Say "who buys whole milk and yogurt also buys root vegetables: 1.5 % of the baskets, 26.0 % of those with whole milk
     and yogurt (2.4 times as often as in all)".
+
+    >>> from tasks.features.item_matrix import from_baskets
+    >>> from tasks.rules.association import find
+    >>> baskets = from_baskets([("1", ["bread", "milk"]), ("2", ["eggs"])])
+    >>> rules, _ = find(baskets, support=0.5, confidence=0.9)
+    >>> as_words(rules, 0)
+    'who buys bread also buys milk: 50.0 % of the baskets, 100 % of those (2 times as often as in all)'
     """
     counts = rules.counts.take(np.array([i]))
     antecedent, consequent = (enumerated(rules.named(of[i])) for of in (rules.antecedents, rules.consequents))
@@ -39,6 +46,14 @@ def as_table(rules: Rules, judgement: Judgement) -> pa.Table:
     """All R rules in their order, a row each: items, counts, measures, tests, held-out measures, sentence.
 
     The held-out columns are null where there are no held-out baskets; a measure that divides by nothing is NaN.
+
+    >>> from tasks.features.item_matrix import from_baskets
+    >>> from tasks.rules.association import find
+    >>> from tasks.rules.significance import judge
+    >>> baskets = from_baskets([("1", ["bread", "milk"]), ("2", ["eggs"])])
+    >>> rules, itemsets = find(baskets, support=0.5, confidence=0.9)
+    >>> as_table(rules, judge(rules, itemsets)).select(["antecedent", "consequent", "lift"]).to_pylist()[0]
+    {'antecedent': ['bread'], 'consequent': ['milk'], 'lift': 2.0}
     """
     names = pa.list_(pa.string())
     counts, held = rules.counts, judgement.held_out
@@ -72,6 +87,10 @@ def as_table(rules: Rules, judgement: Judgement) -> pa.Table:
 
 
 def times(lift: float) -> str:
-    """3.07 -> "3.1 times", 0.834 -> "0.83 times"; "just" where it is 1."""
+    """3.07 -> "3.1 times", 0.834 -> "0.83 times"; "just" where it is 1.
+
+    >>> times(3.07), times(1.0)
+    ('3.1 times', 'just')
+    """
     text = f"{lift:,.0f}" if lift >= 10 else f"{lift:.2g}"
     return "just" if text == "1" else f"{text} times"

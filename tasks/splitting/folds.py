@@ -12,6 +12,7 @@ import numpy as np
 
 from tasks.core.text import many
 from tasks.splitting.splits import draw
+from tasks.stats.quantile_bins import quantile_edges
 from tasks.storage.store import read, read_manifest
 
 #: A row that no fold has: of a split by time the first rows, which are only learned from.
@@ -226,7 +227,7 @@ def _bands(label: np.ndarray) -> np.ndarray:
     known = np.isfinite(numbers)
     if not known.any():
         return np.zeros(len(label), np.int64)
-    edges = np.unique(np.quantile(numbers[known], np.linspace(0, 1, BANDS + 1)[1:-1]))
+    edges = quantile_edges(numbers[known], BANDS)
     return np.where(known, 1 + np.searchsorted(edges, numbers, side="right"), 0)
 
 

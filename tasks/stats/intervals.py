@@ -1,112 +1,104 @@
-"""How far a figure may be off: intervals of shares, of areas under curves, of means and of what is made of means."""
+"""Confidence intervals: a value, its two ends and the name of the method; those of proportions and of bootstrap draws."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
 
-from tasks.stats import cluster_robust
-from tasks.stats.cluster_robust import Interval
+#: Names of the methods, as they are called in the field.
+WILSON, NEWCOMBE, CLOPPER_PEARSON = "Wilson", "Newcombe", "Clopper-Pearson"
+BOOTSTRAP, DELONG, WELCH = "percentile bootstrap", "DeLong", "Welch"
+T, T_OVER_GROUPS = "t", "t over groups, cluster-robust"
+WILSON_OVER_GROUPS = "Wilson, at the effective sample size of the groups"
+NADEAU_BENGIO = "t over fold means, Nadeau-Bengio corrected"
 
-#: What the methods here are called.
-WILSON, BOOTSTRAP, NEWCOMBE, DELONG, CLOPPER = (
-    "Wilson's",
-    "bootstrap",
-    "Newcombe's",
-    "DeLong's",
-    "Clopper and Pearson's",
-)
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval.
+
+    Attributes:
+        value: the estimate itself.
+        low, high: the ends.
+        method: what made it, so that no text names another method.
+    """
+
+    value: float
+    low: float
+    high: float
+    method: str
+
+    @property
+    def crosses_zero(self) -> bool:
+        """Whether zero lies inside, so that the sign of the value is not known."""
+        return self.low <= 0 <= self.high
+
+    def __neg__(self) -> "Interval":
+        return Interval(-self.value, -self.high, -self.low, self.method)
+
+    def clipped(self, low: float, high: float) -> "Interval":
+        """The same with no end outside of [``low``, ``high``]."""
+        return Interval(self.value, max(self.low, low), min(self.high, high), self.method)
+
+    def as_json(self) -> list[float]:
+        """[low, high]: files hold the value and the method beside it."""
+        return [self.low, self.high]
+
+
+def methods(sections: Iterable[Any]) -> dict[str, str]:
+    """Which method made the intervals of ``sections`` (dicts or dataclasses), by key; one inside `auc` is `auc_interval`.
+
+    >>> methods([{"accuracy": 0.8, "interval": wilson(8, 10, 0.95)}])
+    {'interval': 'Wilson'}
+    """
+    found: dict[str, dict[str, None]] = {}
+    for section in sections:
+        for key, value in _items(section):
+            nested = ((f"{key}_{k}" if k == "interval" else k, v) for k, v in _items(value))
+            for name, one in [(key, value), *nested]:
+                if isinstance(one, Interval):
+                    found.setdefault(name, {})[one.method] = None
+    return {name: " or ".join(made) for name, made in found.items()}
 
 
 def wilson(hits: int, n: int, confidence: float) -> Interval:
-    """Wilson's score interval of a share (Wilson 1927), [low, high]."""
+    """Wilson's (1927) score interval of the proportion ``hits`` / ``n``.
+
+    >>> interval = wilson(8, 10, 0.95)
+    >>> interval.value, round(interval.low, 3), round(interval.high, 3), interval.method
+    (0.8, 0.49, 0.943, 'Wilson')
+    """
     interval = binomtest(hits, n).proportion_ci(confidence, method="wilson")
-    return Interval((interval.low, interval.high), WILSON)
+    return Interval(hits / n, float(interval.low), float(interval.high), WILSON)
 
 
-def percentiles(draws: np.ndarray, confidence: float) -> Interval:
-    """[low, high] of (R,) bootstrap draws."""
+def newcombe(hits: int, n: int, other_hits: int, m: int, confidence: float) -> Interval:
+    """A proportion minus that of other rows, with the interval that Wilson's two make (Newcombe 1998, method 10).
+
+    >>> interval = newcombe(56, 70, 48, 80, 0.95)
+    >>> round(interval.value, 3), round(interval.low, 4), round(interval.high, 4)
+    (0.2, 0.0524, 0.3339)
+    """
+    one, two = wilson(hits, n, confidence), wilson(other_hits, m, confidence)
+    p, q = hits / n, other_hits / m
+    down, up = float(np.hypot(p - one.low, two.high - q)), float(np.hypot(one.high - p, q - two.low))
+    return Interval(p - q, p - q - down, p - q + up, NEWCOMBE).clipped(-1.0, 1.0)
+
+
+def percentiles(value: float, draws: np.ndarray, confidence: float) -> Interval:
+    """The percentile interval of ``value`` from (R,) bootstrap draws of it (Efron and Tibshirani 1993, chapter 13).
+
+    >>> interval = percentiles(0.5, np.linspace(0, 1, 101), 0.9)
+    >>> round(interval.low, 2), round(interval.high, 2), interval.method
+    (0.05, 0.95, 'percentile bootstrap')
+    """
     low, high = np.quantile(draws, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Interval((low, high), BOOTSTRAP)
+    return Interval(value, float(low), float(high), BOOTSTRAP)
 
 
-def paired_difference(
-    a: np.ndarray, b: np.ndarray, confidence: float, resamples: int, seed: int, groups: np.ndarray | None = None
-) -> dict[str, Any]:
-    """Mean of ``a`` - ``b`` (paired, (N,) hits as 0 and 1) with its percentile bootstrap interval.
-
-    A resample of N pairs is a draw of how many are won, lost and tied, so each costs one multinomial number
-    (Efron and Tibshirani 1993, chapter 13). With ``groups`` (N,) the interval is that of a mean over groups.
-    """
-    difference = a.astype(int) - b.astype(int)
-    if groups is not None:
-        return {
-            "difference": float(difference.mean()),
-            "interval": cluster_robust.mean(difference, groups, confidence)[0],
-        }
-    n = len(difference)
-    shares = [float((difference == v).mean()) for v in (1, -1, 0)]
-    draws = np.random.default_rng(seed).multinomial(n, shares, size=resamples)
-    means = (draws[:, 0] - draws[:, 1]) / n
-    return {"difference": float(difference.mean()), "interval": percentiles(means, confidence)}
-
-
-def paired_means(
-    a: np.ndarray, b: np.ndarray, confidence: float, resamples: int, seed: int, groups: np.ndarray | None = None
-) -> dict[str, Any]:
-    """Mean of ``a`` - ``b`` (paired, (N,) numbers) with its percentile bootstrap interval, with ``groups`` over these."""
-    if groups is not None:
-        difference = a.astype(np.float64) - b.astype(np.float64)
-        return {
-            "difference": float(difference.mean()),
-            "interval": cluster_robust.mean(difference, groups, confidence)[0],
-        }
-    means = bootstrap(a[:, None] - b[:, None], resamples, seed)[:, 0]
-    return {"difference": float(a.mean() - b.mean()), "interval": percentiles(means, confidence)}
-
-
-def share_difference(hits: int, n: int, others: int, m: int, confidence: float) -> dict[str, Any]:
-    """A share less that of other rows, with the interval that Wilson's two make (Newcombe 1998, method 10)."""
-    p, q = hits / n, others / m
-    (low, high), (under, over) = wilson(hits, n, confidence), wilson(others, m, confidence)
-    down = float(np.hypot(p - low, over - q))
-    up = float(np.hypot(high - p, q - under))
-    return {"difference": p - q, "interval": Interval((max(p - q - down, -1.0), min(p - q + up, 1.0)), NEWCOMBE)}
-
-
-def mean_difference(a: np.ndarray, b: np.ndarray, confidence: float, resamples: int, seed: int) -> dict[str, Any]:
-    """Mean of ``a`` (N,) less that of other rows ``b`` (M,), with its percentile bootstrap interval."""
-    one, two = bootstrap(a[:, None], resamples, seed)[:, 0], bootstrap(b[:, None], resamples, seed + 1)[:, 0]
-    return {"difference": float(a.mean() - b.mean()), "interval": percentiles(one - two, confidence)}
-
-
-def bootstrap(values: np.ndarray, resamples: int, seed: int) -> np.ndarray:
-    """Column means (R, M) of R resamples of the rows of ``values`` (N, M); the same rows for the same seed and N."""
-    rng, n = np.random.default_rng(seed), len(values)
-    means = np.empty((resamples, values.shape[1]))
-    for i in range(resamples):
-        counts = np.bincount(rng.integers(0, n, n), minlength=n).astype(np.float64)
-        means[i] = counts @ values / n
-    return means
-
-
-def f1_interval(
-    positive: np.ndarray,
-    said: np.ndarray,
-    confidence: float,
-    resamples: int,
-    seed: int,
-    groups: np.ndarray | None = None,
-) -> Interval:
-    """Percentile bootstrap interval of F1: a resample is a draw of how many hits, misses and false alarms there are.
-
-    With ``groups`` (N,) that of a ratio of means over groups.
-    """
-    if groups is not None and (positive | said).any():
-        hit, all_ = 2.0 * (positive & said), positive.astype(np.float64) + said
-        f1 = float(hit.sum() / all_.sum())
-        return cluster_robust.around(f1, (hit - f1 * all_) / all_.mean(), groups, confidence, (0.0, 1.0))
-    shares = [float(m.mean()) for m in (positive & said, positive & ~said, ~positive & said)]
-    draws = np.random.default_rng(seed).multinomial(len(said), [*shares, max(1 - sum(shares), 0.0)], size=resamples)
-    hits, missed, alarms = draws[:, 0], draws[:, 1], draws[:, 2]
-    return percentiles(2 * hits / np.maximum(2 * hits + missed + alarms, 1), confidence)
+def _items(section: Any) -> Iterable[tuple[str, Any]]:
+    if is_dataclass(section) and not isinstance(section, Interval):
+        return ((field.name, getattr(section, field.name)) for field in fields(section))
+    return section.items() if isinstance(section, dict) else ()

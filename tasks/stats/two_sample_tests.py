@@ -7,7 +7,12 @@ from scipy.stats import t as student
 
 
 def rank_sum(score: np.ndarray, held: csr_array, inside: np.ndarray) -> np.ndarray:
-    """(M,) p-values of Mann and Whitney's test (1947), by the normal distribution, with ties accounted for."""
+    """(M,) p-values of Mann and Whitney's test (1947), by the normal distribution, with ties accounted for.
+
+    >>> inside = csr_array(np.array([[1], [1], [1], [0], [0], [0]], float))
+    >>> rank_sum(np.arange(6.0), inside, np.array([3])).round(3).tolist()
+    [0.081]
+    """
     n, ranks = len(score), rankdata(score)
     _, ties = np.unique(score, return_counts=True)
     outside = n - inside
@@ -23,6 +28,9 @@ def welch(
 
     Args:
         difference: (M,) of the two means, with the ``variances`` of these means, (M,) each.
+
+    >>> welch(np.array([1.0]), (np.array([0.1]), np.array([0.1])), (np.array([10]), np.array([10]))).round(3).tolist()
+    [0.052]
     """
     error = np.sqrt(np.maximum(variances[0] + variances[1], 1e-300))
     return np.asarray(2 * student.sf(np.abs(difference) / error, np.minimum(*rows) - 1))

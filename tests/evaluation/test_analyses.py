@@ -175,7 +175,7 @@ def test_forecasts_and_rows_without_labels(tmp_path: Path) -> None:
     assert "Residuals of the best approach" in text
     auto_world(tmp_path / "bare", labelled=False)
     verdict = run(tmp_path / "bare")[2]
-    assert verdict["figures"] == {}
+    assert verdict["figures"] is None
     assert page(verdict) == (None, "")
 
 

@@ -1,6 +1,5 @@
 """Clusters that are there are found, called stable and told in words; where there are none, that is said."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,6 @@ import pytest
 from scipy.sparse import csr_array
 from sklearn import metrics as sk
 
-from tasks.config.evaluate import Evaluate
 from tasks.config.mine import Mine, Miner, Rules
 from tasks.core.errors import DeepmineError
 from tasks.core.files import read_json
@@ -26,11 +24,14 @@ from tasks.miners.hyperparameters import check, count_of, given, open_count
 from tasks.miners.n_clusters import HALVINGS, Curve, count, kept, structureless
 from tasks.miners.stability import jaccard, stability
 from tasks.reporting import clusters as page
-from tasks.stats.rand_index import ari_interval
+from tasks.stats.rand_index import ari
+from tasks.stats.resampling import Resampling
 from tasks.storage.names import NOISE, PREDICTIONS, SUMMARY
 from tasks.storage.store import read
+from tasks.storage.summaries import Stability, read_mine_summary
 from tests.features.test_view import write_view
 from tests.itemstore import write_items
+from tests.written import written
 
 GROUPERS = {"kmeans": "n_clusters", "agglomerative": "n_clusters", "gaussian_mixture": "n_components"}
 
@@ -157,7 +158,7 @@ def test_how_many_may_be_asked_by_a_word() -> None:
         check("agglomerative", {"n_clusters": "stabilty"}, "here")
 
 
-def refitted(X: Any, k: int, miner: str = "kmeans", **more: Any) -> dict[str, Any] | None:
+def refitted(X: Any, k: int, miner: str = "kmeans", **more: Any) -> Stability | None:
     made, rows = job(X, miner, **({GROUPERS[miner]: k} if miner in GROUPERS else {}), **more)
     return stability(made, rows, {}, fit(made, rows, {}))
 
@@ -166,24 +167,24 @@ def refitted(X: Any, k: int, miner: str = "kmeans", **more: Any) -> dict[str, An
 def test_planted_clusters_are_stable(miner: str) -> None:
     found = refitted(blobs(4, apart=12.0)[0], 4, miner)
     assert found is not None
-    assert found["mean"] > 0.9
-    assert found["low"] <= found["mean"] <= found["high"]
-    assert sorted(found["clusters"]) == ["0", "1", "2", "3"]
-    assert {called(index) for index in found["clusters"].values()} == {"stable"}
+    assert found.mean > 0.9
+    assert found.low <= found.mean <= found.high
+    assert sorted(found.clusters) == ["0", "1", "2", "3"]
+    assert {called(index) for index in found.clusters.values()} == {"stable"}
     assert found == refitted(blobs(4, apart=12.0)[0], 4, miner)
 
 
 def test_clusters_of_even_rows_are_not() -> None:
     found = refitted(even(), 6)
     assert found is not None
-    assert found["mean"] < 0.6
-    assert "dissolves" in {called(index) for index in found["clusters"].values()}
+    assert found.mean < 0.6
+    assert "dissolves" in {called(index) for index in found.clusters.values()}
 
 
 def test_what_is_cut_at_random_dissolves_and_the_rest_does_not() -> None:
     found = refitted(blobs(3, n=300, width=3, apart=30.0)[0], 4)  # one of three round groups is cut in two
     assert found is not None
-    words = [called(index) for index in found["clusters"].values()]
+    words = [called(index) for index in found.clusters.values()]
     assert len(words) == 4
     assert {"stable", "dissolves"} <= set(words)
 
@@ -234,13 +235,14 @@ def test_the_interval_of_an_ari_holds_the_truth_as_often_as_it_says(k: int) -> N
         return np.divmod(rng.choice(k * k, n, p=shares.ravel()), k)
 
     truth = sk.adjusted_rand_score(*drawn(1_000_000))
-    intervals = np.array([ari_interval(*drawn(200), 0.9, 200, seed) for seed in range(300)])
+    intervals = np.array([ari(*drawn(200), Resampling(0.9, 200, seed)).as_json() for seed in range(300)])
     missed = [(intervals[:, 0] > truth).mean(), (intervals[:, 1] < truth).mean()]
     assert 0.85 < 1 - sum(missed) < 0.95
     assert max(missed) < 0.09  # of 0.05 each: they lie about the truth, not above it
     one, two = drawn(100)
-    assert ari_interval(one, one, 0.9, 200, 0) == [1.0, 1.0]
-    assert ari_interval(one, two, 0.9, 200, 0) == ari_interval(one, two, 0.9, 200, 0)
+    sampling = Resampling(0.9, 200, 0)
+    assert ari(one, one, sampling).as_json() == [1.0, 1.0]
+    assert ari(one, two, sampling) == ari(one, two, sampling)
 
 
 def planted(n: int = 300, seed: int = 0) -> tuple[np.ndarray, Known, np.ndarray]:
@@ -259,7 +261,7 @@ def planted(n: int = 300, seed: int = 0) -> tuple[np.ndarray, Known, np.ndarray]
 
 def test_a_profile_names_what_was_planted() -> None:
     cluster, known, X = planted()
-    found = profiles(cluster, known, X, {"0": 0.914, "1": 0.7, "2": 0.3})
+    found = written(profiles(cluster, known, X, {"0": 0.914, "1": 0.7, "2": 0.3}))
     assert [one["cluster"] for one in found] == ["0", "1", "2"]
     assert [[item["name"] for item in one["items"]] for one in found] == [["“a”", "bright"], ["“b”"], ["“c”"]]
     assert [one["called"] for one in found] == ["stable", "wavers", "dissolves"]
@@ -278,7 +280,7 @@ def test_items_that_say_nothing_are_not_named() -> None:
         rng = np.random.default_rng(seed)
         held = csr_array((rng.random((300, 60)) < 0.3).astype(np.float32))
         known = Known(held, tuple(f"i{i}" for i in range(60)), tuple(f"a{i}" for i in range(60)))
-        found = profiles((np.arange(300) % 5).astype(str), known, rng.normal(size=(300, 2)), {})
+        found = written(profiles((np.arange(300) % 5).astype(str), known, rng.normal(size=(300, 2)), {}))
         false += any(one["items"] for one in found)
         assert (
             all("nothing that is known of its rows sets them apart; they stand" in o["sentence"] for o in found)
@@ -289,15 +291,15 @@ def test_items_that_say_nothing_are_not_named() -> None:
 
 def test_profiles_of_nothing_known_noise_one_cluster_and_very_many() -> None:
     nothing, X = Known(csr_array((40, 0)), (), ()), even(40)
-    (one,) = profiles(np.full(40, "0"), nothing, X, {})
-    assert (one["sentence"], one["nearest"]) == (
+    (one,) = written(profiles(np.full(40, "0"), nothing, X, {}))
+    assert (one["sentence"], one.get("nearest")) == (
         "Cluster 0 (40 rows, 100 % of all): nothing that is known of its rows sets them apart.", None,
     )  # fmt: skip
-    noisy = profiles(np.array([NOISE] * 10 + ["10"] * 10 + ["9"] * 20), nothing, csr_array(X), {})
+    noisy = written(profiles(np.array([NOISE] * 10 + ["10"] * 10 + ["9"] * 20), nothing, csr_array(X), {}))
     assert [one["cluster"] for one in noisy] == ["9", "10", NOISE]
     assert noisy[-1]["sentence"].startswith("Noise (10 rows, 25.0 % of all): ")
     many = np.array([str(i % 500) for i in range(1200)])
-    found = profiles(many, Known(csr_array((1200, 0)), (), ()), even(1200), {})
+    found = written(profiles(many, Known(csr_array((1200, 0)), (), ()), even(1200), {}))
     assert len(found) == MOST_CLUSTERS
     assert {one["rows"] for one in found} == {3}
 
@@ -307,7 +309,7 @@ def test_numbers_are_told_by_quarters() -> None:
     known = of_numbers(values)
     assert known.held.sum(0).tolist() == [25, 25, 25, 25]
     assert known.held[[100]].sum() == 0
-    found = profiles(np.where(values > 74, "high", "rest"), known, even(101), {})
+    found = written(profiles(np.where(values > 74, "high", "rest"), known, even(101), {}))
     assert found[0]["items"][0]["name"] == "in the highest quarter of the label"
     assert of_numbers(np.full(3, np.nan)).held.sum() == 0
 
@@ -339,14 +341,13 @@ def test_from_train_rows_to_the_page(aim: str, tmp_path: Path) -> None:
         at = {"items": tmp_path / "items", "features": tmp_path / "f", "miners": tmp_path / folder}
         mine(params=params, progress=Progress(quiet=True), **at)
     mined = read_json(tmp_path / "one" / SUMMARY)
+    summary = read_mine_summary(tmp_path / "one")
     assert (tmp_path / "one" / SUMMARY).read_bytes() == (tmp_path / "two" / SUMMARY).read_bytes()
     assert (mined["aim"], mined["curves"]["groups@deep"]["chosen"]) == (aim, 3)
     assert mined["stability"]["groups@deep"]["mean"] > 0.9
     names = ["dense@deep", "groups@deep"]
-    found = clusterings(
-        names, read(tmp_path / "one" / PREDICTIONS), tmp_path / "f", tmp_path / "items", mined, Evaluate()
-    )
-    assert json.dumps(found, allow_nan=False)
+    predictions, sampling = read(tmp_path / "one" / PREDICTIONS), Resampling(0.95, 2000, 0)
+    found = written(clusterings(names, predictions, tmp_path / "f", tmp_path / "items", summary, sampling, 2000))
     told = found["profiles"]["groups@deep"]
     known = {item["name"] for one in told for item in one["items"]}
     assert known >= {"colour=red", "colour=blue"}

@@ -9,16 +9,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.config.evaluate import Evaluate
 from tasks.evaluation.conclusions import NO_DEEP, NO_RAW, Table, conclude, in_words
 from tasks.evaluation.fusion import BASELINES, WAYS, fusion, titles
-from tasks.evaluation.scorers import Classes, Numbers, Said
+from tasks.evaluation.scorers import Classes, Difference, Numbers, Said
+from tasks.stats.intervals import Interval
+from tasks.stats.resampling import Resampling
+from tasks.storage.summaries import MinerKind
+from tests.written import written
 
 #: What approaches are by, as the registry calls it.
-KINDS = {name: {"miner": miner} for name, miner in
+KINDS = {name: MinerKind(miner, False, "classifier") for name, miner in
          {"svm": "rbf_svm", "boost": "gradient_boosting", "near": "nearest_neighbours"}.items()}  # fmt: skip
 ROWS = 300
-PARAMS = Evaluate(resamples=200)
+SAMPLING = Resampling(0.95, 200, 0)
 
 
 def judged(
@@ -41,9 +44,13 @@ def judged(
             by[name] = np.where(hit, truth, np.where(truth == "a", "b", "a"))
         return Said(np.array([f"r{i}" for i in range(rows)]), truth, by, {})
 
-    judge = Classes(said(test, right, seed), ["a", "b"], None, PARAMS)
+    judge = Classes(said(test, right, seed), ["a", "b"], None, SAMPLING)
     scores = {name: judge.score(name) for name in judge.test.by}
-    return fusion(judge, replace(said(val, {**right, **favoured}, seed + 1), groups=groups), KINDS, scores)
+    rows = replace(said(val, {**right, **favoured}, seed + 1), groups=groups)
+    found: dict[str, Any] = {}
+    for part in fusion(judge, rows, KINDS, scores):
+        found |= written(part)
+    return found
 
 
 def test_fusion_paid_only_where_it_beats_all_that_needs_no_network() -> None:
@@ -161,13 +168,11 @@ def test_numbers_are_told_in_their_own_unit_and_less_is_better() -> None:
     off = {"svm@raw": 1.0, "network": 0.6, "svm@deep": 0.4}
     by = {name: truth + size * rng.choice([-1, 1], (ROWS, 1)) for name, size in off.items()}
     test = Said(np.arange(ROWS).astype(str), truth, by | {"constant": np.zeros((ROWS, 1))}, {})
-    judge = Numbers(test, None, PARAMS)
-    found = fusion(judge, test, KINDS, {name: judge.score(name) for name in judge.test.by})
-    assert found["sentence"].startswith(
-        "Fusion paid: deep → SVM beats always the train median, the best approach without"
-    )
-    assert "-0.2 in mean absolute error (-0.2 to -0.2)" in found["sentence"]
-    assert "Some approaches are not shown to beat always the train median (0.8" in found["sentence"]
+    judge = Numbers(test, None, SAMPLING)
+    found, _ = fusion(judge, test, KINDS, {name: judge.score(name) for name in judge.test.by})
+    assert found.sentence.startswith("Fusion paid: deep → SVM beats always the train median, the best approach without")
+    assert "-0.2 in mean absolute error (-0.2 to -0.2)" in found.sentence
+    assert "Some approaches are not shown to beat always the train median (0.8" in found.sentence
 
 
 def shown(found: dict[str, Any], pair: str) -> str:
@@ -204,9 +209,9 @@ def tables() -> Iterator[tuple[Table, dict[str, str], dict[tuple[str, str], int]
 def made(ways: list[str], held: dict[tuple[str, str], int], plain: tuple[str, ...]) -> Table:
     """The best is the one with the highest figure; real figures are drawn below."""
 
-    def compared(a: str, b: str) -> dict[str, Any]:
+    def compared(a: str, b: str) -> Difference:
         size = SIZE[held[a, b] if (a, b) in held else -held.get((b, a), -1)]
-        return {"difference": size, "interval": [size - 0.01, size + 0.01]}
+        return Difference.of(Interval(size, size - 0.01, size + 0.01, "by hand"))
 
     measure = {"key": "accuracy", "title": "accuracy", "better": "higher", "unit": "share"}
     figures = {way: {"accuracy": 0.5 + i / 100} for i, way in enumerate(ways)}

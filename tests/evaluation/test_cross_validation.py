@@ -1,6 +1,5 @@
 """Figures of cross-validation: what is planted in the verdicts is found, and nothing where nothing is."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,25 +8,28 @@ import pyarrow as pa
 import pytest
 from scipy.stats import ttest_1samp
 
-from tasks.config.evaluate import Evaluate
 from tasks.core.files import write_json
 from tasks.evaluation.cross_validation import _r2, figures, scalars
 from tasks.evaluation.sentences import misled
 from tasks.metrics.classification import classification
 from tasks.reporting.cross_validation import CrossValidation, cross_validation
-from tasks.stats.paired_tests import corrected
+from tasks.stats.intervals import NADEAU_BENGIO, Interval
+from tasks.stats.paired_tests import corrected_t
+from tasks.stats.resampling import Resampling
 from tasks.storage.names import SUMMARY
 from tasks.storage.store import Writer
 from tests.pages import html
+from tests.written import written
 
 K, EACH = 5, 80
 N = K * EACH
 FOLD = np.arange(N) % K
-PARAMS = Evaluate(resamples=400)
+SAMPLING = Resampling(0.95, 400, 0)
 KINDS = {
-    "one": {"miner": "linear_svm", "clusterer": False}, "two": {"miner": "rbf_svm", "clusterer": False},
-    "groups": {"miner": "kmeans", "clusterer": True},
-}  # fmt: skip
+    "one": {"miner": "linear_svm", "clusterer": False, "kind": "classifier"},
+    "two": {"miner": "rbf_svm", "clusterer": False, "kind": "classifier"},
+    "groups": {"miner": "kmeans", "clusterer": True, "kind": "clusterer"},
+}
 SIZES = [{"fold": k, "train": 300, "val": 20, "test": EACH} for k in range(K)]
 
 
@@ -64,14 +66,15 @@ def test_planted_optimism_is_found_and_the_raw_view_has_none(tmp_path: Path) -> 
         "nested.one@deep": said(LABEL, 0.75, 2), "naive.one@deep": said(LABEL, 0.95, 4),
         "nested.one@raw": raw, "naive.one@raw": raw, "nested.network": said(LABEL, 0.8, 5),
     }, LABEL)  # fmt: skip
-    found = figures(tmp_path, PARAMS)
+    found = written(figures(tmp_path, SAMPLING))
     deep, control = found["ways"]["deep_svm"], found["ways"]["raw_svm"]
     assert (deep["accuracy"], deep["naive"], deep["optimism"]["difference"]) == (0.75, 0.95, pytest.approx(0.2))
     low, high = deep["optimism"]["interval"]
     assert 0.1 < low < 0.2 < high < 0.3
     assert len(deep["folds"]) == K
     assert np.mean(deep["folds"]) == pytest.approx(0.75)
-    assert control["optimism"] == {"difference": 0, "interval": [0, 0], "folds": [0] * K, "over_folds": [0, 0]}
+    assert (control["optimism"]["difference"], control["optimism"]["folds"]) == (0, [0] * K)
+    assert control["optimism"]["interval"] == control["optimism"]["over_folds"] == [0, 0]
     assert "optimism" not in found["ways"]["network"], "nothing naive was said"
     assert found["chosen"] == ["raw_svm", "network", "deep_svm"]
     assert found["sentence"].startswith(
@@ -81,14 +84,14 @@ def test_planted_optimism_is_found_and_the_raw_view_has_none(tmp_path: Path) -> 
     pair = found["pairs"]["network - deep_svm"]
     assert pair["difference"] == pytest.approx(0.05)
     assert pair["interval"][0] < 0.05 < pair["interval"][1]
-    told = scalars(found)["deep_svm"]
+    told = scalars(figures(tmp_path, SAMPLING))["deep_svm"]
     assert told["optimism_low"] < told["optimism"] < told["optimism_high"]
-    assert json.dumps(found) == json.dumps(figures(tmp_path, PARAMS))
+    assert found == written(figures(tmp_path, SAMPLING))
 
 
 def test_without_optimism_none_is_claimed(tmp_path: Path) -> None:
     write(tmp_path, {"nested.one@deep": said(LABEL, 0.8, 1), "naive.one@deep": said(LABEL, 0.8, 2)}, LABEL)
-    found = figures(tmp_path, PARAMS)
+    found = written(figures(tmp_path, SAMPLING))
     low, high = found["ways"]["deep_svm"]["optimism"]["interval"]
     assert low < 0 < high
     assert "looks as good as it is, as far as can be told: 0.0 points (-" in found["sentence"]
@@ -96,10 +99,12 @@ def test_without_optimism_none_is_claimed(tmp_path: Path) -> None:
 
 def test_val_rows_of_each_fold_choose_and_the_same_miner_stands_for_both(tmp_path: Path) -> None:
     good, bad = LABEL, ["b" if t == "a" else "a" for t in LABEL]
-    merits = [{"one@deep": 1.0, "two@deep": 0.0} if k < 2 else {"one@deep": 0.0, "two@deep": 1.0} for k in range(K)]
+    merits = [
+        {"one@deep": [1.0], "two@deep": [0.0]} if k < 2 else {"one@deep": [0.0], "two@deep": [1.0]} for k in range(K)
+    ]
     columns = {"nested.one@deep": good, "nested.two@deep": bad, "naive.one@deep": good, "naive.two@deep": good}
     write(tmp_path, columns, LABEL, merits=merits)
-    way = figures(tmp_path, PARAMS)["ways"]["deep_svm"]
+    way = written(figures(tmp_path, SAMPLING))["ways"]["deep_svm"]
     assert way["folds"] == [1, 1, 0, 0, 0]
     assert way["optimism"]["folds"] == [0, 0, 1, 1, 1]
 
@@ -110,11 +115,11 @@ def test_rows_of_a_group_are_drawn_together(tmp_path: Path) -> None:
     width = []
     for name, units in (("rows", None), ("groups", unit)):
         write(tmp_path / name, {"nested.one@deep": hit, "nested.network": LABEL}, LABEL, units)
-        found = figures(tmp_path / name, PARAMS)
+        found = written(figures(tmp_path / name, SAMPLING))
         low, high = found["ways"]["deep_svm"]["interval"]
         width.append(high - low)
-        over = "t over groups of rows" if units else "t"
-        assert found["methods"]["pairs"] == {"interval": over, "over_folds_interval": "corrected resampled t"}
+        over = "t over groups, cluster-robust" if units else "t"
+        assert found["methods"]["pairs"] == {"interval": over, "over_folds_interval": NADEAU_BENGIO}
     assert width[1] > 3 * width[0], "twenty groups tell less than four hundred rows"
 
 
@@ -129,7 +134,7 @@ def test_numbers_forecasts_and_rows_that_a_way_lacks(tmp_path: Path) -> None:
 
     columns = {"nested.one@deep": off(1.0, lacks=True), "naive.one@deep": off(0.2), "nested.naive": off(2.0)}
     write(tmp_path, columns, label, aim="regression", kinds=KINDS)
-    found = figures(tmp_path, PARAMS)
+    found = written(figures(tmp_path, SAMPLING))
     deep = found["ways"]["deep_svm"]
     assert (found["lacking"], found["judged_rows"]) == (7, N - 7)
     assert deep["mae"] == pytest.approx(0.8, abs=0.1)
@@ -144,7 +149,7 @@ def test_clusters_are_judged_fold_by_fold(tmp_path: Path) -> None:
     # each fold numbers its clusters anew, so that all folds together would agree with nothing
     names = [str((LABEL[i] == "a") ^ bool(FOLD[i] % 2)) for i in range(N)]
     write(tmp_path, {"nested.groups@deep": names, "naive.groups@deep": names, "nested.network": LABEL}, LABEL)
-    found = figures(tmp_path, PARAMS)
+    found = written(figures(tmp_path, SAMPLING))
     assert found["clusters"]["groups@deep"]["nested"]["folds"] == [1] * K
     assert found["clusters"]["groups@deep"]["optimism"]["mean"] == 0
     assert list(found["ways"]) == ["network"]
@@ -156,28 +161,28 @@ def test_clusters_are_judged_fold_by_fold(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_without_folds_there_is_a_reason_and_no_table(tmp_path: Path, summary: dict[str, Any], why: str) -> None:
     write_json(tmp_path / SUMMARY, summary)
-    found = figures(tmp_path, PARAMS)
-    assert (found["ways"], scalars(found)) == ({}, {})
-    assert cross_validation(found) == CrossValidation(0, why, {})
+    found = figures(tmp_path, SAMPLING)
+    assert (found.ways, scalars(found)) == ({}, {})
+    assert cross_validation(written(found)) == CrossValidation(0, why, {})
     assert cross_validation({}) == CrossValidation(0, "", {})
 
 
 def test_without_labels_or_a_way_nothing_fails(tmp_path: Path) -> None:
     write(tmp_path / "a", {"nested.groups@deep": LABEL}, [None] * N, aim="clusters")
-    assert figures(tmp_path / "a", PARAMS)["why"] == "no row has a label to judge by"
+    assert written(figures(tmp_path / "a", SAMPLING))["why"] == "no row has a label to judge by"
     write(tmp_path / "b", {"nested.groups@deep": LABEL}, LABEL)
-    assert figures(tmp_path / "b", PARAMS)["sentence"] == "No way to a verdict was judged in every fold."
+    assert written(figures(tmp_path / "b", SAMPLING))["sentence"] == "No way to a verdict was judged in every fold."
 
 
 def test_the_corrected_test_is_wider_than_students_by_what_folds_share() -> None:
     values = np.array([0.1, 0.3, 0.2, 0.25, 0.15])
     plain = ttest_1samp(values, 0)
-    assert corrected(values, 0.0, 0.95)["p"] == pytest.approx(plain.pvalue)
-    low, high = corrected(values, 0.25, 0.95)["interval"]
+    assert corrected_t(values, 0.0, 0.95)[1] == pytest.approx(plain.pvalue)
+    low, high = corrected_t(values, 0.25, 0.95)[0].as_json()
     narrow = plain.confidence_interval(0.95)
     assert (high - low) / (narrow.high - narrow.low) == pytest.approx(1.5), "the root of (1/5 + 1/4) / (1/5)"
-    assert corrected(np.zeros(3), 0.5, 0.95) == {"mean": 0, "interval": [0, 0], "p": 1}
-    assert corrected(np.ones(3), 0.5, 0.95)["p"] == 0
+    assert corrected_t(np.zeros(3), 0.5, 0.95) == (Interval(0, 0, 0, NADEAU_BENGIO), 1)
+    assert corrected_t(np.ones(3), 0.5, 0.95)[1] == 0
 
 
 @pytest.mark.parametrize(
@@ -190,7 +195,7 @@ def test_the_corrected_test_is_wider_than_students_by_what_folds_share() -> None
     ],
 )
 def test_what_it_comes_to_is_said_in_a_sentence(optimism: tuple[float, list[float]], share: bool, words_: str) -> None:
-    said_ = misled("deep → SVM", dict(zip(("difference", "interval"), optimism, strict=True)), share)
+    said_ = misled("deep → SVM", Interval(optimism[0], *optimism[1], "by hand"), share)
     assert said_ == f"Judged naively, deep → SVM {words_}"
 
 
@@ -198,8 +203,8 @@ def test_the_page_draws_every_fold_and_hides_what_is_not_there(tmp_path: Path) -
     write(tmp_path, {
         "nested.<b>@deep": said(LABEL, 0.75, 2), "naive.<b>@deep": said(LABEL, 0.95, 4), "nested.network": LABEL,
         "nested.groups@deep": LABEL, "naive.groups@deep": LABEL,
-    }, LABEL, kinds=KINDS | {"<b>": {"miner": "linear_svm", "clusterer": False}})  # fmt: skip
-    text = html("cross-validation", cross_validation(figures(tmp_path, PARAMS)))
+    }, LABEL, kinds=KINDS | {"<b>": {"miner": "linear_svm", "clusterer": False, "kind": "classifier"}})  # fmt: skip
+    text = html("cross-validation", cross_validation(written(figures(tmp_path, SAMPLING))))
     assert text.count('class="fold"') == 3 * K, "of two ways, and of the optimism of one"
     assert "+20.0" in text
     assert "<b>@" not in text
@@ -213,7 +218,7 @@ def test_the_page_draws_every_fold_and_hides_what_is_not_there(tmp_path: Path) -
 
 def test_all_rows_of_one_group_count_by_themselves(tmp_path: Path) -> None:
     write(tmp_path, {"nested.one@deep": said(LABEL, 0.75, 2)}, LABEL, unit=["group machine 1"] * N)
-    low, high = figures(tmp_path, PARAMS)["ways"]["deep_svm"]["interval"]
+    low, high = written(figures(tmp_path, SAMPLING))["ways"]["deep_svm"]["interval"]
     assert 0.6 < low < 0.75 < high < 0.9
 
 
@@ -226,7 +231,7 @@ def test_six_speakers_are_six_facts(tmp_path: Path) -> None:
         hit = rng.random(N) < share
         verdicts = [t if h else ("b" if t == "a" else "a") for t, h in zip(LABEL, hit, strict=True)]
         write(tmp_path / str(seed), {"nested.one@deep": verdicts}, LABEL, unit=[f"s{i % 6}" for i in range(N)])
-        low, high = figures(tmp_path / str(seed), PARAMS)["ways"]["deep_svm"]["interval"]
+        low, high = written(figures(tmp_path / str(seed), SAMPLING))["ways"]["deep_svm"]["interval"]
         covered.append(low <= 0.8 <= high)
     assert np.mean(covered) > 0.87
 
@@ -239,7 +244,7 @@ def test_a_fold_whose_numbers_are_all_equal_has_no_r2() -> None:
 def test_f1_is_that_of_evaluate_where_a_class_is_said_that_no_row_has(tmp_path: Path) -> None:
     verdicts = ["c" if i % 10 == 0 else t for i, t in enumerate(LABEL)]
     write(tmp_path, {"nested.one@deep": verdicts}, LABEL)
-    folds = figures(tmp_path, PARAMS)["ways"]["deep_svm"]["f1"]["folds"]
+    folds = written(figures(tmp_path, SAMPLING))["ways"]["deep_svm"]["f1"]["folds"]
     here = FOLD == 0
     truth, own = np.array(LABEL)[here], np.array(verdicts)[here]
-    assert folds[0] == pytest.approx(classification(truth, own, ["a", "b"], 0.95)["f1"])
+    assert folds[0] == pytest.approx(classification(truth, own, ["a", "b"], SAMPLING)["f1"])

@@ -16,6 +16,7 @@ from tasks.reporting import neighbours as page
 from tasks.storage.names import PREDICTIONS, SUMMARY
 from tasks.storage.store import read
 from tests.features.test_view import write_view
+from tests.written import written
 
 N = 600
 IDS = np.array([f"r{i:03d}" for i in range(N)])
@@ -80,13 +81,13 @@ def test_they_vote_where_there_are_classes_or_numbers_and_only_stand_there_where
     table, told = run(tmp_path / "nothing")
     assert told["miners"]["near"]["kind"] == "neighbours"
     assert table.column_names == ["id", "split", "label", f"{KEY}.like", f"{KEY}.distance"]
-    assert neighbours(table, KEY, load_view(tmp_path / "nothing", "deep"))["agree"] is None
+    assert written(neighbours(table, KEY, load_view(tmp_path / "nothing", "deep")))["agree"] is None
 
 
 def test_planted_labels_are_doubted(tmp_path: Path) -> None:
     planted = world(tmp_path, wrong=0.1)
     table, _ = run(tmp_path)
-    found = neighbours(table, KEY, load_view(tmp_path, "deep"))
+    found = written(neighbours(table, KEY, load_view(tmp_path, "deep")))
     ids = {row["id"] for row in found["doubtful"]}
     wrong = set(IDS[planted].tolist())
     assert 10 < len(wrong) == len(ids & wrong)
@@ -106,7 +107,7 @@ def test_planted_labels_are_doubted(tmp_path: Path) -> None:
 def test_clean_labels_are_left_alone(tmp_path: Path) -> None:
     world(tmp_path)
     table, _ = run(tmp_path)
-    found = neighbours(table, KEY, load_view(tmp_path, "deep"))
+    found = written(neighbours(table, KEY, load_view(tmp_path, "deep")))
     assert found["doubted"] == 0
     assert found["agree"] > 0.99
     assert "No row has neighbours that agree on another label" in page.sentence(found)

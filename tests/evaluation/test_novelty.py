@@ -7,7 +7,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks.config.evaluate import Evaluate
 from tasks.config.mine import Mine, Miner
 from tasks.core.files import read_json
 from tasks.core.progress import Progress
@@ -15,17 +14,19 @@ from tasks.evaluation.novelty import agreement, detectors
 from tasks.evaluation.scorers import Said
 from tasks.mine import mine
 from tasks.reporting import novelty as page
-from tasks.stats.intervals import mean_difference, share_difference
+from tasks.stats.intervals import newcombe
+from tasks.stats.resampling import Resampling
 from tasks.storage.names import PREDICTIONS, SUMMARY
 from tasks.storage.store import read
 from tests.features.test_view import write_view
+from tests.written import written
 
 NAMES = ("isolation_forest", "local_outlier_factor", "one_class_svm")
 TRAIN, VAL, TEST, PLANTED = 500, 50, 400, 20
 #: Share of clean rows that may be flagged where 1 % is asked for; a one-class machine keeps closest to its train rows.
 ALARMS = {"isolation_forest": 0.03, "local_outlier_factor": 0.03, "one_class_svm": 0.08}
 N = TRAIN + VAL + TEST
-PARAMS = Evaluate(resamples=300)
+SAMPLING = Resampling(0.95, 300, 0)
 
 
 def world(home: Path, *, planted: int = PLANTED, labels: bool = True) -> np.ndarray:
@@ -59,12 +60,12 @@ def test_planted_rows_are_found_and_clean_ones_left_alone(labels: bool, tmp_path
         assert np.array_equal(said == "unlike", scores > 0), name
         assert (said[far] == "unlike").mean() > 0.9, name
         assert (said[~far] == "unlike").mean() < ALARMS[name], name
-    found = detectors(table, [f"{name}@deep" for name in NAMES], None, PARAMS)
+    found = written(detectors(table, [f"{name}@deep" for name in NAMES], None, SAMPLING))
     for each in found.values():
         assert each["rows"] == TEST
         assert len({row["id"] for row in each["most"]} & {f"r{i:04d}" for i in range(N - PLANTED, N)}) == PLANTED
         assert each["interval"][0] < each["share"] < each["interval"][1]
-    pairs = agreement(table, list(found))
+    pairs = written(agreement(table, list(found)))
     assert len(pairs) == 3
     assert all(pair["both"] >= 18 for pair in pairs.values())
 
@@ -72,7 +73,7 @@ def test_planted_rows_are_found_and_clean_ones_left_alone(labels: bool, tmp_path
 def test_clean_rows_raise_few_alarms(tmp_path: Path) -> None:
     world(tmp_path, planted=0)
     table, _ = run(tmp_path)
-    for key, each in detectors(table, [f"{name}@deep" for name in NAMES], None, PARAMS).items():
+    for key, each in written(detectors(table, [f"{name}@deep" for name in NAMES], None, SAMPLING)).items():
         assert each["share"] < ALARMS[key.partition("@")[0]]
 
 
@@ -100,7 +101,8 @@ def test_errors_that_gather_on_flagged_rows_are_told_and_others_are_not(numbers:
     gather, spread = rng.random(600) < np.where(flagged, 0.5, 0.05), rng.random(600) < 0.1
     found = {}
     for name, wrong in {"gather": gather, "spread": spread}.items():
-        found[name] = detectors(table_of(flagged, scores), ["d@deep"], judged(wrong, numbers=numbers), PARAMS)["d@deep"]
+        best = judged(wrong, numbers=numbers)
+        found[name] = written(detectors(table_of(flagged, scores), ["d@deep"], best, SAMPLING)["d@deep"])
         errors = found[name]["errors"]
         assert (errors["rows"], errors["by"]) == (60, "best")
         assert errors["flagged"] - errors["others"] == pytest.approx(errors["difference"])
@@ -120,11 +122,12 @@ def test_errors_that_gather_on_flagged_rows_are_told_and_others_are_not(numbers:
 @pytest.mark.parametrize("flags", [0, 50])
 def test_none_or_all_flagged_have_nothing_to_compare(flags: int) -> None:
     flagged = np.arange(50) < flags
-    [found] = detectors(table_of(flagged, np.zeros(50)), ["d@deep"], judged(flagged), PARAMS).values()
+    [found] = written(detectors(table_of(flagged, np.zeros(50)), ["d@deep"], judged(flagged), SAMPLING)).values()
     assert found["errors"] is None
     assert page.detectors({"aim": "classification", "detectors": {"d@deep": found}})[0]["errors"] is None
-    assert agreement(table_of(flagged, np.zeros(50)).append_column("e@deep", [["usual"] * 50]).append_column(
-        "e@deep.score", [np.arange(50.0)]), ["d@deep", "e@deep"])["d@deep - e@deep"]["rank"] is None  # fmt: skip
+    table = table_of(flagged, np.zeros(50))
+    table = table.append_column("e@deep", [["usual"] * 50]).append_column("e@deep.score", [np.arange(50.0)])
+    assert agreement(table, ["d@deep", "e@deep"])["d@deep - e@deep"].rank is None
 
 
 def test_too_few_train_rows_are_skipped_in_words(tmp_path: Path) -> None:
@@ -139,19 +142,19 @@ def test_equal_rows_and_no_test_rows_are_no_fault(tmp_path: Path) -> None:
     write_view(tmp_path, "deep", np.ones((60, 3)), ids=ids, split=np.array(["train"] * 60), label=np.array([None] * 60))
     table, _ = run(tmp_path)
     assert table.num_rows == 0
-    assert detectors(table, [f"{name}@deep" for name in NAMES], None, PARAMS) == {}
+    assert detectors(table, [f"{name}@deep" for name in NAMES], None, SAMPLING) == {}
     assert agreement(table, [f"{name}@deep" for name in NAMES]) == {}
 
 
 def test_a_difference_of_shares_has_newcombes_interval() -> None:
     """Newcombe 1998, table II, example (a): 56/70 and 48/80."""
-    found = share_difference(56, 70, 48, 80, 0.95)
-    assert found["difference"] == pytest.approx(0.2)
-    assert found["interval"] == pytest.approx([0.0524, 0.3339], abs=1e-4)
+    found = newcombe(56, 70, 48, 80, 0.95)
+    assert found.value == pytest.approx(0.2)
+    assert found.as_json() == pytest.approx([0.0524, 0.3339], abs=1e-4)
 
 
 def test_a_difference_of_means_covers_it() -> None:
     rng = np.random.default_rng(0)
-    found = mean_difference(rng.normal(3, 1, 400), rng.normal(1, 1, 200), 0.95, 500, 0)
-    assert found["interval"][0] < 2 < found["interval"][1]
-    assert found["interval"][1] - found["interval"][0] < 0.5
+    found = Resampling(0.95, 500, 0).unpaired_difference(rng.normal(3, 1, 400), rng.normal(1, 1, 200))
+    assert found.low < 2 < found.high
+    assert found.high - found.low < 0.5

@@ -8,7 +8,9 @@ from scipy.sparse import csr_array
 from scipy.stats import fisher_exact, mannwhitneyu
 
 from tasks.evaluation.slices import Facts, slices
-from tasks.stats.intervals import share_difference
+from tasks.stats.intervals import newcombe
+from tasks.stats.resampling import Resampling
+from tests.written import written
 
 
 def facts(seed: int, rows: int = 600, attributes: int = 20, levels: int = 3) -> tuple[Facts, np.ndarray]:
@@ -19,8 +21,9 @@ def facts(seed: int, rows: int = 600, attributes: int = 20, levels: int = 3) -> 
     return Facts(csr_array(held), names, tuple(n.partition("=")[0] for n in names), ("item",) * len(names)), level
 
 
-def found_in(values: np.ndarray, known: Facts, **more: Any) -> dict[str, Any]:
-    return slices(values, known, **{"min_rows": 20, "q": 0.05, "confidence": 0.95, **more})
+def found_in(values: np.ndarray, known: Facts, groups: np.ndarray | None = None) -> dict[str, Any]:
+    found: dict[str, Any] = written(slices(values, known, 20, 0.05, Resampling(0.95, 500, 0, groups)))
+    return found
 
 
 def standing(found: dict[str, Any]) -> list[str]:
@@ -43,15 +46,14 @@ def test_a_bad_slice_is_found_and_told_by_its_figures(kind: str) -> None:
     assert one["rows"] == bad.sum()
     assert one["value"] == pytest.approx(values[bad].mean())
     assert one["difference"] == pytest.approx(values[bad].mean() - values[~bad].mean())
-    low, high = one["interval"]
-    assert low < one["difference"] < high
+    assert one["interval"][0] < one["difference"] < one["interval"][1]
     assert found["worst"]["items"] == ["c4=1"]
     if kind == "hits":
         hits, rest = int(values[bad].sum()), int(values[~bad].sum())
         table = [[hits, bad.sum() - hits], [rest, (~bad).sum() - rest]]
         tails = [fisher_exact(table, alternative=side).pvalue for side in ("less", "greater")]
         assert one["p"] == pytest.approx(2 * min(tails))
-        assert one["interval"] == share_difference(hits, int(bad.sum()), rest, int((~bad).sum()), 0.95)["interval"]
+        assert one["interval"] == newcombe(hits, int(bad.sum()), rest, int((~bad).sum()), 0.95).as_json()
     else:
         assert one["p"] == pytest.approx(mannwhitneyu(values[bad], values[~bad], method="asymptotic").pvalue, rel=1e-6)
 
@@ -114,8 +116,8 @@ def test_what_differs_between_few_groups_alone_does_not_stand() -> None:
 
 def test_newcombes_interval_is_the_published_one() -> None:
     """Newcombe 1998, table II: 56/70 less 48/80 is 0.0524 to 0.3339, 5/56 less 0/29 is -0.0381 to 0.1926."""
-    assert share_difference(56, 70, 48, 80, 0.95)["interval"] == pytest.approx([0.0524, 0.3339], abs=1e-4)
-    assert share_difference(5, 56, 0, 29, 0.95)["interval"] == pytest.approx([-0.0381, 0.1926], abs=1e-4)
+    assert newcombe(56, 70, 48, 80, 0.95).as_json() == pytest.approx([0.0524, 0.3339], abs=1e-4)
+    assert newcombe(5, 56, 0, 29, 0.95).as_json() == pytest.approx([-0.0381, 0.1926], abs=1e-4)
 
 
 def test_many_attributes_stay_cheap_and_their_pairs_are_bounded() -> None:

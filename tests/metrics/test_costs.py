@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tasks.metrics.costs import Prices, chosen, costs
+from tasks.stats.resampling import Resampling
 
 CREDIT = Prices(false_positive=1, false_negative=5)
 
@@ -43,41 +44,46 @@ def test_the_search_finds_the_cheapest_of_all() -> None:
 
 
 def test_credit_at_five_to_one_is_cheaper_and_its_interval_says_so() -> None:
-    found = costs(world(1, 300), world(2, 1000), CREDIT, 0.95, 500, 0)
+    found = costs(world(1, 300), world(2, 1000), CREDIT, Resampling(0.95, 500, 0))
     positive, p = world(2, 1000)
     assert found["cost"] == pytest.approx(CREDIT.of(positive, p >= found["threshold"]).mean())
     assert found["cost_half"] == pytest.approx(CREDIT.of(positive, p >= 0.5).mean())
     assert found["always_positive"]
     assert found["cost_always"] == pytest.approx((~positive).mean())
-    assert found["less_half"]["interval"][1] < 0
+    assert found["less_half"]["interval"].high < 0
     assert found["less_always"]["difference"] == pytest.approx(found["cost"] - found["cost_always"])
-    assert found["cost_interval"][0] < found["cost"] < found["cost_interval"][1]
+    assert found["cost_interval"].low < found["cost"] < found["cost_interval"].high
     curve = dict(map(tuple, found["curve"]))
     assert curve[0.5] == pytest.approx(found["cost_half"])
     assert curve[0.0] == pytest.approx(found["cost_always"])
 
 
 def test_equal_costs_save_nothing() -> None:
-    found = costs(world(1, 500), world(2, 1000), Prices(1, 1), 0.95, 500, 0)
+    found = costs(world(1, 500), world(2, 1000), Prices(1, 1), Resampling(0.95, 500, 0))
     assert found["threshold"] == 0.5
-    assert found["less_half"] == {"difference": 0, "interval": [0, 0]}
+    assert (found["less_half"]["difference"], found["less_half"]["interval"].as_json()) == (0, [0, 0])
 
 
 def test_without_val_rows_theory_stands() -> None:
     nothing = (np.empty(0, bool), np.empty(0))
-    found = costs(nothing, world(2, 100), CREDIT, 0.95, 200, 0)
+    found = costs(nothing, world(2, 100), CREDIT, Resampling(0.95, 200, 0))
     assert (found["threshold"], found["by"], found["val_cost"]) == (CREDIT.threshold, "probability", None)
-    only = costs((np.zeros(5, bool), np.full(5, 0.3)), world(2, 100), CREDIT, 0.95, 200, 0)
+    only = costs((np.zeros(5, bool), np.full(5, 0.3)), world(2, 100), CREDIT, Resampling(0.95, 200, 0))
     assert not only["always_positive"]
 
 
 def test_groups_are_heeded() -> None:
     positive, p = world(2, 200)
-    one = costs(world(1, 300), (positive, p), CREDIT, 0.95, 500, 0)
+    one = costs(world(1, 300), (positive, p), CREDIT, Resampling(0.95, 500, 0))
     five = costs(
-        world(1, 300), (np.repeat(positive, 5), np.repeat(p, 5)), CREDIT, 0.95, 500, 0, np.repeat(np.arange(200), 5)
+        world(1, 300),
+        (np.repeat(positive, 5), np.repeat(p, 5)),
+        CREDIT,
+        Resampling(0.95, 500, 0, np.repeat(np.arange(200), 5)),
     )
-    assert np.ptp(five["less_half"]["interval"]) == pytest.approx(np.ptp(one["less_half"]["interval"]), rel=0.15)
+    assert np.ptp(five["less_half"]["interval"].as_json()) == pytest.approx(
+        np.ptp(one["less_half"]["interval"].as_json()), rel=0.15
+    )
 
 
 def test_val_rows_of_one_class_say_nothing_of_what_missing_it_costs() -> None:

@@ -5,7 +5,10 @@ import pytest
 from sklearn import metrics as sk
 
 from tasks.metrics import curves
-from tasks.stats.roc_auc import auc, influence
+from tasks.stats.resampling import Resampling
+from tasks.stats.roc_auc import auc, influence, mean_auc
+
+SAMPLING = Resampling(0.95, 500, 0)
 
 
 def scored(seed: int, rows: int = 5000, noise: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -44,8 +47,8 @@ def test_influences_are_delongs() -> None:
     area, own = influence(positive, scores)
     assert area == pytest.approx(sk.roc_auc_score(positive, scores))
     assert own.mean() == pytest.approx(0, abs=1e-12)
-    found = curves._interval(area, own, 0.95, None)
-    assert found == pytest.approx(auc(positive, scores, 0.95)[1], abs=2e-3)
+    found, wanted = mean_auc(area, own, SAMPLING), auc(positive, scores, SAMPLING)
+    assert (found.low, found.high) == pytest.approx((wanted.low, wanted.high), abs=2e-3)
 
 
 def three(seed: int, rows: int = 150) -> tuple[np.ndarray, np.ndarray]:
@@ -57,7 +60,7 @@ def three(seed: int, rows: int = 150) -> tuple[np.ndarray, np.ndarray]:
 
 def test_the_mean_of_several_classes_is_scikit_learns() -> None:
     truth, shares = three(0)
-    found = curves.several(truth, shares, ["a", "b", "c"], 0.95, None)
+    found = curves.several(truth, shares, ["a", "b", "c"], SAMPLING)
     assert found["auc"] == pytest.approx(sk.roc_auc_score(truth, shares, multi_class="ovr"))
     assert found["average_precision"] == pytest.approx(
         np.mean([sk.average_precision_score(truth == c, shares[:, k]) for k, c in enumerate("abc")])
@@ -72,14 +75,14 @@ def test_the_mean_of_several_classes_is_scikit_learns() -> None:
 
 def test_the_interval_of_the_mean_covers() -> None:
     truth, shares = three(99, 60_000)
-    wanted = curves.several(truth, shares, ["a", "b", "c"], 0.95, None)["auc"]
-    ends = [curves.several(*three(seed), ["a", "b", "c"], 0.95, None)["auc_interval"] for seed in range(200)]
-    assert 0.9 <= np.mean([low <= wanted <= high for low, high in ends]) <= 0.99
+    wanted = curves.several(truth, shares, ["a", "b", "c"], SAMPLING)["auc"]
+    found = [curves.several(*three(seed), ["a", "b", "c"], SAMPLING)["auc_interval"] for seed in range(200)]
+    assert 0.9 <= np.mean([one.low <= wanted <= one.high for one in found]) <= 0.99
 
 
 def test_a_class_of_one_row_is_left_out() -> None:
     truth, shares = three(0)
     truth[truth == "c"] = "a"
     truth[0] = "c"
-    assert curves.several(truth, shares, ["a", "b", "c"], 0.95, None)["classes"].keys() == {"a", "b"}
-    assert curves.several(np.array(["a"] * 9), shares[:9], ["a", "b", "c"], 0.95, None) == {}
+    assert curves.several(truth, shares, ["a", "b", "c"], SAMPLING)["classes"].keys() == {"a", "b"}
+    assert curves.several(np.array(["a"] * 9), shares[:9], ["a", "b", "c"], SAMPLING) == {}

@@ -9,10 +9,12 @@ from sklearn import metrics as sk
 from tasks.metrics.classification import classification, confusion, detection
 from tasks.metrics.clustering import clustering
 from tasks.metrics.regression import regression
-from tasks.stats.intervals import bootstrap, f1_interval, paired_difference, paired_means, wilson
+from tasks.stats.intervals import Interval, wilson
 from tasks.stats.rand_index import ari_difference
+from tasks.stats.resampling import Resampling
 from tasks.stats.roc_auc import auc, auc_difference
 
+SAMPLING = Resampling(0.95, 500, 0)
 TRUTH = np.array(list("aaaabbbccc"))
 SAID = np.array(list("aaabbbcccb"))
 #: class -> true positives, predicted, rows
@@ -22,7 +24,7 @@ F1 = {k: 2 * PRECISION[k] * RECALL[k] / (PRECISION[k] + RECALL[k]) for k in "abc
 
 
 def test_classification_by_hand() -> None:
-    found = classification(TRUTH, SAID, ["a", "b", "c"], 0.95)
+    found = classification(TRUTH, SAID, ["a", "b", "c"], SAMPLING)
     assert found["accuracy"] == pytest.approx(0.7)
     assert found["interval"] == wilson(7, 10, 0.95)
     for name, wanted in {"precision": PRECISION, "recall": RECALL, "f1": F1}.items():
@@ -33,7 +35,7 @@ def test_classification_by_hand() -> None:
 
 
 def test_a_class_that_is_never_said_counts_as_nothing() -> None:
-    found = classification(np.array(["a", "b"]), np.array(["a", "a"]), ["a", "b"], 0.95)
+    found = classification(np.array(["a", "b"]), np.array(["a", "a"]), ["a", "b"], SAMPLING)
     assert found["classes"]["b"] == {"precision": 0.0, "recall": 0.0, "f1": 0.0, "rows": 1}
     assert found["precision"] == pytest.approx(0.25)
 
@@ -47,12 +49,16 @@ def test_confusion_has_the_truth_in_its_rows() -> None:
     [(8, 10, (0.4902, 0.9433)), (0, 10, (0.0, 0.2775)), (10, 10, (0.7225, 1.0)), (50, 100, (0.4038, 0.5962))],
 )
 def test_wilson(hits: int, n: int, wanted: tuple[float, float]) -> None:
-    assert wilson(hits, n, 0.95) == pytest.approx(wanted, abs=1e-4)
+    assert ends(wilson(hits, n, 0.95)) == pytest.approx(wanted, abs=1e-4)
+
+
+def ends(interval: Interval) -> tuple[float, float]:
+    return interval.low, interval.high
 
 
 def test_more_confidence_is_a_wider_interval() -> None:
-    (low, high), (lower, higher) = wilson(8, 10, 0.9), wilson(8, 10, 0.99)
-    assert lower < low < 0.8 < high < higher
+    narrow, wide = wilson(8, 10, 0.9), wilson(8, 10, 0.99)
+    assert wide.low < narrow.low < 0.8 < narrow.high < wide.high
 
 
 def hits(n: int, share: float, seed: int) -> np.ndarray:
@@ -61,32 +67,31 @@ def hits(n: int, share: float, seed: int) -> np.ndarray:
 
 def test_a_difference_has_the_sign_of_the_better_one() -> None:
     better, worse = hits(400, 0.9, 0), hits(400, 0.6, 1)
-    found = paired_difference(better, worse, 0.95, 2000, 0)
-    assert found["difference"] == pytest.approx(better.mean() - worse.mean())
-    assert 0 < found["interval"][0] < found["difference"] < found["interval"][1]
-    again = paired_difference(better, worse, 0.95, 2000, 0)
+    found = Resampling(0.95, 2000, 0).difference(better, worse)
+    assert found.value == pytest.approx(better.mean() - worse.mean())
+    assert 0 < found.low < found.value < found.high
+    again = Resampling(0.95, 2000, 0).difference(better, worse)
     assert again == found
 
 
 def test_a_difference_turned_round_is_its_mirror() -> None:
     a, b = hits(400, 0.8, 0), hits(400, 0.75, 1)
-    one, two = paired_difference(a, b, 0.95, 50_000, 0), paired_difference(b, a, 0.95, 50_000, 1)
-    assert two["difference"] == pytest.approx(-one["difference"])
+    one, two = Resampling(0.95, 50_000, 0).difference(a, b), Resampling(0.95, 50_000, 1).difference(b, a)
+    assert two.value == pytest.approx(-one.value)
     # two draws of the same bootstrap: equal up to its noise and the step of one row
-    assert two["interval"] == pytest.approx([-v for v in reversed(one["interval"])], abs=0.006)
+    assert ends(two) == pytest.approx(ends(-one), abs=0.006)
 
 
 def test_the_interval_is_that_of_a_mean_of_pairs() -> None:
     a, b = hits(2000, 0.8, 0), hits(2000, 0.75, 1)
-    found = paired_difference(a, b, 0.95, 20_000, 0)
+    found = Resampling(0.95, 20_000, 0).difference(a, b)
     half = 1.96 * (a.astype(int) - b.astype(int)).std() / 2000**0.5
-    middle = found["difference"]
-    assert found["interval"] == pytest.approx([middle - half, middle + half], abs=0.002)
+    assert ends(found) == pytest.approx((found.value - half, found.value + half), abs=0.002)
 
 
 def test_no_difference_is_zero() -> None:
     same = hits(50, 0.7, 0)
-    assert paired_difference(same, same, 0.95, 500, 0) == {"difference": 0.0, "interval": [0.0, 0.0]}
+    assert Resampling(0.95, 500, 0).difference(same, same) == Interval(0.0, 0.0, 0.0, "percentile bootstrap")
 
 
 X = np.array([[0.0], [0.1], [0.2], [5.0], [5.1], [5.2]])
@@ -157,9 +162,9 @@ def test_noise_is_no_cluster_but_agrees_or_not_as_one() -> None:
 def test_auc_by_hand() -> None:
     positive = np.array([True, True, True, False, False, False])
     # of nine pairs one is the wrong way round and one is a tie
-    area, (low, high) = auc(positive, np.array([5.0, 4, 2, 3, 2, 1]), 0.95)
-    assert area == pytest.approx(7.5 / 9)
-    assert 0 < low < area < high < 1
+    found = auc(positive, np.array([5.0, 4, 2, 3, 2, 1]), SAMPLING)
+    assert found.value == pytest.approx(7.5 / 9)
+    assert 0 < found.low < found.value < found.high < 1
 
 
 def scores(n: int, gap: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -173,47 +178,49 @@ def test_the_interval_of_an_auc_holds_the_truth_as_often_as_it_says() -> None:
     true = float(norm.cdf(1 / 2**0.5))
     inside = 0
     for seed in range(400):
-        _, (low, high) = auc(*scores(120, 1.0, seed), 0.9)
-        inside += low <= true <= high
+        found = auc(*scores(120, 1.0, seed), Resampling(0.9, 500, 0))
+        inside += found.low <= true <= found.high
     assert 0.86 < inside / 400 < 0.94
 
 
 def test_an_auc_is_that_of_scikit_learn_also_with_ties() -> None:
     positive, found = scores(500, 0.7, 0)
     for values in (found, found.round(1), found.round(0)):
-        assert auc(positive, values, 0.95)[0] == pytest.approx(sk.roc_auc_score(positive, values))
+        assert auc(positive, values, SAMPLING).value == pytest.approx(sk.roc_auc_score(positive, values))
 
 
 def test_a_perfect_auc_is_no_certainty() -> None:
     positive = np.arange(40) < 10
-    area, (low, high) = auc(positive, -np.arange(40.0), 0.95)
-    assert (area, high) == (1.0, 1.0)
-    assert low == pytest.approx(0.025 ** (1 / 10))
-    assert auc(~positive, -np.arange(40.0), 0.95) == (0.0, [0.0, pytest.approx(1 - 0.025 ** (1 / 10))])
+    found = auc(positive, -np.arange(40.0), SAMPLING)
+    assert (found.value, found.high) == (1.0, 1.0)
+    assert found.low == pytest.approx(0.025 ** (1 / 10))
+    found = auc(~positive, -np.arange(40.0), SAMPLING)
+    assert (found.value, found.low, found.high) == (0.0, 0.0, pytest.approx(1 - 0.025 ** (1 / 10)))
 
 
 def test_the_difference_of_two_aucs_is_paired() -> None:
     positive, a = scores(600, 1.0, 0)
     b = a + np.random.default_rng(1).normal(0, 0.3, 600)
-    found = auc_difference(positive, a, b, 0.95)
-    assert found["difference"] == pytest.approx(auc(positive, a, 0.95)[0] - auc(positive, b, 0.95)[0])
-    assert found["interval"][0] < found["difference"] < found["interval"][1]
-    alone = np.ptp(auc(positive, a, 0.95)[1])
-    assert np.ptp(found["interval"]) < 0.5 * alone  # b is nearly a: on the same rows much is known of their difference
-    mirror = auc_difference(positive, b, a, 0.95)
-    assert mirror["interval"] == pytest.approx([-v for v in reversed(found["interval"])])
-    assert auc_difference(positive, a, a, 0.95) == {"difference": 0.0, "interval": [0.0, 0.0]}
+    found, alone = auc_difference(positive, a, b, SAMPLING), auc(positive, a, SAMPLING)
+    assert found.value == pytest.approx(alone.value - auc(positive, b, SAMPLING).value)
+    assert found.low < found.value < found.high
+    # b is nearly a: on the same rows much is known of their difference
+    assert np.ptp(ends(found)) < 0.5 * np.ptp(ends(alone))
+    assert ends(auc_difference(positive, b, a, SAMPLING)) == pytest.approx(ends(-found))
+    assert auc_difference(positive, a, a, SAMPLING) == Interval(0.0, 0.0, 0.0, "DeLong")
 
 
 def test_detection_by_hand() -> None:
     positive = np.array([True] * 4 + [False] * 6)
     said = np.array([True] * 3 + [False] + [True] * 2 + [False] * 4)
-    found = detection(positive, said, np.arange(10.0)[::-1], 0.95, 500, 0)
+    found = detection(positive, said, np.arange(10.0)[::-1], Resampling(0.95, 500, 0))
     assert (found["precision"], found["recall"], found["f1"]) == pytest.approx((3 / 5, 3 / 4, 2 / 3))
-    assert found["f1_interval"][0] < found["f1"] < found["f1_interval"][1]
+    assert found["f1_interval"].low < found["f1"] < found["f1_interval"].high
     assert (found["auc"], found["average_precision"]) == (1.0, 1.0)
-    assert detection(positive, said, None, 0.95, 500, 0)["auc"] is None
-    assert detection(np.arange(10) < 1, said, np.arange(10.0), 0.95, 500, 0)["auc"] is None  # one row shows no spread
+    assert detection(positive, said, None, Resampling(0.95, 500, 0))["auc"] is None
+    assert (
+        detection(np.arange(10) < 1, said, np.arange(10.0), Resampling(0.95, 500, 0))["auc"] is None
+    )  # one row shows no spread
 
 
 def test_the_interval_of_f1_is_that_of_resampled_rows() -> None:
@@ -223,48 +230,48 @@ def test_the_interval_of_f1_is_that_of_resampled_rows() -> None:
     rows = rng.integers(0, 400, (3000, 400))
     hits, wrong = (positive & said)[rows].sum(1), (positive != said)[rows].sum(1)
     slow = np.quantile(2 * hits / (2 * hits + wrong), [0.025, 0.975])
-    assert f1_interval(positive, said, 0.95, 20_000, 0) == pytest.approx(slow.tolist(), abs=0.01)
+    assert ends(Resampling(0.95, 20_000, 0).f1(positive, said)) == pytest.approx(slow.tolist(), abs=0.01)
 
 
 def test_regression_by_hand() -> None:
     truth, said = np.array([[1.0], [2], [3], [4]]), np.array([[1.0], [2], [5], [3]])
-    found = regression(truth, said, 0.95, 500, 0)
+    found = regression(truth, said, Resampling(0.95, 500, 0))
     assert (found["mae"], found["rmse"], found["r2"]) == pytest.approx((3 / 4, (5 / 4) ** 0.5, 1 - 5 / 5))
     for name in ("mae", "rmse"):
-        assert found[f"{name}_interval"][0] <= found[name] <= found[f"{name}_interval"][1]
+        assert found[f"{name}_interval"].low <= found[name] <= found[f"{name}_interval"].high
 
 
 def test_regression_of_several_outputs_and_large_values() -> None:
     rng = np.random.default_rng(0)
     truth = rng.normal(size=(300, 3)) * [1, 2, 3] + 1e6
     said = truth + rng.normal(size=(300, 3)) * 0.5
-    found = regression(truth, said, 0.95, 300, 0)
+    found = regression(truth, said, Resampling(0.95, 300, 0))
     assert found["mae"] == pytest.approx(np.abs(said - truth).mean())
     assert found["r2"] == pytest.approx(sk.r2_score(truth, said, multioutput="variance_weighted"))
-    assert found["r2_interval"][0] < found["r2"] < found["r2_interval"][1]
+    assert found["r2_interval"].low < found["r2"] < found["r2_interval"].high
 
 
 def test_a_truth_that_never_varies_has_no_r2() -> None:
-    found = regression(np.full((20, 1), 3.0), np.arange(20.0)[:, None], 0.95, 100, 0)
+    found = regression(np.full((20, 1), 3.0), np.arange(20.0)[:, None], Resampling(0.95, 100, 0))
     assert (found["r2"], found["r2_interval"]) == (None, None)
     assert found["mae"] > 0
 
 
 def test_the_bootstrap_of_means_is_as_wide_as_theory_says() -> None:
     values = np.random.default_rng(0).normal(size=(900, 2)) * [1, 5]
-    draws = bootstrap(values, 4000, 0)
+    draws = Resampling(0.95, 4000, 0).bootstrap(values)
     assert draws.mean(0) == pytest.approx(values.mean(0), abs=0.02)
     assert draws.std(0) == pytest.approx(values.std(0) / 30, rel=0.05)
-    again = bootstrap(values[:, :1], 4000, 0)
+    again = Resampling(0.95, 4000, 0).bootstrap(values[:, :1])
     assert np.allclose(again[:, 0], draws[:, 0])  # the same rows, whatever else is asked of them
 
 
 def test_paired_errors_have_the_sign_of_the_first() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.random(300), rng.random(300) + 0.3
-    found = paired_means(a, b, 0.95, 1000, 0)
-    assert found["difference"] == pytest.approx((a - b).mean())
-    assert found["interval"][0] < found["difference"] < found["interval"][1] < 0
+    found = Resampling(0.95, 1000, 0).difference(a, b)
+    assert found.value == pytest.approx((a - b).mean())
+    assert found.low < found.value < found.high < 0
 
 
 def test_ari_differences_are_those_of_scikit_learn_and_resampled() -> None:
@@ -272,13 +279,13 @@ def test_ari_differences_are_those_of_scikit_learn_and_resampled() -> None:
     truth = rng.integers(0, 4, 500).astype(str)
     a = np.where(rng.random(500) < 0.8, truth, rng.integers(0, 4, 500).astype(str))
     b = np.where(rng.random(500) < 0.5, truth, rng.integers(0, 4, 500).astype(str))
-    found = ari_difference(truth, a, b, 0.95, 4000, 0)
-    assert found["difference"] == pytest.approx(sk.adjusted_rand_score(truth, a) - sk.adjusted_rand_score(truth, b))
+    found = ari_difference(truth, a, b, Resampling(0.95, 4000, 0))
+    assert found.value == pytest.approx(sk.adjusted_rand_score(truth, a) - sk.adjusted_rand_score(truth, b))
     slow = [
         sk.adjusted_rand_score(truth[r], a[r]) - sk.adjusted_rand_score(truth[r], b[r])
         for r in rng.integers(0, 500, (300, 500))
     ]
-    assert found["interval"] == pytest.approx(np.quantile(slow, [0.025, 0.975]).tolist(), abs=0.025)
-    assert ari_difference(truth, a, a, 0.95, 100, 0) == {"difference": 0.0, "interval": [0.0, 0.0]}
+    assert ends(found) == pytest.approx(np.quantile(slow, [0.025, 0.975]).tolist(), abs=0.025)
+    assert ari_difference(truth, a, a, Resampling(0.95, 100, 0)) == Interval(0.0, 0.0, 0.0, "percentile bootstrap")
     one = np.full(500, "x")
-    assert ari_difference(truth, one, one, 0.95, 100, 0)["difference"] == 0.0
+    assert ari_difference(truth, one, one, Resampling(0.95, 100, 0)).value == 0.0

@@ -7,7 +7,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks.config.evaluate import Evaluate
 from tasks.config.mine import Mine, Miner
 from tasks.core.files import read_json
 from tasks.core.progress import Progress
@@ -21,6 +20,7 @@ from tasks.miners.fitting import Fit, Job, fit, fit_best
 from tasks.miners.persistence import load_miner
 from tasks.miners.probability_calibration import calibrate, response
 from tasks.splitting.folds import ENOUGH, Cases, cases_of, rank
+from tasks.stats.resampling import Resampling
 from tasks.storage.names import PREDICTIONS, SUMMARY
 from tasks.storage.store import Writer, read
 from tests.features.test_view import write_view
@@ -237,7 +237,7 @@ def choice(rows: int, wrong: dict[str, int], folds: dict[str, float]) -> Choice:
     other = np.where(truth == "a", "b", "a")
     by = {name: np.where(np.arange(rows) >= rows - n, other, truth) for name, n in wrong.items()}
     val = Said(np.arange(rows).astype(str), truth, by, {})
-    return Choice(Classes(val, ["a", "b"], None, Evaluate()), val, folds)
+    return Choice(Classes(val, ["a", "b"], None, Resampling(0.95, 2000, 0)), val, folds)
 
 
 def test_approaches_without_a_network_are_chosen_by_folds_and_a_network_must_be_better_than_chance() -> None:

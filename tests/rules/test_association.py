@@ -24,7 +24,7 @@ from tasks.rules.pruning import nested, repeated, told_once, twins
 from tasks.rules.search import search
 from tasks.rules.significance import judge, lift_interval, recount
 from tasks.rules.wording import as_table, as_words, times
-from tasks.stats.multiple_testing import adjusted
+from tasks.stats.multiple_testing import benjamini_hochberg
 
 DATA = Path(os.environ.get("DEEPMINE_TEST_DATA", Path(__file__).parents[2] / "../shared/data"))
 GROCERIES = DATA / "groceries.csv"
@@ -300,7 +300,7 @@ def test_tests_are_fishers_and_adjusted_for_all_that_was_tried() -> None:
     assert rules.tried > len(rules) > 5
     padded = false_discovery_control([*expected, *[1.0] * (rules.tried - len(rules))])
     assert judged.q_values == pytest.approx(padded[: len(rules)])
-    assert len(adjusted(np.empty(0), 10)) == 0
+    assert len(benjamini_hochberg(np.empty(0), 10)) == 0
     assert (judged.improvement_q_values >= judged.q_values - 1e-12).all()
 
 
@@ -411,7 +411,7 @@ def test_rules_that_were_made_to_hold_are_tested_elsewhere_and_families_apart() 
     assert again.improvement_q_values == pytest.approx(plain.improvement_q_values)
     apart = judge(rules, found, apart=(first, 7))
     assert apart.q_values[first] == pytest.approx(7 * plain.p_values[first])
-    assert apart.q_values[~first] == pytest.approx(adjusted(plain.p_values[~first], rules.tried - 7))
+    assert apart.q_values[~first] == pytest.approx(benjamini_hochberg(plain.p_values[~first], rules.tried - 7))
 
 
 # what is left out

@@ -17,7 +17,7 @@ import pytest
 
 from tasks.config.dataset import Dataset
 from tasks.config.encoders import FFN, Encoders
-from tasks.config.evaluate import CrossValidate, Evaluate
+from tasks.config.evaluate import CrossValidate
 from tasks.config.ingest import Ingest
 from tasks.config.mine import Mine, Miner
 from tasks.config.source import Input, Source
@@ -29,11 +29,15 @@ from tasks.crossvalidate import _cases, _without_detectors, crossvalidate
 from tasks.evaluation.cross_validation import figures
 from tasks.modalities.raw_schema import raw_schema
 from tasks.splitting.folds import make_folds
+from tasks.stats.resampling import Resampling
 from tasks.storage.names import SUMMARY
 from tasks.storage.quarantine import QUARANTINE
 from tasks.storage.store import MANIFEST, Writer, read, read_manifest, read_shards
 from tests.runs import admitted
 from tests.runs import stage as run_stage
+from tests.written import written
+
+SAMPLING = Resampling(0.95, 300, 0)
 
 ROOT = Path(__file__).parents[2]
 WIDE = 12
@@ -165,7 +169,7 @@ def test_the_same_inputs_give_the_same_bytes_and_finished_folds_are_not_made_aga
 def test_random_labels_that_an_encoder_memorises_are_chance_and_the_naive_way_does_not_see_it(tmp_path: Path) -> None:
     write_rows(tmp_path, classes(150, seed=5), shift=0.0)
     run(tmp_path, dataset(epochs=60))
-    found = figures(tmp_path / "crossvalidation", Evaluate(resamples=300))
+    found = written(figures(tmp_path / "crossvalidation", SAMPLING))
     deep, raw = found["ways"]["deep_svm"], found["ways"]["raw_svm"]
     assert deep["accuracy"] == pytest.approx(0.5, abs=0.12)
     assert found["ways"]["network"]["accuracy"] == pytest.approx(0.5, abs=0.12)
@@ -190,7 +194,7 @@ def test_no_folds_cost_nothing(tmp_path: Path) -> None:
     assert done.stdout == "{'rows': 0, 'folds': 0} []\n", done.stderr
     assert read_manifest(tmp_path / "crossvalidation").rows == 0
     assert not (tmp_path / "scratch").exists()
-    assert figures(tmp_path / "crossvalidation", Evaluate())["folds"] == 0
+    assert written(figures(tmp_path / "crossvalidation", SAMPLING))["folds"] == 0
 
 
 @pytest.mark.parametrize(
@@ -208,7 +212,7 @@ def test_what_cannot_be_folded_says_so(tmp_path: Path, labels: list[Any], object
     facts = run(tmp_path, dataset(objective=objective), said)
     assert why in facts["why"]
     assert read_json(tmp_path / "crossvalidation" / SUMMARY)["asked"] == 3
-    found = figures(tmp_path / "crossvalidation", Evaluate())
+    found = written(figures(tmp_path / "crossvalidation", SAMPLING))
     assert why in found["why"]
     assert found["ways"] == {}
 
@@ -230,7 +234,7 @@ def test_numbers_in_groups_with_rows_rejected(tmp_path: Path) -> None:
         rows = judged.filter(pc.equal(judged["unit"], unit))
         assert len(set(rows["fold"].to_pylist())) == 1
         assert len({group[int(i[1:])] for i in rows["id"].to_pylist()}) == 1
-    found = figures(tmp_path / "crossvalidation", Evaluate(resamples=200))
+    found = written(figures(tmp_path / "crossvalidation", SAMPLING))
     assert found["ways"]["network"]["mae"] > 0
     assert found["measure"]["key"] == "mae"
 

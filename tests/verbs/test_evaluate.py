@@ -23,7 +23,7 @@ from tasks.metrics.classification import classification
 from tasks.reporting.clusters import clusterings
 from tasks.reporting.confusion import confusion
 from tasks.reporting.fusion import fusion
-from tasks.stats.intervals import wilson
+from tasks.stats.resampling import Resampling
 from tasks.storage.names import PREDICTIONS, SUMMARY
 from tasks.storage.store import Writer, vector_column
 from tests.features.test_view import write_view
@@ -37,10 +37,10 @@ IDS = np.array([f"r{i:03d}" for i in range(N)])
 SPLIT = np.array(["train"] * TRAIN + ["val"] * VAL + ["test"] * TEST)
 TRUTH = np.array([LABELS[i % 3] for i in range(N)])
 KINDS = {
-    "one_svm": {"miner": "linear_svm", "clusterer": False},
-    "two_svm": {"miner": "rbf_svm", "clusterer": False},
-    "forest": {"miner": "random_forest", "clusterer": False},
-    "groups": {"miner": "kmeans", "clusterer": True},
+    "one_svm": {"miner": "linear_svm", "clusterer": False, "kind": "classifier"},
+    "two_svm": {"miner": "rbf_svm", "clusterer": False, "kind": "classifier"},
+    "forest": {"miner": "random_forest", "clusterer": False, "kind": "classifier"},
+    "groups": {"miner": "kmeans", "clusterer": True, "kind": "clusterer"},
 }
 MINED = {"aim": "classification", "miners": KINDS, "chosen": {}, "curves": {}, "skipped": {}}
 #: rows that a miner gets wrong: (of the val rows, of the test rows)
@@ -173,10 +173,11 @@ def test_the_figures_are_those_of_the_test_rows(tmp_path: Path) -> None:
     # all three are equally many in train
     assert verdict["scores"]["constant"]["accuracy"] == pytest.approx((TRUTH[test] == "a").mean())
     for name, counts in wrong.items():
-        assert verdict["scores"][name] == classification(TRUTH[test], said(counts)[test], LABELS, 0.95)
-    low, high = wilson(180, TEST, 0.95)
-    assert metrics["fusion"]["network"]["low"] == pytest.approx(low)
-    assert metrics["fusion"]["network"]["high"] == pytest.approx(high)
+        found = classification(TRUTH[test], said(counts)[test], LABELS, Resampling(0.95, 500, 0))
+        assert verdict["scores"][name] == {**found, "interval": found["interval"].as_json()}
+    interval = Resampling(0.95, 500, 0).proportion(np.arange(TEST) < 180)
+    assert metrics["fusion"]["network"]["low"] == pytest.approx(interval.low)
+    assert metrics["fusion"]["network"]["high"] == pytest.approx(interval.high)
     matrix = np.array(verdict["confusion"]["network"])
     assert matrix.sum() == TEST
     assert np.trace(matrix) == 180
@@ -223,7 +224,8 @@ def test_rows_that_vanish_are_noticed(lose: Any, stage: str, tmp_path: Path) -> 
     world(tmp_path, {k: v for k, v in WRONG.items() if k.endswith("svm@raw")})
     # no clusters on the view that is changed: it is the ledger that must notice
     write_json(
-        tmp_path / "miners" / SUMMARY, {**MINED, "miners": {**KINDS, "groups": {"miner": "other", "clusterer": False}}}
+        tmp_path / "miners" / SUMMARY,
+        {**MINED, "miners": {**KINDS, "groups": {"miner": "other", "clusterer": False, "kind": "classifier"}}},
     )
     run(tmp_path)
     lose(tmp_path)
@@ -323,7 +325,7 @@ def test_the_positive_class_may_be_named(tmp_path: Path) -> None:
 
 def test_gradient_boosting_on_the_raw_view_is_a_way_of_its_own(tmp_path: Path) -> None:
     """Where it does better on val rows than the SVM, it stands for the raw view in what is said."""
-    kinds = {**KINDS, "forest": {"miner": "gradient_boosting", "clusterer": False}}
+    kinds = {**KINDS, "forest": {"miner": "gradient_boosting", "clusterer": False, "kind": "classifier"}}
     world(tmp_path, {**WRONG, "forest@raw": (0, 2)})
     write_json(tmp_path / "miners" / SUMMARY, {**MINED, "miners": kinds})
     _, _, verdict = run(tmp_path)
