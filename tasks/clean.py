@@ -111,7 +111,7 @@ def clean(
     writer.finish({"in": manifest.rows, "accepted": accepted, "quarantined": counts})
     kept = {name: {"modality": spec.modality, **settled[name]} for name, spec in inputs.items()}
     write_json(clean / STATE, {"inputs": kept, "files": named(clean, MANIFEST, *_files(settled))})
-    progress(done, manifest.rows, "rows", note="telling of each row what is known", always=True)
+    progress(done, manifest.rows, "rows", note="collecting facts of each row", always=True)
     write_items(clean, raw, items, inputs, states, chosen, cache, code)
     cache.prune()
     return {"rows": accepted, "set_aside": out.num_rows} | {name: _told(state) for name, state in settled.items()}

@@ -81,7 +81,7 @@ def crossvalidate(
         return _empty(crossvalidation, OFF)
     cases = _cases(raw, rejected, chain)
     if not (cases.label != "").any():
-        return _empty(crossvalidation, "no row has a label that verdicts could be judged by", params.folds)
+        return _empty(crossvalidation, "no row has a label that predictions could be compared with", params.folds)
     folds = make_folds(cases, params.folds, params.scheme, chain.val, params.seed)
     if folds.why:
         warn(f"crossvalidate: {folds.why}")
@@ -192,7 +192,7 @@ class Work:
         self.nested_pieces = [Piece(f"fold {k + 1} of {len(keys)}", f"nested.{key}", n) for k, key in enumerate(keys)]
         self.encoder = Piece("one encoder of all rows", f"encoder.{made_of}", n - mine)
         self.naive_pieces = [
-            Piece(f"naively, fold {k + 1} of {len(keys)}", f"naive.{key}", mine) for k, key in enumerate(keys)
+            Piece(f"non-nested, fold {k + 1} of {len(keys)}", f"naive.{key}", mine) for k, key in enumerate(keys)
         ]
         self.pieces = [*self.nested_pieces, self.encoder, *self.naive_pieces]
         self.total = sum(piece.rows for piece in self.pieces)

@@ -59,7 +59,7 @@ def evaluate(
     unsupervised = objective == "autoencoder" or mined.aim == "clusters"
     about_clusters = sentences.clusters(grouped.cluster_pairs, grouped.clusters, mined.curves) if unsupervised else ""
     if mined.aim == "clusters" or not len(said["test"].ids):
-        judged = _nothing(about_clusters or "No test row has a label, so nothing can be judged.", params.confidence)
+        judged = _nothing(about_clusters or "No test row has a label, so nothing can be evaluated.", params.confidence)
     else:
         groups, in_words = in_groups(groups_of(raw, said["test"].ids))
         said["test"] = replace(said["test"], groups=groups)
@@ -162,7 +162,7 @@ def _judged(
 def _positive(classes: list[str], counts: dict[str, int], named: str | None) -> str | None:
     """Of two classes the one that figures are told of: the one ``named``, else the rarer in train."""
     if named is not None and named not in classes:
-        raise DeepmineError(f"evaluate.positive: '{named}' is no class of this dataset ({', '.join(classes)}).")
+        raise DeepmineError(f"evaluate.positive: '{named}' is not a class of this dataset ({', '.join(classes)}).")
     if len(classes) != 2:
         return None
     return named or min(reversed(classes), key=lambda label: counts[label])

@@ -80,7 +80,7 @@ def _require_same_cleaning(card: Card, states: dict[str, State]) -> None:
     if trained != states:
         differing = sorted(n for n in trained.keys() | states.keys() if trained.get(n) != states.get(n))
         raise DeepmineError(
-            f"extract: the encoder was trained on data that were cleaned otherwise (input {', '.join(differing)}). "
+            f"extract: the encoder was trained on data that was cleaned differently (input {', '.join(differing)}). "
             "Run all stages of this dataset: deepmine run"
         )
 

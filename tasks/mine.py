@@ -173,7 +173,7 @@ def _jobs(params: "Mine", views: dict[str, View], task: Task, cases: Cases | Non
             job = Job(name, miner.miner, views[view], own, dict(miner.params), limit, cases=cases)
             why = unfit(miner.miner, own)
             if why is None and job.kind == "outlier_detector" and views[view].rows("train").sum() < LEAST_ROWS:
-                why = "train rows are too few to be unlike them"
+                why = "too few training rows for an outlier detector"
             if why is None:
                 jobs.append(job)
             else:

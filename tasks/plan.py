@@ -148,7 +148,7 @@ def _listing(dataset: "Dataset", path: Path, warn: Callable[[str], None]) -> pa.
     except Damaged as error:
         lost = error
     if old is not None and not sources.exists(dataset.source):
-        warn(f"{dataset.source.path} is not there; going on with the {old.num_rows:,} items recorded last time")
+        warn(f"{dataset.source.path} does not exist; continuing with the {old.num_rows:,} items recorded last time")
         return old
     if lost and not sources.exists(dataset.source):
         raise lost  # there is nothing that it could be made anew from

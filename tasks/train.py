@@ -57,7 +57,7 @@ def train(
     dtype = pick_dtype(params.precision, device)
     learned, val = (resident(clean, states, (split == name) & known, targets, device) for name in ("train", "val"))
     if len(learned) < 2:
-        raise DeepmineError(f"train: {len(learned)} train row(s) with what is to be learned; at least two are needed.")
+        raise DeepmineError(f"train: {len(learned)} train row(s) with a target; at least two are needed.")
     feed = Feed(states, params, learned)
     learned, val, card = with_card(feed, params, objective, label[(split == "train") & known], learned, val)
     torch.manual_seed(params.seed)
@@ -108,7 +108,7 @@ def targets_of(objective: str, split: np.ndarray, label: np.ndarray) -> tuple[np
             raise ValueError("not finite")
     except ValueError as error:
         raise DeepmineError(
-            f"train: the labels are not all numbers, as many in each row ({error}), which '{objective}' needs. "
+            f"train: the labels are not all numbers, or not equally many per row ({error}), which '{objective}' needs. "
             "Set objective: classification, or have validate reject those rows."
         ) from None
     return numbers, known

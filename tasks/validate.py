@@ -231,7 +231,7 @@ def _row_checks(labels: list[str], objective: str, rejects: bool) -> list[Check]
     }
     numbers = [
         Check("expect_column_values_to_not_be_null", {"column": "label"}, "reject", "label missing"),
-        Check("expect_column_values_to_not_be_null", {"column": "label as numbers"}, "reject", "label is no number"),
+        Check("expect_column_values_to_not_be_null", {"column": "label as numbers"}, "reject", "label is not a number"),
     ]
     return [
         Check("expect_column_values_to_be_null", {"column": "repeated id"}, "fail", "ids are not unique"),

@@ -29,7 +29,9 @@ def proposed_baskets(source: Source, given: set[str], unlabelled: bool, items: s
     """
     if items:
         if not sources.is_table(source):
-            raise DeepmineError(f"{source.path}: --items is for a table with a good in each row; this is none.")
+            raise DeepmineError(
+                f"{source.path}: --items is for a table with one item in each row; this is not such a table."
+            )
         return _long(source, given, unlabelled, items)
     path = Path(source.path)
     if given or not sources.is_table(source) or not looks_like_baskets(path):
@@ -38,7 +40,7 @@ def proposed_baskets(source: Source, given: set[str], unlabelled: bool, items: s
     file = open_table(path, full)
     full = Source(path=source.path, layout="baskets", **dict(file.settled))
     lines = [f"{file.path}: one basket a line", *(f"{file.path}: {note}" for note in file.notes)]
-    remarks = {"source.layout": "a guess: lines differ in length, and a name stands now here, now there"}
+    remarks = {"source.layout": "a guess: lines differ in length, and names change columns"}
     return full, {"basket": Input(modality="basket", columns=(ITEMS,))}, "autoencoder", remarks, lines
 
 
@@ -79,7 +81,7 @@ def _long(source: Source, given: set[str], unlabelled: bool, items: str) -> Part
     used = {items, *chosen.values()}
     left = [c.name for c in columns if c.name not in used]
     lines = [f"{file.path}: {note}" for note in file.notes]
-    lines += [f"left out {', '.join(left)} (no part of the baskets)"] if left else []
+    lines += [f"left out {', '.join(left)} (not part of the baskets)"] if left else []
     label = next((c for c in columns if c.name == chosen.get("label")), None)
     full = Source(**(vars(source) | layout | chosen))
     objective = objective_of(label) if label else "autoencoder"

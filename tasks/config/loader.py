@@ -94,7 +94,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         data = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise DeepmineError(f"{path}: no such file. Run deepmine in the folder that holds it.") from None
+        raise DeepmineError(f"{path}: no such file. Run deepmine in the folder that contains it.") from None
     except OSError as error:
         raise DeepmineError(f"{path}: cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError as error:
@@ -104,19 +104,19 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except DuplicateKeyError as error:
         key = str(error.problem).partition('"')[2].partition('"')[0]
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise DeepmineError(
-            f"{path}: line {line}: the key '{key}' stands there twice. Put all below the first."
-        ) from None
+        raise DeepmineError(f"{path}: line {line}: the key '{key}' is there twice; merge the two entries.") from None
     except YAMLError as error:
         raise DeepmineError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(data, dict):
         raise DeepmineError(f"{path}: expected a mapping with 'defaults:' and 'datasets:'.")
     for count, node in enumerate(_nodes(data)):
         if count > MAX_NODES:
-            raise DeepmineError(f"{path}: over {MAX_NODES:,} values once its aliases are expanded; refused.")
+            raise DeepmineError(
+                f"{path}: over {MAX_NODES:,} values once its aliases are expanded. Write them out, or use fewer."
+            )
         odd = [key for key in node if not isinstance(key, str | int | float | None)] if isinstance(node, dict) else []
         if odd:
-            raise DeepmineError(f"{path}: the key {odd[0]!r} is no text. Write it in quotes.")
+            raise DeepmineError(f"{path}: the key {odd[0]!r} is not text. Write it in quotes.")
     return data
 
 

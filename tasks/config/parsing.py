@@ -109,7 +109,7 @@ def _explain(kind: type, errors: "list[ErrorDetails]", where: str) -> str:
             choices = context["expected_tags"].replace("'", "").split(", ")
             keys, message = [*keys, "name"], f"unknown name '{context['tag']}'.{nearest(context['tag'], choices)}"
         elif error["type"] in ("missing", "missing_argument"):
-            message = "this key is needed"
+            message = "this key is required"
         elif error["type"] != "value_error":
             value = f", but it is {error['input']!r}"
         lines.setdefault(".".join([where, *keys]), {})[message] = value

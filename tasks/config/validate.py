@@ -68,7 +68,7 @@ class ValidTabular:
 
 @frozen
 class ValidBasket:
-    """Bounds of the different goods of a basket."""
+    """Bounds of the distinct items of a basket."""
 
     min_items: Annotated[int, Between(0)] = 1
     max_items: Count = 1000

@@ -15,7 +15,7 @@ class DeepmineError(Exception):
 class Damaged(DeepmineError):
     """A file that deepmine wrote is not as it was written; names it and the command that mends it."""
 
-    def __init__(self, path: Path, why: str = "its bytes are not those that were written") -> None:
+    def __init__(self, path: Path, why: str = "its content is not what was written") -> None:
         super().__init__(f"{path}: damaged: {why}. Mend it: deepmine doctor --mend, then: deepmine run")
         self.path, self.why = path, why
 

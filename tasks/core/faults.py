@@ -121,7 +121,7 @@ def assert_addresses(doing: str) -> None:
     limit = _limit("RLIMIT_AS")
     if limit is not None and limit < ADDRESSES:
         raise DeepmineError(
-            f"{doing}: a process may have {size(limit)} of address space, and the libraries alone need about "
+            f"{doing}: a process may use {size(limit)} of address space, and the libraries alone need about "
             f"{size(ADDRESSES)}. Raise the limit (ulimit -v unlimited), and run again: what was finished is kept."
         )
 
@@ -153,7 +153,7 @@ def have(kind: str, path: str = "") -> str:
     }[kind]  # fmt: skip
     limit = _limit(name)
     if limit is None:
-        return f"no limit is set on {unit}, so that it is the system's own"
+        return f"no limit is set on {unit}, so the system's own applies"
     return f"allowed: {size(limit)} {unit}" if kind == "file size" else f"allowed: {limit:,} {unit}"
 
 

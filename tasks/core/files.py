@@ -140,11 +140,11 @@ def decode(data: bytes, path: Path) -> dict[str, Any]:
     if head is None:
         raise Damaged(path, "it does not begin with its hash")
     if _hash(path.name, data[head.end() :]) != head[1].decode():
-        raise Damaged(path, "its bytes are not those that were written under this name")
+        raise Damaged(path, "its content is not what was written under this name")
     try:
         value: dict[str, Any] = json.loads(data, object_pairs_hook=_unique, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:  # the hash is right: this was made up by somebody
-        raise Damaged(path, f"no JSON of deepmine ({error})") from None
+        raise Damaged(path, f"not a JSON file of deepmine ({error})") from None
     del value[HASH]
     return value
 
@@ -167,12 +167,12 @@ def _finite(value: Any) -> Any:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key stands there twice")
+        raise ValueError("a key is there twice")
     return found
 
 
 def _refuse(text: str) -> float:
-    raise ValueError(f"{text} is no number")
+    raise ValueError(f"{text} is not a number")
 
 
 def fingerprint(*parts: Any) -> str:

@@ -42,7 +42,7 @@ def loads(data: bytes, allowed: Collection[str], what: str, kind: str) -> Any:
     try:
         found = foreign(data, allowed)
         if found and all(name.startswith("tasks.") for name in found):
-            raise DeepmineError(f"{what}: written by another version of deepmine. Make it anew: deepmine run")
+            raise DeepmineError(f"{what}: written by another version of deepmine. Recreate it: deepmine run")
         if found:
             raise DeepmineError(f"{what}: holds types that deepmine never loads ({', '.join(found)}); refused.")
         return skops().loads(data, trusted=sorted(allowed))

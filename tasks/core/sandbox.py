@@ -146,7 +146,7 @@ def _results(job: T, parts: "list[Future[pa.Table]]") -> tuple[T, list[pa.Table]
 def _verdict(status: int) -> tuple[str, str]:
     """Reason and particulars of a child's exit status."""
     if status == OUT_OF_MEMORY:
-        return "out of memory", "decoding it takes more memory than an image may"
+        return "out of memory", "decoding takes more memory than one item may use"
     if status == -signal.SIGALRM:
         return "decoder too slow", "stopped at its time limit"
     if status == -signal.SIGKILL:
@@ -216,4 +216,4 @@ class _Child:
         """The last line that it wrote before it was ready, as a sentence."""
         self.errors.seek(0)
         lines = self.errors.read().decode(errors="replace").strip().splitlines()
-        return f"It said: {lines[-1]}. " if lines else ""
+        return f"Its message: {lines[-1]}. " if lines else ""

@@ -58,7 +58,7 @@ def _maps(
             layers.append(pool(2))
     if min(height, width) < 1:
         raise DeepmineError(
-            f"train.encoders: {len(channels)} poolings of the cnn leave nothing of a {shape[1]} x {shape[2]} image; "
+            f"train.encoders: {len(channels)} poolings of the cnn leave no pixels of a {shape[1]} x {shape[2]} image; "
             "use fewer channels or 'pooling: none'."
         )
     return [*layers, nn.Flatten()], before * height * width

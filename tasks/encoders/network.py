@@ -180,7 +180,7 @@ def load_network(folder: Path) -> tuple[Network, Card]:
         if values["format"] > FORMAT:
             raise DeepmineError(f"{folder}: written by a newer deepmine (format {values['format']}). Update this one.")
         if values["format"] < FORMAT:
-            raise DeepmineError(f"{folder}: written by an older deepmine. Train it anew: deepmine run")
+            raise DeepmineError(f"{folder}: written by an older deepmine. Train it again: deepmine run")
         if WEIGHTS not in values.pop("files"):
             raise ValueError("its card does not name its weights")
         inputs = {part["name"]: {k: v for k, v in part.items() if k != "name"} for part in values.pop("inputs")}

@@ -36,7 +36,7 @@ class Transactions:
         twice = sorted(self.names) if len(set(self.names)) < len(self.names) else []
         for name, following in pairwise(twice):
             if name == following:
-                raise DeepmineError(f"two items are called '{name}', and no rule could tell them apart. Rename one.")
+                raise DeepmineError(f"two items are named '{name}', so rules could not distinguish them. Rename one.")
 
     def __len__(self) -> int:
         return len(self.ids)

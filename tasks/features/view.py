@@ -141,7 +141,7 @@ def load_view(features: Path, name: str) -> View:
     for view in views[1:]:
         if not np.array_equal(view.ids, first.ids):
             raise DeepmineError(
-                f"{features}: the views {first.name} and {view.name} are over different rows. Run: deepmine run"
+                f"{features}: the views {first.name} and {view.name} are of different rows. Run: deepmine run"
             )
     if len(views) == 1:
         return first

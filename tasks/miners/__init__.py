@@ -115,15 +115,15 @@ def unfit(miner: str, task: Task) -> str | None:
     if task.aim == "clusters" and kind(miner, task) not in UNLABELLED:
         return "there are no labels to learn"
     if is_classifier(made) and task.aim != "classification":
-        return "it tells classes apart, and here are numbers"
+        return "it is a classifier, and the labels are numbers"
     if is_regressor(made) and task.aim == "classification":
-        return "it predicts numbers, and here are classes"
+        return "it is a regressor, and the labels are classes"
     if miner in ONE_BY_ONE and task.outputs > MOST_OUTPUTS:
-        return f"{task.outputs} numbers a row would take a machine each, of squared cost"
+        return f"{task.outputs} targets per row would need a kernel SVM each, at quadratic cost"
     if is_regressor(made) and task.outputs > 1 and not tags.target_tags.multi_output:
-        return f"it predicts one number a row, and here are {task.outputs}"
+        return f"it predicts one target per row, and there are {task.outputs}"
     if any(part.sparse for part in task.parts) and (miner in KERNELS or not tags.input_tags.sparse):
-        return "it is not made for sparse features"
+        return "it does not support sparse features"
     return None
 
 

@@ -142,9 +142,9 @@ def load_miner(path: Path) -> Fitted:
         if found > FORMAT:
             raise DeepmineError(f"{path}: written by a newer deepmine. Update this one.")
         if found < FORMAT:
-            raise DeepmineError(f"{path}: written by an older deepmine. Make it anew: deepmine run")
+            raise DeepmineError(f"{path}: written by an older deepmine. Recreate it: deepmine run")
         if not sound([values["estimator"], values.get("calibrator")]):
-            raise DeepmineError(f"{path}: holds a tree whose branches lead nowhere; refused.")
+            raise DeepmineError(f"{path}: holds a tree with invalid branches; refused.")
         return Fitted(**values)
     except FileNotFoundError:
         raise DeepmineError(f"{path}: no such miner. Run: deepmine run") from None

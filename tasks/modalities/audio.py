@@ -111,7 +111,7 @@ def settle(train: pa.Table, spec: "Input", params: "Clean") -> dict[str, Any]:
     """
     wanted = params.audio
     if not train.num_rows:
-        raise DeepmineError("clean.audio: no train row has a sound. Check the folder and the column of the input.")
+        raise DeepmineError("clean.audio: no train row has a recording. Check the folder and the column of the input.")
     rates, counts = np.unique(train.column("rate").to_numpy(), return_counts=True)
     rate = int(rates[counts == counts.max()].max()) if wanted.rate == "auto" else wanted.rate
     if not RATES[0] <= rate <= RATES[1]:

@@ -31,7 +31,7 @@ def decode(data: bytes, max_samples: int) -> tuple[np.ndarray, int, str]:
 
     Raises:
         Unreadable: no sound of a known format, more samples than ``max_samples`` (of all channels together, by what
-            the header says, before anything is decoded), cut short, broken, or samples that are no numbers.
+            the header says, before anything is decoded), cut short, broken, or samples that are not numbers.
     """
     import soundfile  # not on every machine that trains
 
@@ -50,9 +50,9 @@ def decode(data: bytes, max_samples: int) -> tuple[np.ndarray, int, str]:
     except (soundfile.SoundFileError, ValueError, OSError, ArithmeticError) as error:
         raise Unreadable("broken sound", _words(error)) from None
     if not samples.size:
-        raise Unreadable("no samples", "the sound has no length")
+        raise Unreadable("no samples", "the recording is empty")
     if not np.isfinite(samples).all():
-        raise Unreadable("samples that are no numbers", f"{int((~np.isfinite(samples)).sum()):,} NaN or infinite")
+        raise Unreadable("samples that are not numbers", f"{int((~np.isfinite(samples)).sum()):,} NaN or infinite")
     return samples, rate, coding
 
 
@@ -88,7 +88,7 @@ def _check_ogg(data: bytes) -> None:
     count = data[at + 26] if at + 26 < len(data) else 256  # more than a page may have
     sizes = data[at + 27 : at + 27 + count]
     if len(sizes) < count or at + 27 + count + sum(sizes) > len(data):
-        raise Unreadable("cut short", "its last page is not whole")
+        raise Unreadable("cut short", "its last page is incomplete")
 
 
 def _check_size(samples: int, max_samples: int) -> None:

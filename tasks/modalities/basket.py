@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tasks.config.validate import ValidBasket
 
 DTYPE = np.uint8
-#: What every basket tells of itself: different goods, names that came again, and names that were `mended`.
+#: What every basket tells of itself: distinct items, names that came again, and names that were `mended`.
 FACTS = {"items": pa.int64(), "repeated": pa.int64(), "mended": pa.int64()}
 #: Characters of a name; what is beyond is cut off.
 LONGEST = 200
@@ -271,8 +271,8 @@ def describe(facts: pa.Table) -> str:
         found = zip(counts.field("counts").to_pylist(), counts.field("values").to_pylist(), strict=True)
         often = sorted(found, key=lambda pair: (-pair[0], pair[1]))
         first = ", ".join(f"{name} {n / len(sizes):.0%}" for n, name in often[:TOLD])
-        told += f"; {len(often):,} different goods" + (f", most often {first}" if first else "")
-    for fact, what in (("repeated", "with a good twice"), ("mended", "with a name that was mended")):
+        told += f"; {len(often):,} distinct items" + (f", most often {first}" if first else "")
+    for fact, what in (("repeated", "with a repeated item"), ("mended", "with a corrected name")):
         count = pc.sum(pc.cast(pc.greater(facts[fact], 0), pa.int64())).as_py()
         told += f", {count:,} {what}" if count else ""
     return told
@@ -280,7 +280,7 @@ def describe(facts: pa.Table) -> str:
 
 MODALITY = Modality(
     raw_kind="sparse",
-    raw_words="zeros and ones, one for each good",
+    raw_words="zeros and ones, one for each item",
     dtype=DTYPE,
     # Two customers may well buy the same: equal baskets are no duplicates.
     repeats=True,

@@ -24,7 +24,7 @@ def read(table: pa.Table, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarra
     if any(lists) and not all(lists):
         single = ", ".join(name for name, found in zip(names, lists, strict=True) if not found)
         raise DeepmineError(
-            f"columns {single}: single numbers, where the others of this series hold lists. Name alike."
+            f"columns {single}: single numbers, where the others of this series hold lists. Use one of both forms."
         )
     faults: Faults = {}
     found = _channels(columns, names, faults) if all(lists) else _steps(columns, names, faults)

@@ -35,7 +35,7 @@ def find(frame: "pd.DataFrame", params: "Outliers", seed: int) -> tuple[dict[str
     """
     for column in params.columns:
         if column not in frame.columns:
-            raise DeepmineError(f"{WHERE}.columns: '{column}' is no numeric column.{nearest(column, frame.columns)}")
+            raise DeepmineError(f"{WHERE}.columns: '{column}' is not a numeric column.{nearest(column, frame.columns)}")
     columns = list(params.columns or frame.columns)
     if not columns:
         raise DeepmineError(f"{WHERE}: there is no numeric column to find outliers in. Set method: none.")
@@ -44,7 +44,7 @@ def find(frame: "pd.DataFrame", params: "Outliers", seed: int) -> tuple[dict[str
         return {**state, "bounds": _bounds(frame[columns].to_numpy(), params)}, None
     if params.action == "clip":
         raise DeepmineError(
-            f"{WHERE}: {params.method} finds rows, which cannot be clipped. Choose quarantine or flag, or another "
+            f"{WHERE}: {params.method} detects rows, which cannot be clipped. Choose quarantine or flag, or another "
             f"method ({' or '.join(BY_COLUMN)})."
         )
     detector, scores = _detector(frame[columns].to_numpy(), params, seed)

@@ -164,7 +164,9 @@ def pipeline(steps: "Sequence[Step]", kind: str, where: str, seed: int) -> "Pipe
             if waiting:
                 break
     if waiting:
-        raise DeepmineError(f"{where}: 'rare' must stand right before one_hot or ordinal, which folds the rare levels.")
+        raise DeepmineError(
+            f"{where}: 'rare' must come directly before one_hot or ordinal, which merge the rare levels."
+        )
     return make_pipeline(
         *made or [_transformer("FunctionTransformer", {"feature_names_out": "one-to-one"}, kind, where, seed)]
     )
@@ -179,7 +181,7 @@ def _transformer(name: str, params: dict[str, Any], kind: str, where: str, seed:
     short = name.rpartition(".")[2] if name.startswith("sklearn.") else name
     if short not in known:
         hint = nearest(name, [*SHORT, *WORDS, *known] if name.lower() != name else [*SHORT, *WORDS])
-        raise DeepmineError(f"{where}: no step is called '{name}', and no transformer of scikit-learn.{hint}")
+        raise DeepmineError(f"{where}: there is no step '{name}', and no transformer of scikit-learn.{hint}")
     if short == "SimpleImputer" and kind == "categorical":
         params = {"missing_values": None, **params}
     try:
@@ -224,7 +226,9 @@ def fit(made: "Pipeline", X: "pd.DataFrame", where: str) -> Any:
     except (ValueError, TypeError, AttributeError) as error:
         text = " ".join(str(error).split())
         if "Input X contains NaN" in text:
-            text = "a step takes no missing values. Put one that fills them in (median, say) or drop_missing before it."
+            text = (
+                "a step does not accept missing values. Put an imputer (for example median) or drop_missing before it."
+            )
         elif "'y'" in text or "Input y" in text or "requires y" in text:
             text = f"a step needs labels, which cleaning does not see ({text[:120]}). Choose another."
         names = " -> ".join(type(step).__name__ for _, step in made.steps)

@@ -116,7 +116,7 @@ def find(
     [1.5, 1.5]
     """
     if not 0 <= confidence <= 1:
-        raise DeepmineError(f"the confidence of {confidence:g} is no share: give a number from 0 to 1.")
+        raise DeepmineError(f"the confidence of {confidence:g} is not a fraction: give a number from 0 to 1.")
     if not 1 <= min_length <= max_length or max_consequent < 1:
         raise DeepmineError(
             f"no rule has {min_length} to {max_length} items, of which up to {max_consequent} follow from the others. "

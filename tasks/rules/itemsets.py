@@ -100,7 +100,9 @@ def least_count(support: float, rows: int) -> int:
     (7, 8)
     """
     if not 0 < support <= 1:
-        raise DeepmineError(f"the support of {support:g} is no share of the baskets: give a number above 0, up to 1.")
+        raise DeepmineError(
+            f"the support of {support:g} is not a fraction of the baskets: give a number above 0, up to 1."
+        )
     if not rows:
         raise DeepmineError("there are no baskets to find rules in.")
     least = math.floor(support * rows)
@@ -165,6 +167,6 @@ def _nothing(transactions: Transactions, single: np.ndarray, support: float, lea
 def _too_many(transactions: Transactions, support: float, least: int, max_length: int, most: int) -> str:
     return (
         f"more than {most:,} sets of up to {max_length} items are in at least {least:,} of "
-        f"{len(transactions):,} {transactions.kind} (a support of {support:g}): too many for memory, and for a reader. "
+        f"{len(transactions):,} {transactions.kind} (a support of {support:g}): too many for memory and for a reader. "
         f"Raise the support, say to {min(2 * support, 1):g}, or allow fewer items in a rule, say {max(max_length - 1, 2)}."
     )

@@ -67,7 +67,7 @@ def rule_table(
     """
     view = items.view
     if not items.names and over == "items":
-        raise DeepmineError("nothing is known of the rows in words (the store of items is empty).")
+        raise DeepmineError("there are no facts of the rows (the store of items is empty).")
     if over == "deep" and (deep is None or deep.sparse):
         raise DeepmineError("there is no deep view of numbers.")
     label, target = _label(view, aim, params.bins)

@@ -23,7 +23,7 @@ from tasks.storage.row_digest import row_digests
 #: With an underscore, so that pandas, Spark and DuckDB pass over it when they are given the folder.
 MANIFEST = "_manifest.json"
 FORMAT = 1
-CHANGED = "missing, or its bytes are not those that were written"
+CHANGED = "missing, or its content is not what was written"
 #: The name of a shard.
 SHARD = re.compile(r"[0-9]{5,}\.parquet")
 
@@ -183,7 +183,7 @@ def read_manifest(folder: Path) -> Manifest:
     except (KeyError, TypeError):
         raise Damaged(path, "no manifest") from None
     if not manifest.shards or any(not SHARD.fullmatch(shard.name) for shard in manifest.shards):
-        raise Damaged(path, "it has no shards, or one whose name is none")
+        raise Damaged(path, "it has no shards, or one with an invalid name")
     for shard in manifest.shards:  # of the manifest of another store they have other sizes
         if not (folder / shard.name).is_file() or (folder / shard.name).stat().st_size != shard.bytes:
             raise Damaged(folder / shard.name, CHANGED)
@@ -194,7 +194,7 @@ def read_shards(folder: Path, columns: Iterable[str] | None = None) -> Iterator[
     """Each shard of a store and its table, verified against the manifest.
 
     Raises:
-        DeepmineError: a shard is missing or its bytes are not those that were written.
+        DeepmineError: a shard is missing or its content is not what was written.
     """
     names = None if columns is None else list(columns)
     for shard in read_manifest(folder).shards:

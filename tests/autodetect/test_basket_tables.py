@@ -53,9 +53,7 @@ def test_groceries() -> None:
     }
     lines = findings(made)
     assert lines[0] == f"{DATA / 'groceries.csv'}: 9,835 baskets, 0.5 MB"
-    assert any(
-        "1 to 32; 169 different goods, most often whole milk 26%, other vegetables 19%" in line for line in lines
-    )
+    assert any("1 to 32; 169 distinct items, most often whole milk 26%, other vegetables 19%" in line for line in lines)
     assert "splits   none given: by hash of the id, 20 % test, 10 % val" in lines
     assert lines[-1] == "problem  none seen"
 
@@ -84,8 +82,8 @@ def test_a_row_a_good(tmp_path: Path) -> None:
     assert made.objective == "autoencoder"
     lines = findings(made)
     assert lines[0].startswith(f"{path}: 80 baskets")
-    assert "left out shop, price (no part of the baskets)" in lines
-    assert any("12 different goods" in line for line in lines)
+    assert "left out shop, price (not part of the baskets)" in lines
+    assert any("12 distinct items" in line for line in lines)
 
 
 def test_labels_and_groups_are_those_that_a_basket_has_one_of(tmp_path: Path) -> None:

@@ -84,8 +84,8 @@ def test_an_unknown_key_and_the_nearest_known_one(tmp_path: Path, text: str, say
         ("clean: {image: {height: tall}}", "clean.image.height: "),
         ("clean: {tabular: {numeric: median}}", "clean.tabular.numeric: "),
         ("inputs: {a: {columns: age}}", "inputs.a.columns: "),
-        ("mine: {miners: {a: {views: [raw]}}}", "mine.miners.a.miner: this key is needed"),
-        ("evaluate: {costs: {false_positive: 1}}", "evaluate.costs.false_negative: this key is needed"),
+        ("mine: {miners: {a: {views: [raw]}}}", "mine.miners.a.miner: this key is required"),
+        ("evaluate: {costs: {false_positive: 1}}", "evaluate.costs.false_negative: this key is required"),
     ],
 )
 def test_a_wrong_type(tmp_path: Path, section: str, says: str) -> None:

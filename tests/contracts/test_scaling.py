@@ -179,5 +179,5 @@ def test_a_miner_of_before_is_refused_in_words(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(persistence, "FORMAT", 2)
     save_miner(tmp_path / "m", Fitted(StandardScaler().fit(np.eye(3)), "raw", "f" * 64))
     monkeypatch.undo()
-    with pytest.raises(DeepmineError, match=r"written by an older deepmine. Make it anew: deepmine run"):
+    with pytest.raises(DeepmineError, match=r"written by an older deepmine. Recreate it: deepmine run"):
         load_miner(tmp_path / "m")

@@ -73,7 +73,7 @@ def test_a_child_that_dies_costs_the_item_that_killed_it(workers: int) -> None:
     assert run(table, workers) == {
         3: "decoder crashed: SIGSEGV", 4: "decoder crashed: exit status 3",
         22: "decoder crashed: killed, most often for lack of memory",
-        29: "out of memory: decoding it takes more memory than an image may",
+        29: "out of memory: decoding takes more memory than one item may use",
         49: "decoder too slow: stopped at its time limit",
     }  # fmt: skip
 
@@ -116,7 +116,7 @@ def test_a_child_that_ends_before_it_is_ready_is_no_fault_of_a_file(tmp_path: Pa
         (tmp_path / "soon_gone.py").write_text("raise SystemExit('no luck today')\n")
         with (
             Guard(soon_gone.work, fault, LIMITS) as guard,
-            pytest.raises(DeepmineError, match="It said: no luck today"),
+            pytest.raises(DeepmineError, match="Its message: no luck today"),
         ):
             list(guard.map([(None, [numbers(3)])]))
     finally:

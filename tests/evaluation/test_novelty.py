@@ -134,7 +134,7 @@ def test_too_few_train_rows_are_skipped_in_words(tmp_path: Path) -> None:
     ids, split = np.array(list("abcdefgh")), np.array(["train"] * 6 + ["test"] * 2)
     write_view(tmp_path, "deep", np.arange(16.0).reshape(8, 2), ids=ids, split=split, label=np.array([None] * 8))
     _, told = run(tmp_path)
-    assert set(told["skipped"].values()) == {"train rows are too few to be unlike them"}
+    assert set(told["skipped"].values()) == {"too few training rows for an outlier detector"}
 
 
 def test_equal_rows_and_no_test_rows_are_no_fault(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_views_over_different_rows_are_refused(fault: str, tmp_path: Path) -> No
     if fault == "another id":
         ids[4] = "x04"
     write_view(tmp_path, "deep", numbers(3)[keep], ids=ids, split=SPLIT[keep], label=LABEL[keep])
-    with pytest.raises(DeepmineError, match="raw and deep are over different rows"):
+    with pytest.raises(DeepmineError, match="raw and deep are of different rows"):
         load_view(tmp_path, "raw+deep")
     load_view(tmp_path, "deep")
 

@@ -69,7 +69,7 @@ def test_an_absent_source_keeps_the_recorded_listing(finished: Project) -> None:
 
     finished.edit(away)
     output = finished.run("dvc", "repro")
-    assert "is not there; going on with the 242 items recorded last time" in output
+    assert "does not exist; continuing with the 242 items recorded last time" in output
     assert ran(output) == set()
 
 

@@ -149,8 +149,8 @@ def test_what_a_person_sees() -> None:
     assert text.endswith(f"and {900 - text.count('good')} more")
     told = basket.describe(pa.table(admitted(["a", "b", "a"], ["a"], ["\0c", "b", "a"]).columns))
     assert told == (
-        "2 goods in the middle, 1 to 3; 3 different goods, most often a 100%, b 67%, c 33%, 1 with a good twice, "
-        "1 with a name that was mended"
+        "2 goods in the middle, 1 to 3; 3 distinct items, most often a 100%, b 67%, c 33%, 1 with a repeated item, "
+        "1 with a corrected name"
     )
     assert basket.describe(pa.table(admitted(None).columns)) == "no basket"
     assert basket.describe(pa.table(admitted([], []).columns)).startswith("0 goods in the middle, 0 to 0, 2 empty; 0 ")
@@ -304,4 +304,4 @@ def test_groceries_as_the_pipeline_has_them() -> None:
     batches = sources.tables(Source(path=str(DATA / "groceries.csv"), layout="baskets"), {"basket": SPEC}, 20_000)
     found = basket.admit_columns(next(iter(batches)).table.select(["items"]), SPEC, Ingest())
     assert pc.sum(found.columns["items"]).as_py() == 43367
-    assert "169 different goods, most often whole milk 26%" in basket.describe(pa.table(found.columns))
+    assert "169 distinct items, most often whole milk 26%" in basket.describe(pa.table(found.columns))

@@ -357,7 +357,7 @@ def test_columns_of_their_own_steps() -> None:
     assert set(c) == {0, 1, 2, 3}
     with pytest.raises(DeepmineError, match=r"columns: there is no column 'N'\. Did you mean 'n'\?"):
         settled(table, columns={"N": ("mean",)})
-    with pytest.raises(DeepmineError, match=r"^params\.clean\.tabular\.columns\.n: no step is called 'meen'"):
+    with pytest.raises(DeepmineError, match=r"^params\.clean\.tabular\.columns\.n: there is no step 'meen'"):
         settled(table, columns={"n": ("meen",)})
     with pytest.raises(DeepmineError, match=r"^params\.clean\.tabular\.categorical: the steps of c end in text"):
         settled(table, categorical=("most_frequent",))
@@ -413,9 +413,9 @@ def test_outlying_values_are_clipped() -> None:
     rows, reasons = cleaned(table, state, spec)
     assert rows[:, 0].tolist() == [1, 2, 3, 4, 7, 3]
     assert set(reasons) == {None}
-    with pytest.raises(DeepmineError, match="lof finds rows, which cannot be clipped"):
+    with pytest.raises(DeepmineError, match="lof detects rows, which cannot be clipped"):
         settled(table, spec, outliers=outliers("lof", "clip"))
-    with pytest.raises(DeepmineError, match=r"outliers\.columns: 'aa' is no numeric column\. Did you mean 'a'\?"):
+    with pytest.raises(DeepmineError, match=r"outliers\.columns: 'aa' is not a numeric column\. Did you mean 'a'\?"):
         settled(table, spec, outliers=outliers("iqr", columns=("aa",)))
     words = Input(modality="tabular", columns=("c",), categorical=("c",))
     with pytest.raises(DeepmineError, match="there is no numeric column to find outliers in"):

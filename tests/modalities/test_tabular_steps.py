@@ -133,8 +133,8 @@ def test_rare_levels_are_folded_by_the_encoder() -> None:
         values
     )
     assert list(own.get_feature_names_out(["a"])) == ["a_x", "a_infrequent_sklearn"]
-    assert "right before one_hot or ordinal" in refused(["rare"], "categorical")
-    assert "right before one_hot or ordinal" in refused(["rare", "most_frequent", "one_hot"], "categorical")
+    assert "directly before one_hot or ordinal" in refused(["rare"], "categorical")
+    assert "directly before one_hot or ordinal" in refused(["rare", "most_frequent", "one_hot"], "categorical")
     assert "Did you mean 'min_frequency'" in refused([{"name": "rare", "min_freq": 3}, "one_hot"], "categorical")
 
 
@@ -165,14 +165,14 @@ def test_a_logarithm_of_any_sign() -> None:
 
 
 def test_a_misspelt_step_is_named_with_the_nearest() -> None:
-    assert "no step is called 'standart', and no transformer of scikit-learn. Did you mean 'standard'?" in refused(
+    assert "there is no step 'standart', and no transformer of scikit-learn. Did you mean 'standard'?" in refused(
         ["standart"]
     )
     assert "Did you mean 'KBinsDiscretizer'?" in refused(["KBinDiscretizer"])
     assert "has no 'name'" in refused([{"n_bins": 3}])
-    assert "no step is called 'sklearn.nowhere'" in refused(["sklearn.nowhere"])
+    assert "there is no step 'sklearn.nowhere'" in refused(["sklearn.nowhere"])
     # code of others is never imported
-    assert "no step is called 'os.system'" in refused(["os.system"])
+    assert "there is no step 'os.system'" in refused(["os.system"])
 
 
 def test_refused_parameters_are_named() -> None:
@@ -184,7 +184,7 @@ def test_refused_parameters_are_named() -> None:
     assert "The 'n_bins' parameter of KBinsDiscretizer must be" in refused(
         [{"name": "KBinsDiscretizer", "n_bins": "four"}]
     )
-    assert "takes no missing values" in refused(["PCA"], whole=False)
+    assert "does not accept missing values" in refused(["PCA"], whole=False)
     assert "needs labels" in refused(["TargetEncoder"])
     assert "needs labels" in refused(["SelectKBest"])
     assert "needs labels" in refused(["PLSSVD"])
@@ -235,12 +235,12 @@ def test_no_torch_is_imported() -> None:
     [
         ({"name": "FunctionTransformer", "func": "os.system"}, "FunctionTransformer"),
         ({"name": "FeatureAgglomeration", "n_clusters": 1, "memory": "../../evil"}, "'memory' keeps a cache on disk"),
-        ({"name": "CountVectorizer", "input": "filename"}, "no step is called 'CountVectorizer'"),
-        ({"name": "TfidfVectorizer", "token_pattern": "(a+)+$"}, "no step is called 'TfidfVectorizer'"),
-        ({"name": "ColumnTransformer", "transformers": []}, "no step is called 'ColumnTransformer'"),
-        ("os.system", "no step is called 'os.system'"),
-        ("sklearn.utils._testing.os", "no step is called"),
-        ("__import__", "no step is called"),
+        ({"name": "CountVectorizer", "input": "filename"}, "there is no step 'CountVectorizer'"),
+        ({"name": "TfidfVectorizer", "token_pattern": "(a+)+$"}, "there is no step 'TfidfVectorizer'"),
+        ({"name": "ColumnTransformer", "transformers": []}, "there is no step 'ColumnTransformer'"),
+        ("os.system", "there is no step 'os.system'"),
+        ("sklearn.utils._testing.os", "there is no step"),
+        ("__import__", "there is no step"),
     ],
 )
 def test_no_step_runs_opens_or_writes_what_a_person_names(step: Any, says: str) -> None:

@@ -143,7 +143,7 @@ def test_columns_that_make_no_items_are_told() -> None:
         fit_binning(pa.table({"a": [1, 1], "b": pa.nulls(2)}))
     with pytest.raises(DeepmineError, match="no column 'a'"):
         from_columns(pa.table({"b": [1]}), Binning({}, {"a": ("1",)}), np.arange(1))
-    with pytest.raises(DeepmineError, match="two items are called 'a=b=c'"):
+    with pytest.raises(DeepmineError, match="two items are named 'a=b=c'"):
         from_columns(pa.table({"a": ["b=c"], "a=b": ["c"]}), Binning({}, {"a": ("b=c",), "a=b": ("c",)}), np.arange(1))
 
 
@@ -246,7 +246,7 @@ def test_bounds_on_length_hold() -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"support": 0}, "support of 0 is no share"), ({"confidence": 80}, "confidence of 80 is no share"),
+        ({"support": 0}, "support of 0 is not a fraction"), ({"confidence": 80}, "confidence of 80 is not a fraction"),
         ({"min_length": 4, "max_length": 3}, "no rule has 4 to 3 items"), ({"max_consequent": 0}, "no rule has"),
     ],
 )  # fmt: skip

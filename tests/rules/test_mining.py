@@ -338,7 +338,7 @@ def test_where_there_is_nothing_to_do_it_says_so(tmp_path: Path) -> None:
     write(tmp_path / "empty", np.zeros((60, 0), bool), [], label=["a", "b"] * 30, deep=deep)
     summary, rules = run(tmp_path / "empty", "items", "deep")
     assert rules == []
-    assert "No rules over items: nothing is known of the rows" in summary["items"]["sentence"]
+    assert "No rules over items: there are no facts of the rows" in summary["items"]["sentence"]
     assert "kept" in summary["deep"]
     write(tmp_path / "few", np.ones((3, 2), bool), ["a", "b"], label=["x", "y", "x"], deep=deep[:3])
     summary, rules = run(tmp_path / "few", "items", "deep")

@@ -200,7 +200,7 @@ def test_no_folds_cost_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("labels", "objective", "why"),
     [
-        ([None] * 20, "auto", "no row has a label that verdicts could be judged by"),
+        ([None] * 20, "auto", "no row has a label that predictions could be compared with"),
         (["a"] * 20, "classification", "1 class"),
         (["a", "b", "b"], "classification", "do not make two folds"),
         ([], "auto", "no row has a label"),

@@ -319,7 +319,7 @@ def test_of_two_classes_the_rarer_is_looked_for(positive: str, tmp_path: Path) -
 def test_the_positive_class_may_be_named(tmp_path: Path) -> None:
     classes_world(tmp_path)
     assert run(tmp_path, positive="ham")[2]["positive"] == "ham"
-    with pytest.raises(DeepmineError, match=r"evaluate.positive: 'eggs' is no class of this dataset \(ham, spam\)"):
+    with pytest.raises(DeepmineError, match=r"evaluate.positive: 'eggs' is not a class of this dataset \(ham, spam\)"):
         run(tmp_path, positive="eggs")
 
 

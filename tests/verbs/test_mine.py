@@ -219,7 +219,7 @@ def test_numbers_are_predicted_as_numbers(outputs: int, tmp_path: Path) -> None:
     table = predictions(tmp_path / "m")
     held_out = truth[SPLIT != "train"]
     assert read_json(tmp_path / "m" / SUMMARY)["aim"] == "regression"
-    assert facts["skipped"] == {"logistic@raw": "it tells classes apart, and here are numbers"}
+    assert facts["skipped"] == {"logistic@raw": "it is a classifier, and the labels are numbers"}
     for key in ("linear@raw", "rbf@deep", "ridge@raw", "trees@deep", "forest@raw", "map@deep"):
         said = np.array(table[key].tolist()).reshape(len(held_out), -1)
         assert said.shape[1] == outputs

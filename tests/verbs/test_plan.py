@@ -174,7 +174,7 @@ def test_the_listing_is_kept_while_the_source_is_away(tmp_path: Path) -> None:
     (tmp_path / "source").rename(tmp_path / "unmounted")
     second, said = run(tmp_path, make(tmp_path))
     assert second == first
-    assert said == [f"{tmp_path / 'source'} is not there; going on with the 6 items recorded last time"]
+    assert said == [f"{tmp_path / 'source'} does not exist; continuing with the 6 items recorded last time"]
     assert (tmp_path / "l.parquet").read_bytes() == before
 
 

@@ -413,7 +413,7 @@ def test_labels_that_are_no_numbers(tmp_path: Path, objective: str, fine: list[s
     expected = {}
     for i, text in enumerate(bad):
         records[i]["label"] = text
-        expected[records[i]["id"]] = "label is no number"
+        expected[records[i]["id"]] = "label is not a number"
     records[30]["label"] = None
     expected[records[30]["id"]] = "label missing"
     facts = run(tmp_path, records, objective=objective, max_rejected=0.5)
@@ -421,7 +421,7 @@ def test_labels_that_are_no_numbers(tmp_path: Path, objective: str, fine: list[s
     assert (facts["rows"], facts["objective"]) == (40 - len(expected), objective)
     found = summary(tmp_path)
     assert (found["labels"], found["classes"], found["findings"]) == ([], [], [])
-    assert found["quarantined"] == {"label is no number": len(bad), "label missing": 1}
+    assert found["quarantined"] == {"label is not a number": len(bad), "label missing": 1}
 
 
 def table_rows(each: int = 100, planted: bool = False) -> list[dict[str, Any]]:
