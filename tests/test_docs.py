@@ -13,6 +13,7 @@ from flows.cli import app
 from flows.project import STAGES
 from flows.project import outputs as outputs_of
 from tasks.config.loader import load
+from tasks.sources.readers import CODECS, READERS
 
 ROOT = Path(__file__).parents[1]
 PAGES = {
@@ -136,6 +137,11 @@ def test_the_readme_is_short_and_leads_to_every_page() -> None:
     assert len(README.splitlines()) <= 200
     linked = {target.partition("#")[0] for target in re.findall(r"\]\(([^)]+)\)", README)}
     assert {str(page) for page in PAGES} - {"README.md"} <= linked
+
+
+def test_every_format_of_tables_is_named() -> None:
+    page = PAGES[Path("docs/data.md")]
+    assert [suffix for suffix in (*READERS, *CODECS) if f"`{suffix}`" not in page] == []
 
 
 def test_pages_that_the_program_names_exist() -> None:

@@ -19,19 +19,20 @@ def check(context: Context) -> Iterator[Finding]:
         kind = modality(spec.modality).raw_fields(spec).get("")
         if kind is None or not (pa.types.is_string(kind) or pa.types.is_list(kind)):
             continue
-        text = pa.types.is_string(kind)
-        words = (lambda t: split((t or "").lower(), "word")) if text else (lambda t: t or [])
+        is_text = pa.types.is_string(kind)
+        words = (lambda t: split((t or "").lower(), "word")) if is_text else (lambda t: t or [])
         auc = telling_words(*_labelled(context, name), words, context.params.leak)
-        if auc:
-            best = sorted(auc, key=lambda word: (-auc[word], word))
-            what = many(len(best), "word", "words") if text else many(len(best), "item", "items")
-            one = len(best) == 1
-            text_ = (
-                f"{what} of '{name}' {'predicts' if one else 'predict'} the label {'alone' if one else 'each alone'} (AUC up to "
-                f"{auc[best[0]]:.3f} on train rows). If it was added with the label, it leaks: remove it from the source."
-            )
-            details = {"input": name, "auc": round(auc[best[0]], 4)}
-            yield Finding(LEAK, "Word leakage", text_, tuple(best[:MOST_EXAMPLES]), details)
+        if not auc:
+            continue
+        best = sorted(auc, key=lambda word: (-auc[word], word))
+        what = many(len(best), "word", "words") if is_text else many(len(best), "item", "items")
+        predict = "alone predicts the label" if len(best) == 1 else "predict the label, each alone"
+        text = (
+            f"{what} of '{name}' {predict} (AUC up to {auc[best[0]]:.3f} on train rows). If it was added with the label, it "
+            "leaks: remove it from the source."
+        )
+        details = {"input": name, "auc": round(auc[best[0]], 4)}
+        yield Finding(LEAK, "Word leakage", text, tuple(best[:MOST_EXAMPLES]), details)
 
 
 def _labelled(context: Context, name: str) -> tuple[list[object], list[str]]:
