@@ -19,8 +19,8 @@ from flows.project import STAGES, paths, read_record
 from tasks.core.files import read_json
 from tasks.core.printable import visible
 from tasks.evaluation.fusion import table
-from tasks.reporting.leaks import leaks
 from tasks.storage.names import SUMMARY
+from tasks.validation.finding import NOTE, in_words
 
 LONG = ("train", "extract", "crossvalidate")
 MARKDOWN = re.compile(r"[\\`*_{}\[\]<>()#|~!&]")
@@ -103,10 +103,8 @@ def quality_rows(summary: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _quality(summary: dict[str, Any]) -> str:
     gone = ", ".join(f"{n:,} {reason}" for reason, n in summary["quarantined"].items()) or "none rejected"
-    alike = summary["near_duplicates"]  # None where there are no images
-    told = [alike["sentence"]] if alike else []
-    told += [leak["sentence"] for leak in leaks(summary)]
-    return " ".join([f"{summary['in']:,} rows in, {summary['accepted']:,} accepted; {gone}.", *told])
+    findings = [in_words(one) for one in summary["findings"] if one["severity"] != NOTE]
+    return " ".join([f"{summary['in']:,} rows in, {summary['accepted']:,} accepted; {gone}.", *findings])
 
 
 def in_markdown(text: str) -> str:

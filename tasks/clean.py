@@ -23,7 +23,7 @@ from tasks.storage.names import STATE
 from tasks.storage.quarantine import QUARANTINE, set_aside
 from tasks.storage.scratch import Scratch
 from tasks.storage.store import MANIFEST, Writer, read, read_manifest, read_shards
-from tasks.validation import fit_leakage
+from tasks.validation.fit_leakage import assert_no_fit_leakage
 
 if TYPE_CHECKING:
     from tasks.config.clean import Clean
@@ -57,7 +57,7 @@ def clean(
     gone = read(rejected, ["id"])["id"].combine_chunks()
     chosen = fit_rows(raw, gone, params.fit_rows)
     states = {name: settle(name, spec, raw, chosen, params) for name, spec in inputs.items()}
-    _assert_steady(raw, gone, inputs, params)
+    _assert_fitted_on_train(raw, gone, inputs, params)
     kinds = {name: modality(spec.modality).column_type(states[name]) for name, spec in inputs.items()}
     schema = pa.schema(
         [*((c, pa.string()) for c in COMMON), *kinds.items()],
@@ -166,13 +166,13 @@ def settle(name: str, spec: "Input", raw: Path, chosen: pa.Array, params: "Clean
     return state
 
 
-def _assert_steady(raw: Path, gone: pa.Array, inputs: "dict[str, Input]", params: "Clean") -> None:
+def _assert_fitted_on_train(raw: Path, gone: pa.Array, inputs: "dict[str, Input]", params: "Clean") -> None:
     columns = {n: [column_name(n, s) for s in modality(spec.modality).settled_by(spec)] for n, spec in inputs.items()}
 
     def fit(name: str, store: Path, limit: int) -> State:
         return settle(name, inputs[name], store, fit_rows(store, gone, min(limit, params.fit_rows)), params)
 
-    fit_leakage.assert_steady(raw, columns, fit)
+    assert_no_fit_leakage(raw, columns, fit)
 
 
 def save_files(folder: Path, name: str, state: State) -> State:

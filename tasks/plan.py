@@ -14,7 +14,9 @@ from tasks.core.errors import Damaged, DeepmineError, nearest
 from tasks.core.files import read_json, write_json
 from tasks.modalities import MODALITIES
 from tasks.sources import snapshot
+from tasks.sources.base import paths_of
 from tasks.sources.listing_file import digest, read_listing, write_listing
+from tasks.sources.readers import format_of
 
 if TYPE_CHECKING:
     from tasks.config.dataset import Dataset
@@ -98,9 +100,11 @@ def _of(values: dict[str, Any], kinds: Collection[str]) -> dict[str, Any]:
 
 def registry_entries(dataset: "Dataset") -> dict[str, set[str]]:
     """The keys of each registry that the dataset uses."""
-    kinds, loss = {i.modality for i in dataset.inputs.values()}, dataset.train.loss.name
+    kinds: set[str] = {i.modality for i in dataset.inputs.values()}
+    loss = dataset.train.loss.name
     return {
         "MODALITIES": kinds,
+        "READERS": {format_of(path) for path in paths_of(dataset.source)},
         "ENCODERS": {getattr(dataset.train.encoders, kind).name for kind in kinds},
         "OPTIMIZERS": {dataset.train.optimizer.name},
         "LOSSES": {loss} | ({"cross_entropy", "absolute_error"} if loss == "auto" else set()),

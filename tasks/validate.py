@@ -18,9 +18,10 @@ from tasks.modalities import modality, repeats
 from tasks.storage.names import SUMMARY
 from tasks.storage.quarantine import QUARANTINE, set_aside
 from tasks.storage.store import MANIFEST, read, read_manifest
-from tasks.validation import leaks as leakage
-from tasks.validation import near_duplicates
+from tasks.validation import near_duplicates, run_checks
+from tasks.validation.context import Context, needed_columns
 from tasks.validation.expectations import Check, Outcome, run_suite
+from tasks.validation.finding import LEAK, NOTE, in_words
 
 if TYPE_CHECKING:
     from tasks.config.source import Input
@@ -36,8 +37,8 @@ def validate(
 ) -> dict[str, Any]:  # fmt: skip
     """Check the raw rows; write the failing ones to ``rejected`` with their reason, and Data Docs to ``quality``.
 
-    Near-duplicates among the accepted rows stay: they are counted in the summary and listed in ``quality``;
-    ``warn`` is told of those across splits or under different labels, and of every other leak (`tasks.validation.leaks`).
+    Near-duplicates among the accepted rows stay: they are counted in the summary and listed in ``quality``. ``warn`` is
+    given every finding of the leak checks (`tasks.validation.CHECKS`) that is no note.
 
     Raises:
         DeepmineError: the share of unusable rows is over the threshold, a class or split is too small,
@@ -68,8 +69,8 @@ def validate(
         alike = _near_duplicates(rows, sound, sketches, params.near_duplicates, quality)
         rows["brightness"] = np.where(sketches.is_valid(), _sketches(sketches).mean(1, dtype=np.float32), np.nan)
     progress(len(rows), len(rows), "rows", note="looking for leaks", always=True)
-    found = leakage.findings(rows, reasons, raw, inputs, params, objective, alike)
-    leaks = [one for one in found if one["weight"] != leakage.NOTE]
+    removed = int((reasons == COPIES[1]).sum())
+    findings = run_checks(Context(rows[sound], inputs, params, objective, raw, removed, alike))
     bad = _quarantine(raw, rows, reasons)
     counts = set_aside(bad, rejected, fingerprint("validate", repr(params), labels))
     lost = read_manifest(unreadable).rows
@@ -78,17 +79,15 @@ def validate(
         {
             "files": named(rejected, MANIFEST), "in": len(rows),
             "accepted": len(rows) - len(bad), "quarantined": counts, "labels": labels,
-            "objective": objective, "classes": classes.to_dict("records"), "near_duplicates": alike, "leaks": leaks,
-            "notes": [one for one in found if one["weight"] == leakage.NOTE],
+            "objective": objective, "classes": classes.to_dict("records"), "near_duplicates": alike,
+            "findings": findings,
             "expectations": [vars(o) | {"rows": len(o.rows)} for o in row_outcomes + class_outcomes],
         },
     )  # fmt: skip
-    _judge(params, row_outcomes + class_outcomes, counts, len(rows), lost, classes, leaks)
-    if alike and (alike["leaked"] or alike["val_leaked"] or alike["conflicts"]):
-        warn(alike["sentence"])
-    for leak in leaks:
-        if leak["kind"] != "near-duplicates":
-            warn(leak["sentence"])
+    _judge(params, row_outcomes + class_outcomes, counts, len(rows), lost, classes, findings)
+    for finding in findings:
+        if finding["severity"] != NOTE:
+            warn(in_words(finding))
     return {
         "rows": len(rows) - len(bad),
         "rejected": len(bad),
@@ -104,7 +103,7 @@ def _rows(raw: Path, params: "Validate", inputs: "dict[str, Input]", rejects: bo
     Where a person has expectations of their own, all columns: these may name any.
     """
     facts = [f"{name}.{suffix}" for name, spec in inputs.items() for suffix in modality(spec.modality).checked(spec)]
-    columns = ["id", "split", "label", "content", *leakage.wanted(inputs)]
+    columns = ["id", "split", "label", "content", *needed_columns(inputs)]
     if params.expectations:
         columns = ["id", "content", "split", "label", "group", "source", "bytes", "time"]
     table = read(raw, [*dict.fromkeys(columns), *facts])
@@ -275,11 +274,11 @@ def _judge(
     rows: int,
     lost: int,
     classes: pd.DataFrame,
-    leaks: list[dict[str, Any]],
+    findings: list[dict[str, Any]],
 ) -> None:
     problems = []
     if params.leaks == "fail":
-        problems += [leak["sentence"] for leak in leaks if leak["weight"] == leakage.LEAK]
+        problems += [in_words(one) for one in findings if one["severity"] == LEAK]
     for outcome in outcomes:
         if outcome.action == "fail" and not outcome.success:
             where = f" (column {outcome.column})" if outcome.column else ""

@@ -10,7 +10,8 @@ from tasks.autodetect.column_types import ROWS, Column, look, objective_of, usua
 from tasks.config.source import Input, Source
 from tasks.core.errors import DeepmineError, nearest
 from tasks.sources.baskets import ITEMS, looks_like_baskets
-from tasks.sources.table_file import TableFile, open_table
+from tasks.sources.open_table import open_table
+from tasks.sources.table_file import TableFile
 
 #: What a proposal is made of: source, inputs, objective, remarks on keys, and sentences.
 Parts = tuple[Source, dict[str, Input], str, dict[str, str], list[str]]

@@ -15,8 +15,9 @@ from tasks.autodetect.column_types import CLASSES, ROWS, SUFFIXES, Column, look,
 from tasks.config.fields import NAME, RESERVED
 from tasks.config.source import Input, Source, Window
 from tasks.core.errors import DeepmineError
+from tasks.sources.open_table import open_table
 from tasks.sources.rows import COMMON
-from tasks.sources.table_file import TableFile, open_table
+from tasks.sources.table_file import TableFile
 
 #: Names of columns that the pipeline gives rows itself.
 TAKEN = {*COMMON, "size", "mtime_ns"}

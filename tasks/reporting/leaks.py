@@ -19,10 +19,6 @@ class Leaks(Content):
 
 def build(run: "Run") -> Leaks | None:
     """None where the checks found nothing."""
-    findings, notes = leaks(run.validated), run.validated.get("notes", [])
-    return Leaks(findings, notes) if findings or notes else None
-
-
-def leaks(validated: dict[str, Any]) -> list[dict[str, Any]]:
-    """What may make test scores too good, less near-duplicates: the data quality section has these with their pictures."""
-    return [leak for leak in validated["leaks"] if leak.get("kind") != "near-duplicates"]
+    found = [one for one in run.validated["findings"] if one["section"] == "leaks"]
+    notes = [one for one in found if one["severity"] == "note"]
+    return Leaks([one for one in found if one not in notes], notes) if found else None

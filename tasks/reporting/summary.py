@@ -232,7 +232,9 @@ def _set_aside(found: Quality) -> list[Line]:
 def problems(parts: Parts) -> list[Line]:
     """What is wrong with the data."""
     found = parts.quality
-    lines = [_line(leak["sentence"], "leaks") for leak in (parts.leaks.findings if parts.leaks else [])]
+    lines = [
+        _line(f"{leak['title']}: {leak['text']}", "leaks") for leak in (parts.leaks.findings if parts.leaks else [])
+    ]
     lines += _near_duplicates(found.near_duplicates or {})
     lines += [_line(part["sentence"], "quality") for part in found.shortened if part["share"] > MANY_SHORTENED]
     lines += _set_aside(found)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.core.errors import DeepmineError, Unreadable
+from tasks.sources.readers import READERS, format_of
 
 if TYPE_CHECKING:
     from tasks.config.source import Input, Source
@@ -32,10 +33,6 @@ LISTING = pa.schema(
 TIME = ".time"
 #: Shares of val and test that `ingest` has as defaults.
 SHARES = (0.1, 0.2)
-DELIMITED = {".csv": None, ".tsv": "\t", ".tab": "\t", ".txt": None}
-PARQUET = (".parquet", ".pq")
-LINES = (".jsonl", ".ndjson", ".json")
-PACKED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
 
 Warn = Callable[[str], None]
 
@@ -76,12 +73,7 @@ def is_table(source: "Source") -> bool:
     path = Path(source.path)
     if source.path.startswith(EMBEDDED) or path.is_dir():
         return False
-    return path.is_file() or kind_of(path) in (*DELIMITED, *PARQUET, *LINES)
-
-
-def kind_of(path: Path) -> str:
-    """The suffix that says what a table is, without that of its compression (`.csv` of `rows.csv.gz`)."""
-    return (path.with_suffix("") if path.suffix.lower() in PACKED else path).suffix.lower()
+    return path.is_file() or format_of(path) in READERS
 
 
 def uses_files(source: "Source", spec: "Input") -> bool:

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 
 from tasks.core.errors import DeepmineError
-from tasks.sources.base import DELIMITED, kind_of
-from tasks.sources.dialect import DELIMITERS, SAMPLE_ROWS, beginning
-from tasks.sources.table_file import BadRow, Block, TableFile, line_of, packed_stream, places
+from tasks.sources.dialect import DELIMITERS, SAMPLE_ROWS, beginning, usual_delimiter
+from tasks.sources.readers import is_delimited
+from tasks.sources.table_file import BadRow, Block, ReadOptions, TableFile, line_of, packed_stream, places
 
 #: The one column that such a file has.
 ITEMS = "items"
@@ -25,7 +25,7 @@ LONGEST = 1 << 20
 FEWEST, USUAL, SETS, WANDER = 5, 0.9, 0.95, 0.5
 
 
-def open_baskets(path: Path, delimiter: str | None, encoding: str | None, names: Sequence[str]) -> TableFile:
+def open_baskets(path: Path, options: ReadOptions) -> TableFile:
     """A file of baskets as a table of one column of lists; rows are numbered by their lines, from 1.
 
     A blank line is no basket; one of delimiters alone is a basket without goods.
@@ -34,13 +34,14 @@ def open_baskets(path: Path, delimiter: str | None, encoding: str | None, names:
         DeepmineError: no text file, only blank lines, an unknown encoding, a delimiter of several characters, or
             names for columns that it has not.
     """
-    if kind_of(path) not in DELIMITED:
+    delimiter = options.delimiter
+    if not is_delimited(path):
         raise DeepmineError(f"{path}: source.layout: baskets reads text, one basket a line. Rename it .csv or .txt.")
-    if names:
+    if options.names:
         raise DeepmineError(f"{path}: source.names: baskets have one column, '{ITEMS}'. Take source.names out.")
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\r\n'):
         raise DeepmineError(f"source.delimiter: {delimiter!r} is not one character that could part goods.")
-    encoding, notes, start = beginning(path, encoding)
+    encoding, notes, start = beginning(path, options.encoding)
     if not start.strip():
         raise DeepmineError(
             f"{path}: holds no baskets, only blank lines. Write one a line, its goods parted by commas."
@@ -64,12 +65,12 @@ def parted_by(path: Path, start: str) -> str:
         return sum(len(c) > 1 for c in cells), sum(map(len, cells))
 
     best = max(DELIMITERS, key=fit)
-    return best if fit(best)[0] else DELIMITED[kind_of(path)] or ","
+    return best if fit(best)[0] else usual_delimiter(path)
 
 
 def looks_like_baskets(path: Path) -> bool:
     """Whether the first lines are ragged sets of names that stand now here, now there, as columns' values never do."""
-    if kind_of(path) not in DELIMITED or not path.is_file() or not path.stat().st_size:
+    if not is_delimited(path) or not path.is_file() or not path.stat().st_size:
         return False
     _, _, start = beginning(path, None)
     mark = parted_by(path, start)

@@ -21,6 +21,7 @@ from tasks.sources.table_file import (
     LONGEST_ROW,
     BadRow,
     Block,
+    ReadOptions,
     TableFile,
     line_of,
     packed_stream,
@@ -31,15 +32,13 @@ from tasks.sources.table_file import (
 TOO_LONG = f"a row is longer than {LONGEST_ROW >> 20} MB"
 
 
-def open_delimited(
-    path: Path, delimiter: str | None, encoding: str | None, names: Sequence[str], wanted: Sequence[str]
-) -> TableFile:
+def open_delimited(path: Path, options: ReadOptions) -> TableFile:
     """A delimited file whose dialect is settled and whose quotes are closed.
 
     Raises:
         DeepmineError: see `detect`, or a quote that nothing closes.
     """
-    dialect = detect(path, delimiter, encoding, names, wanted)
+    dialect = detect(path, options.delimiter, options.encoding, options.names, options.wanted)
     if dialect.odd:
         check_quotes(path, dialect)
     settled: dict[str, Any] = {"delimiter": dialect.delimiter} if dialect.delimiter != "," else {}

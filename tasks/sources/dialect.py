@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from tasks.core.errors import DeepmineError, first_few
-from tasks.sources.base import DELIMITED, kind_of
+from tasks.sources.readers import format_of
 from tasks.sources.table_file import checked_names, packed_stream, unique
 
 DELIMITERS = {",": "','", ";": "';'", "\t": '"\\t" (a tab)', "|": "'|'"}
@@ -225,13 +225,18 @@ def _fit(rows: list[_Row]) -> tuple[bool, float, int]:
     return usual > 1 and counts[0] == usual, times / len(counts) if usual > 1 else 0.0, usual
 
 
+def usual_delimiter(path: Path) -> str:
+    """What parts cells where the rows do not say it, by the name of the file."""
+    return "\t" if format_of(path) in (".tsv", ".tab") else ","
+
+
 def _part(path: Path, text: str, given: str | None) -> tuple[list[_Row], str]:
     if given is not None and (len(given) != 1 or not given.isascii() or given in '"\r\n'):
         raise DeepmineError(f"source.delimiter: {given!r} is not one ASCII character that could part cells.")
     tried = {d: _rows(text, d) for d in DELIMITERS}
     best = max(tried, key=lambda d: _fit(tried[d]))
     if _fit(tried[best])[2] == 1:
-        best = DELIMITED[kind_of(path)] or ","
+        best = usual_delimiter(path)
     if given is None:
         return tried[best], best
     rows = tried[given] if given in tried else _rows(text, given)

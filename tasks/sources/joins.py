@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 
 from tasks.core.errors import DeepmineError, nearest
 from tasks.sources.base import Warn
-from tasks.sources.table_file import TableFile, open_table
+from tasks.sources.open_table import open_table
+from tasks.sources.table_file import TableFile
 
 if TYPE_CHECKING:
     from tasks.config.source import Join

@@ -16,6 +16,7 @@ from tasks.sources.table_file import (
     LONGEST_ROW,
     BadRow,
     Block,
+    ReadOptions,
     TableFile,
     checked_names,
     line_of,
@@ -35,7 +36,7 @@ class _Broken(Exception):
     """A line that is no row; ``args`` are reason and detail."""
 
 
-def open_lines(path: Path) -> TableFile:
+def open_lines(path: Path, options: ReadOptions) -> TableFile:
     """Columns as the first lines have them; a column whose value is a list there holds lists of numbers or texts.
 
     Raises:

@@ -18,7 +18,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.core.errors import DeepmineError
-from tasks.sources.table_file import BLOCK, LONGEST_ROW, BadRow, Block, TableFile, checked_names, places, unique
+from tasks.sources.table_file import (
+    BLOCK,
+    LONGEST_ROW,
+    BadRow,
+    Block,
+    ReadOptions,
+    TableFile,
+    checked_names,
+    places,
+    unique,
+)
 
 #: Rows that are decoded at a time, at most.
 ROWS = 1 << 16
@@ -45,7 +55,7 @@ json.dump(rows, sys.stdout)
 BROKEN = (ValueError, OSError, pa.ArrowException)  # ArrowInvalid is a ValueError
 
 
-def open_parquet(path: Path) -> TableFile:
+def open_parquet(path: Path, options: ReadOptions) -> TableFile:
     """A Parquet file whose schema can be read.
 
     Raises:

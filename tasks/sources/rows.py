@@ -14,7 +14,8 @@ from tasks.core.errors import DeepmineError, nearest
 from tasks.sources.base import TIME, Warn, named_splits, uses_files
 from tasks.sources.folders import compiled, own_id
 from tasks.sources.joins import Faults, Joined, open_join, text
-from tasks.sources.table_file import Block, TableFile, open_table
+from tasks.sources.open_table import open_table
+from tasks.sources.table_file import Block, TableFile
 from tasks.sources.timestamps import Clock, cuts, splits
 
 if TYPE_CHECKING:

@@ -3,19 +3,15 @@
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, AnyStr
+from typing import IO, Any, AnyStr
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.core.errors import DeepmineError
-from tasks.sources.base import DELIMITED, LINES, PACKED, PARQUET, Warn, kind_of
-
-if TYPE_CHECKING:
-    from tasks.config.source import Source
+from tasks.sources.readers import CODECS
 
 #: Bytes of text in a block.
 BLOCK = 16 << 20
@@ -66,37 +62,25 @@ class TableFile:
     settled: tuple[tuple[str, Any], ...] = ()  # what was found out and may be written under `source:`
 
 
-def open_table(
-    path: str | Path, source: "Source | None" = None, wanted: Sequence[str] = (), warn: Warn | None = None
-) -> TableFile:
-    """Look at a table without reading it whole (a text file is scanned once for its encoding).
+@dataclass(frozen=True)
+class ReadOptions:
+    """What a person says of a table, each None or empty where it is to be detected; a format that knows it ignores it.
 
-    Args:
-        source: its `delimiter`, `encoding` and `names` win over what is detected.
-        wanted: columns it is expected to have, which helps to tell a header.
-        warn: told what was found out that a person may not expect.
-
-    Raises:
-        DeepmineError: no file, no form that is known, empty, or broken at its start.
+    Attributes:
+        names: of the columns of a table without a header.
+        wanted: columns that the table is expected to have, which helps to tell a header.
     """
-    path = Path(path)
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise DeepmineError(f"{path}: {error.strerror}. Check 'source' in params.yaml.") from None
-    given = (source.delimiter, source.encoding, source.names) if source else (None, None, ())
-    of_baskets = source is not None and source.layout == "baskets"
-    found = _open(path, status.st_size, status.st_mtime_ns, given, tuple(wanted), of_baskets)
-    if warn:
-        for note in found.notes:
-            warn(f"{path}: {note}")
-    return found
+
+    delimiter: str | None = None
+    encoding: str | None = None
+    names: tuple[str, ...] = ()
+    wanted: tuple[str, ...] = ()
 
 
 def packed_stream(path: Path) -> tuple[IO[bytes], IO[bytes]]:
     """The file as it lies on disk (whose position tells progress), and its bytes unpacked."""
     raw = path.open("rb")
-    packing = PACKED.get(path.suffix.lower())
+    packing = CODECS.get(path.suffix.lower())
     return raw, io.BufferedReader(pa.CompressedInputStream(raw, packing)) if packing else raw
 
 
@@ -144,36 +128,6 @@ def unique(path: Path, names: Sequence[str]) -> tuple[str, ...]:
                 f"{path}: two columns are named '{name}' (the {first[name] + 1}. and the {i + 1}.). Rename one of them."
             )
     return tuple(names)
-
-
-@lru_cache(8)
-def _open(
-    path: Path, size: int, changed: int, given: tuple[Any, ...], wanted: tuple[str, ...], of_baskets: bool
-) -> TableFile:
-    kind = kind_of(path)
-    if kind not in (*DELIMITED, *PARQUET, *LINES) or not path.is_file():
-        raise DeepmineError(
-            f"{path}: neither a folder nor a .csv or .parquet file (or .tsv, .jsonl; .gz of either). "
-            "Rename it by what it holds, or convert it."
-        )
-    if size == 0:
-        raise DeepmineError(f"{path}: an empty file.")
-    if of_baskets:
-        from tasks.sources.baskets import open_baskets
-
-        return open_baskets(path, *given)
-    if kind in DELIMITED:
-        from tasks.sources.delimited import open_delimited
-
-        delimiter, encoding, names = given
-        return open_delimited(path, delimiter, encoding, names, wanted)
-    if kind in LINES:
-        from tasks.sources.json_lines import open_lines
-
-        return open_lines(path)
-    from tasks.sources.parquet import open_parquet
-
-    return open_parquet(path)
 
 
 def places(prefix: str, numbers: np.ndarray) -> pa.Array:

@@ -20,7 +20,7 @@ ROWS, FIT = 1000, 400
 State = dict[str, Any]
 
 
-def assert_steady(raw: Path, columns: dict[str, list[str]], fit: Callable[[str, Path, int], State]) -> None:
+def assert_no_fit_leakage(raw: Path, columns: dict[str, list[str]], fit: Callable[[str, Path, int], State]) -> None:
     """Fit each input on some raw rows, and again with other values in val and test.
 
     Args:
@@ -43,12 +43,12 @@ def assert_steady(raw: Path, columns: dict[str, list[str]], fit: Callable[[str, 
             try:
                 second = digest(fit(name, stores[1], FIT))
             except Exception as error:  # it stumbles over values of val and test, and so has seen them
-                raise DeepmineError(told(name)) from error
+                raise DeepmineError(_message(name)) from error
             if first != second:
-                raise DeepmineError(told(name))
+                raise DeepmineError(_message(name))
 
 
-def told(name: str) -> str:
+def _message(name: str) -> str:
     """What is wrong with an input whose state knows held-out rows."""
     return (
         f"clean: what is learned of the input '{name}' changes when rows of val and test change, so every figure on them "

@@ -1,5 +1,6 @@
 """Near-duplicates: images that are almost the same without being copies, found from their sketches."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from tasks.core.text import many
+from tasks.validation.context import Context
+from tasks.validation.finding import LEAK, WARNING, Finding
 
 #: Sketches whose grey levels deviate by less are not compared: rounding to whole levels alone takes the
 #: correlation of two equal pictures at this contrast down to .98, and a blank image has none at all.
@@ -55,6 +58,16 @@ class Links:
     flat: int
     crowded: int
     natural: int = 0
+
+
+def check(context: Context) -> Iterator[Finding]:
+    """A leak where test rows have near-duplicates in other splits; a warning where val rows have, or labels differ."""
+    found = context.near_duplicates
+    if found and (found["leaked"] or found["val_leaked"] or found["conflicts"]):
+        details = {"rows": found["leaked"], "val_rows": found["val_leaked"], "conflicts": found["conflicts"]}
+        severity = LEAK if found["leaked"] else WARNING
+        # with the pictures of the pairs
+        yield Finding(severity, "Near-duplicates", found["sentence"], details=details, section="quality")
 
 
 def find(sketches: np.ndarray, threshold: float) -> Links:

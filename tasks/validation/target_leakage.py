@@ -1,242 +1,49 @@
-"""Columns that give a label away: a number by one column or a sum or product of few, a class by which of two is larger.
+"""Target leakage: columns that give the label away, one by itself or, of a label that is a number, a sum or product of few."""
 
-A leak of a number is judged as one of classes is, by the share of pairs of rows that it puts in the right order
-(`validate.leak`, 0.99: of two classes that is the area under the ROC curve). Of two normal variables 99 % of the pairs
-are in order where R² is 0.999; honest relations, however linear, hold noise of measurement and stay below.
-"""
+from collections.abc import Iterator
 
-from collections.abc import Collection
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import pandas as pd
 
-import numpy as np
+from tasks.validation.context import Context
+from tasks.validation.finding import LEAK, Finding
+from tasks.validation.regression_leakage import Predictor, predictors
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-#: Train rows that are looked at, at most, and that are needed: a sum is fitted to one half and judged on the other.
-ROWS, LEAST = 5_000, 40
-#: Columns of a sum or product, at most: of more a person would not say that they give the label away.
-MOST = 5
-#: Columns that are compared with each other, at most: the first ones.
-COMPARED = 100
-#: Columns of a sum that are tried together, as a share of the rows: of more a fit says little of other rows.
-WIDE = 0.1
-#: Share of missing values above which a column takes no part in a sum.
-MISSING = 0.2
-#: Pieces of the broken line that a column is judged by: enough for any bend, too few to follow a series in time.
-PIECES = 32
-#: Rows that a class needs to be compared with an order of two columns, which are many.
-CLASS_ROWS = 20
+TITLE = "Target leakage"
 
 
-@dataclass(frozen=True)
-class Told:
-    """Columns that give the label away.
-
-    Attributes:
-        kind: `column`, `sum`, `product` (of powers) or `larger` (the first of two columns than the second).
-        columns: their names.
-        weights: of a sum or product, one for each column.
-        measure, value: `R²` on rows that nothing was fitted to, or `AUC`, a share of pairs in the right order.
-        label: of `larger`, the class.
-    """
-
-    kind: str
-    columns: tuple[str, ...]
-    measure: str
-    value: float
-    weights: tuple[float, ...] = ()
-    label: str = ""
+def check(context: Context) -> Iterator[Finding]:
+    """A leak for each column or combination of columns of a table whose score on train rows is above `validate.leak`."""
+    for key, auc in context.column_auc.items():
+        if auc > context.params.leak:
+            column = context.columns[key]
+            yield _single(column, f"AUC {auc:.3f} on train rows", {"auc": round(auc, 4)})
+    if context.objective == "regression":
+        label = pd.to_numeric(context.train["label"], errors="coerce").to_numpy(float)
+        frame = context.train[list(context.columns)]
+        for found in predictors(frame, label, context.categorical, context.params.leak):
+            columns, score = [context.columns[key] for key in found.columns], {found.measure: round(found.value, 5)}
+            if len(columns) == 1:
+                yield _single(columns[0], f"{found.score} on train rows", score)
+            else:
+                yield _combined(columns, found, score)
 
 
-def r2_of(above: float) -> float:
-    """R² of two normal variables that put a share of ``above`` of all pairs in the same order (Greiner, 1909)."""
-    return float(np.sin(np.pi / 2 * (2 * above - 1)) ** 2)
+def _single(column: str, score: str, details: dict[str, float]) -> Finding:
+    text = (
+        f"The column '{column}' alone predicts the label ({score}). If it is not known before the label is, it leaks: "
+        "remove it from 'inputs' in params.yaml."
+    )
+    return Finding(LEAK, TITLE, text, details={"columns": [column], **details})
 
 
-def of_number(frame: "pd.DataFrame", label: np.ndarray, categorical: Collection[str], above: float) -> list[Told]:
-    """What gives a label away that is a number: single columns, and a sum or product of up to `MOST` others.
-
-    Args:
-        frame: N rows; numbers, dates, truth values, and names in the ``categorical`` columns.
-        label: (N,) numbers.
-        above: share of pairs in the right order above which a column gives the label away, as `validate.leak`.
-    """
-    draw = np.random.default_rng(0).permutation(np.flatnonzero(np.isfinite(label)))[:ROWS]
-    frame, y = frame.iloc[draw], label[draw].astype(float)
-    if len(y) < LEAST or np.ptp(y) == 0:
-        return []
-    numbers = {n: numeric(frame[n]) for n in frame if n not in categorical}
-    found = []
-    for name in frame.columns:
-        value = _by_levels(frame[name], y)
-        if name in numbers:
-            value = max(value, _by_line(numbers[name], y))
-        if value > r2_of(above):
-            found.append(Told("column", (name,), "R²", value))
-        elif name in numbers and (order := _in_order(numbers[name], y)) > above:
-            found.append(Told("column", (name,), "AUC", order))
-    alone = {name for told in found for name in told.columns}
-    rest = {n: x for n, x in numbers.items() if n not in alone and np.isnan(x).mean() <= MISSING}
-    if told := _sum(rest, y, r2_of(above), "sum"):
-        return [*found, told]
-    positive = {n: np.log(x) for n, x in rest.items() if not np.nanmin(x, initial=np.inf) <= 0}
-    if y.min() > 0 and (told := _sum(positive, np.log(y), r2_of(above), "product")):
-        found.append(told)
-    return found
-
-
-def larger(frame: "pd.DataFrame", label: np.ndarray, categorical: Collection[str], above: float) -> list[Told]:
-    """Pairs of columns whose order is a class: the first is larger in nearly all of its rows and in no others.
-
-    The two are taken as they are, so that chance and honest columns hardly do this; at most one pair for each class.
-
-    Args:
-        frame: N rows, as of `of_number`.
-        label: (N,) texts.
-        above: area under the ROC curve of the order for the class above which it gives that away.
-    """
-    import pandas as pd
-
-    draw = np.random.default_rng(0).permutation(len(label))[:ROWS]
-    frame, known = frame.iloc[draw], label[draw].astype(str)
-    codes, classes = pd.factorize(known, sort=True)
-    names = [n for n in frame if n not in categorical][:COMPARED]
-    if len(names) < 2 or len(classes) < 2:
-        return []
-    X = np.stack([numeric(frame[n]) for n in names], axis=1)  # (N, D), NaN is larger than nothing
-    size = np.bincount(codes)
-    own = np.eye(len(classes))[codes] / size  # (N, K): summed over rows, shares of each class
-    rest = (1 - np.eye(len(classes))[codes]) / (len(codes) - size)
-    best: dict[int, Told] = {}
-    for i in range(len(names)):
-        order = (X[:, i : i + 1] > X).astype(float)  # (N, D)
-        area = (1 + order.T @ own - order.T @ rest) / 2  # (D, K)
-        for j, k in zip(*np.nonzero(area > above), strict=True):
-            if min(size[k], len(codes) - size[k]) >= CLASS_ROWS and (k not in best or area[j, k] > best[k].value):
-                best[k] = Told(
-                    "larger", (names[i], names[j]), "AUC", min(float(area[j, k]), 1.0), label=str(classes[k])
-                )
-    # of two classes the one says what the other does
-    return [best[k] for k in sorted(best)][: 1 if len(classes) == 2 else None]
-
-
-def numeric(values: "pd.Series") -> np.ndarray:
-    """(N,) a column of numbers, truth values or dates (in seconds) as float64, NaN where it is missing."""
-    import pandas as pd
-
-    if pd.api.types.is_datetime64_any_dtype(values):
-        seconds = values.to_numpy("datetime64[us]").astype(np.int64) / 1e6
-        return np.where(values.isna().to_numpy(), np.nan, seconds)
-    found = pd.to_numeric(values, errors="coerce").to_numpy(float, na_value=np.nan)
-    return np.where(np.isfinite(found), found, np.nan)
-
-
-def _r2(y: np.ndarray, said: np.ndarray) -> float:
-    """R² where the label is within its central 98 %: one huge value that a column tells would make the figure."""
-    low, high = np.quantile(y, (0.01, 0.99))
-    inner = (y >= low) & (y <= high)
-    spread = np.square(y[inner] - y[inner].mean()).sum()
-    return float(1 - np.square(y[inner] - said[inner]).sum() / spread) if spread > 0 else 0.0
-
-
-def _by_levels(values: "pd.Series", y: np.ndarray) -> float:
-    """R² of the mean label of rows with the same value in the other half; of values of their own, the mean of all."""
-    import pandas as pd
-
-    level, levels = pd.factorize(values, use_na_sentinel=False)
-    if len(levels) > len(y) / 2:
-        return 0.0
-    half, said = np.arange(len(y)) % 2, np.empty(len(y))
-    for side in (0, 1):
-        fit = half != side
-        rows = np.bincount(level[fit], minlength=len(levels))
-        total = np.bincount(level[fit], weights=y[fit], minlength=len(levels))
-        mean = np.divide(total, rows, out=np.full(len(levels), y[fit].mean()), where=rows > 0)
-        said[half == side] = mean[level[half == side]]
-    return _r2(y, said)
-
-
-def _by_line(x: np.ndarray, y: np.ndarray) -> float:
-    """R² of a broken line through one column, fitted to every other row; missing values have a mean of their own."""
-    pieces = min(PIECES, len(y) // 10)
-    knots = np.unique(np.nanquantile(x, np.linspace(0, 1, pieces + 1))) if np.isfinite(x).any() else x[:0]
-    if len(knots) < 2 or knots[0] == knots[-1]:
-        return 0.0
-    place = np.interp(np.nan_to_num(x, nan=knots[0]), knots, np.arange(len(knots)))
-    left = np.minimum(place.astype(int), len(knots) - 2)
-    basis = np.zeros((len(x), len(knots) + 1))
-    rows, known = np.arange(len(x)), ~np.isnan(x)
-    basis[rows, left], basis[rows, left + 1] = 1 - (place - left), place - left
-    basis[~known] = 0
-    basis[~known, -1] = 1
-    half = np.arange(len(y)) % 2
-    said = np.empty(len(y))
-    for side in (0, 1):
-        fit = half != side
-        said[half == side] = basis[half == side] @ np.linalg.lstsq(basis[fit], y[fit])[0]
-    return _r2(y, said)
-
-
-def _in_order(x: np.ndarray, y: np.ndarray) -> float:
-    """Share of pairs of rows that a column puts in the order of the label, or in the reverse; ties count half."""
-    from scipy.stats import kendalltau
-
-    known = ~np.isnan(x)
-    if known.mean() < 1 - MISSING or np.ptp(x[known]) == 0:
-        return 0.5
-    tau = float(kendalltau(x[known], y[known]).statistic)
-    return (1 + abs(tau)) / 2 if np.isfinite(tau) else 0.5
-
-
-def _sum(columns: dict[str, np.ndarray], y: np.ndarray, above: float, kind: str) -> Told | None:
-    """The fewest columns, 2 to `MOST`, whose weighted sum has an R² over ``above`` on rows that it was not fitted to.
-
-    A difference of two columns may be like neither, so they are not searched one after the other: all together are
-    fitted first. Where those do not tell the label, no few of them do; else the surest of them are tried alone.
-    """
-    names = [n for n, x in columns.items() if np.nanstd(x) > 0]
-    if len(names) < 2:
-        return None
-    X = np.stack([columns[n] for n in names], axis=1)
-    whole = ~np.isnan(X).any(axis=1)
-    X, y = X[whole], y[whole]
-    fit = np.arange(len(y)) % 2 == 0
-    if len(y) < LEAST or not (X[fit].std(0) > 0).any() or np.ptp(y[fit]) == 0:
-        return None
-    spread = X[fit].std(0)
-    X = np.divide(X - X[fit].mean(0), spread, out=np.zeros_like(X), where=spread > 0)
-    order = _surest(X[fit], y[fit])
-    if _judged(X[:, order], y, fit)[0] <= above:
-        return None
-    for count in range(2, MOST + 1):
-        kept = order[:count]
-        value, weights = _judged(X[:, kept], y, fit)
-        if len(kept) == count and value > above:
-            found = tuple(names[i] for i in kept)
-            return Told(kind, found, "R²", value, tuple((weights / spread[kept]).tolist()))
-    return None
-
-
-def _judged(X: np.ndarray, y: np.ndarray, fit: np.ndarray) -> tuple[float, np.ndarray]:
-    """R² of a weighted sum on the rows that are not in ``fit``, and its weights; the columns of ``fit`` are centred."""
-    weights = np.linalg.lstsq(X[fit], y[fit] - y[fit].mean())[0]
-    return _r2(y[~fit], X[~fit] @ weights + y[fit].mean()), weights
-
-
-def _surest(X: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Columns by how sure it is that they take part in a sum, the surest first; those that others make up are left out."""
-    from scipy.linalg import qr
-
-    y = y - y.mean()
-    most = max(2, int(WIDE * len(y)))
-    chosen = np.argsort(-np.abs(y @ X), kind="stable")[:most]
-    _, R, pivots = qr(X[:, chosen], mode="economic", pivoting=True)
-    rank = int((np.abs(np.diag(R)) > 1e-9 * abs(R[0, 0])).sum())
-    chosen = np.sort(chosen[pivots[:rank]])
-    Q, R = np.linalg.qr(X[:, chosen])
-    weights = np.linalg.solve(R, Q.T @ y)
-    # the variance of a weight is that of the noise times the squared length of a row of the inverse
-    sureness = np.abs(weights) / np.linalg.norm(np.linalg.inv(R), axis=1)
-    return np.asarray(chosen[np.argsort(-sureness, kind="stable")])
+def _combined(columns: list[str], found: Predictor, details: dict[str, float]) -> Finding:
+    terms = zip(found.weights, columns, strict=True)
+    if found.kind == "product":
+        formula = " times ".join(f"'{column}' to the {weight:.4g}" for weight, column in terms)
+    else:
+        formula = " + ".join(f"{weight:.4g} x '{column}'" for weight, column in terms)
+    text = (
+        f"A {found.kind} of {len(columns)} columns predicts the label: {formula} ({found.score} on other train rows). If they "
+        "are not known before the label is, they leak: remove them from 'inputs' in params.yaml."
+    )
+    return Finding(LEAK, TITLE, text, details={"columns": columns, "kind": found.kind, **details})

@@ -92,7 +92,7 @@ def test_each_thing_that_is_wrong_is_said_once_with_where_to_look() -> None:
         splits={"total": 5000, "totals": [4000, 0, 1000], "rows": [{"total": 4500}, {"total": 500}]},
         expectations=[{"success": False, "action": "warn", "reason": "x is constant", "words": "w"}],
     )
-    leaks = Leaks([{"sentence": "The column 'x' alone tells the label."}], [])
+    leaks = Leaks([{"title": "Target leakage", "text": "The column 'x' alone predicts the label."}], [])
     lines = problems(parts(quality=made, leaks=leaks))
     said = [line["text"] for line in lines]
     assert any("'x' alone" in t for t in said)

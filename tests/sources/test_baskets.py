@@ -14,7 +14,7 @@ from tasks.config.source import Input, Join, Source
 from tasks.core.errors import DeepmineError
 from tasks.sources import Batch, baskets
 from tasks.sources.baskets import looks_like_baskets
-from tasks.sources.table_file import open_table
+from tasks.sources.open_table import open_table
 
 ITEMS = {"basket": Input(modality="basket", columns=("items",))}
 GOODS = {"basket": Input(modality="basket", columns=("good",))}

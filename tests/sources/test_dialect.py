@@ -9,7 +9,8 @@ from tasks.config.source import Source
 from tasks.core.errors import DeepmineError
 from tasks.sources import delimited, dialect
 from tasks.sources.dialect import has_header
-from tasks.sources.table_file import TableFile, open_table
+from tasks.sources.open_table import open_table
+from tasks.sources.table_file import TableFile
 
 
 def opened(folder: Path, text: str | bytes, name: str = "rows.csv", **keys: object) -> TableFile:

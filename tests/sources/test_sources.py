@@ -85,7 +85,9 @@ def test_nothing_to_list(tmp_path: Path) -> None:
     with pytest.raises(DeepmineError, match="no such file or folder"):
         listing(Source(path=str(tmp_path / "away")))
     fill(tmp_path, "1.png")
-    with pytest.raises(DeepmineError, match=r"neither a folder nor a .csv or .parquet file"):
+    with pytest.raises(
+        DeepmineError, match=r"neither a folder nor a table of a known format \(.csv, .*.json; compressed with .gz"
+    ):
         listing(Source(path=str(tmp_path / "1.png")))
     assert exists(Source(path=str(tmp_path)))
     assert not exists(Source(path=str(tmp_path / "away")))

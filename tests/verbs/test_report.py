@@ -408,7 +408,7 @@ def test_a_table_row_is_a_small_table_of_what_a_person_wrote(made: Made) -> None
 def test_a_column_that_gives_the_label_away_stands_at_the_top(made: Made) -> None:
     page = made.page("tabular")
     shown = part(page, 'id="leaks"', 'id="fusion"')
-    assert "The column &#39;balance&#39; alone tells the label" in shown
+    assert "The column &#39;balance&#39; alone predicts the label" in shown
     assert 'id="leaks"' not in made.page("image")
 
 

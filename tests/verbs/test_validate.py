@@ -22,6 +22,7 @@ from tasks.storage.quarantine import QUARANTINE
 from tasks.storage.store import Writer, read
 from tasks.validate import class_table, copies, validate
 from tasks.validation.expectations import Check, Outcome, run_suite
+from tasks.validation.finding import NOTE, in_words
 
 IMAGE = {"image": Input()}
 RAW = raw_schema(IMAGE)
@@ -72,6 +73,11 @@ def rejected(home: Path) -> dict[str, str]:
 def summary(home: Path) -> dict[str, Any]:
     found: dict[str, Any] = read_json(home / "rejected" / SUMMARY)
     return found
+
+
+def problems(home: Path) -> list[dict[str, Any]]:
+    """The findings of the leak checks that are no notes."""
+    return [one for one in summary(home)["findings"] if one["severity"] != NOTE]
 
 
 def frame(*records: tuple[str, str, str, str | None]) -> pd.DataFrame:
@@ -249,7 +255,7 @@ def test_near_duplicates_across_splits_or_labels_are_said_aloud(tmp_path: Path) 
     records[11]["image.sketch"] = shifted(records[1]["image.sketch"])  # b1, in train like a1
     run(tmp_path, records, warn=said.append)
     assert said == [
-        "4 images are near-duplicates of others: 2 pairs (correlation above 0.99 at 16 x 16 grey). "
+        "Near-duplicates: 4 images are near-duplicates of others: 2 pairs (correlation above 0.99 at 16 x 16 grey). "
         "1 of the 4 test rows has its like in train or val, so test figures may be too good. "
         "In 1 group of near-duplicates the labels differ."
     ]
@@ -357,7 +363,7 @@ def test_a_check_that_cannot_run_says_nothing_of_the_rows(tmp_path: Path, check:
 
 def test_the_summary_says_what_is_to_be_learned(made: Path) -> None:
     assert summary(made)["objective"] == "classification"
-    assert summary(made)["leaks"] == []
+    assert problems(made) == []
 
 
 def test_rows_without_labels_are_for_an_autoencoder(tmp_path: Path) -> None:
@@ -414,7 +420,7 @@ def test_labels_that_are_no_numbers(tmp_path: Path, objective: str, fine: list[s
     assert rejected(tmp_path) == expected
     assert (facts["rows"], facts["objective"]) == (40 - len(expected), objective)
     found = summary(tmp_path)
-    assert (found["labels"], found["classes"], found["leaks"]) == ([], [], [])
+    assert (found["labels"], found["classes"], found["findings"]) == ([], [], [])
     assert found["quarantined"] == {"label is not a number": len(bad), "label missing": 1}
 
 
@@ -482,12 +488,16 @@ def test_a_missing_input_fails_no_expectation(tmp_path: Path) -> None:
 def test_a_column_that_gives_the_label_away(tmp_path: Path) -> None:
     said: list[str] = []
     run(tmp_path, table_rows(planted=True), inputs=TABLE, warn=said.append)
-    [leak] = summary(tmp_path)["leaks"]
-    assert (leak["column"], leak["auc"]) == ("age", 1.0)
-    assert said == [leak["sentence"]]
-    assert said[0].startswith("The column 'age' alone tells the label (AUC 1.000 on train rows).")
+    [leak] = problems(tmp_path)
+    assert (leak["check"], leak["severity"], leak["details"]) == (
+        "target_leakage",
+        "leak",
+        {"columns": ["age"], "auc": 1.0},
+    )
+    assert said == [in_words(leak)]
+    assert said[0].startswith("Target leakage: The column 'age' alone predicts the label (AUC 1.000 on train rows).")
     run(tmp_path, table_rows(), inputs=TABLE)
-    assert summary(tmp_path)["leaks"] == []
+    assert problems(tmp_path) == []
 
 
 def test_a_leak_is_looked_for_in_accepted_train_rows_alone(tmp_path: Path) -> None:
@@ -496,14 +506,14 @@ def test_a_leak_is_looked_for_in_accepted_train_rows_alone(tmp_path: Path) -> No
         if row["split"] != "train":
             row["table.age"] = 20.0 if row["label"] == "a" else 30.0
     run(tmp_path, records, inputs=TABLE)
-    assert summary(tmp_path)["leaks"] == []
+    assert problems(tmp_path) == []
     records = table_rows(planted=True)
     records += [
         {**row, "id": f"odd {row['id']}", "label": "ab"[row["label"] == "a"], "bytes": 7} for row in records[:40]
     ]
     own = Expectation(expect="expect_column_values_to_be_between", arguments={"column": "bytes", "max_value": 5})
     run(tmp_path, records, inputs=TABLE, expectations=(own,), max_rejected=0.5, warn=lambda text: None)
-    assert [leak["column"] for leak in summary(tmp_path)["leaks"]] == ["age"]
+    assert [leak["details"]["columns"] for leak in problems(tmp_path)] == [["age"]]
 
 
 def test_an_own_expectation_may_name_a_column_of_a_table(tmp_path: Path) -> None:

@@ -9,11 +9,15 @@ import pandas as pd
 import pytest
 
 from tasks.config.source import Input
+from tasks.config.validate import Validate
 from tasks.core.errors import DeepmineError
 from tasks.stats.single_feature_auc import telling_words
 from tasks.storage.store import read
-from tasks.validation.crossing import backwards, straddling, suspected
-from tasks.validation.split_drift import shifted
+from tasks.validation import time_overlap, undeclared_groups
+from tasks.validation.context import Context
+from tasks.validation.finding import Finding, in_words
+from tasks.validation.split_drift import drifts
+from tasks.validation.undeclared_groups import overlap
 from tests.images import encode
 from tests.runs import write_raw
 from tests.sounds import encode as wav
@@ -63,7 +67,7 @@ def rows(kind: str, seed: int = 0, count: int = ROWS) -> Raw:
 def checked(
     home: Path, inputs: dict[str, Input], found: Raw, warn: Any = lambda text: None, **more: Any
 ) -> list[dict[str, Any]]:
-    """The leaks that validate finds in rows of ``inputs``; `group`, `time` and `source` of a row are its own."""
+    """Findings of validate that are no notes, in rows of ``inputs``; `group`, `time` and `source` of a row are its own."""
     write_raw(home / "made", home / "aside", inputs, found)
     made = {row["id"]: row for row in read(home / "made").to_pylist()}
     for row in found:
@@ -71,8 +75,11 @@ def checked(
     test_validate.run(
         home, list(made.values()), inputs=inputs, warn=warn, near_duplicates=more.pop("near_duplicates", 1.0), **more
     )
-    leaks: list[dict[str, Any]] = test_validate.summary(home)["leaks"]
-    return leaks
+    return test_validate.problems(home)
+
+
+def notes(home: Path) -> list[dict[str, Any]]:
+    return [one for one in test_validate.summary(home)["findings"] if one["severity"] == "note"]
 
 
 def only(kind: str) -> dict[str, Input]:
@@ -82,7 +89,7 @@ def only(kind: str) -> dict[str, Input]:
 @pytest.mark.parametrize("kind", INPUTS)
 def test_clean_data_is_passed_in_silence(kind: str, tmp_path: Path) -> None:
     assert checked(tmp_path, only(kind), rows(kind), warn=pytest.fail) == []
-    assert test_validate.summary(tmp_path)["notes"] == [] or kind == "basket"  # some baskets are equal by nature
+    assert notes(tmp_path) == [] or kind == "basket"  # some baskets are equal by nature
 
 
 def test_copies_that_are_kept_are_told_from_rows_that_repeat_by_nature(tmp_path: Path) -> None:
@@ -91,11 +98,11 @@ def test_copies_that_are_kept_are_told_from_rows_that_repeat_by_nature(tmp_path:
     for row, other in zip((row for row in found if row["split"] == "test"), train[:20], strict=False):
         row["tabular"], row["label"] = other["tabular"], other["label"]
     [leak] = checked(tmp_path, only("tabular"), found)
-    assert (leak["kind"], leak["rows"], len(leak["examples"])) == ("copies", 20, 5)
+    assert (leak["check"], leak["details"]["rows"], len(leak["examples"])) == ("train_test_overlap", 20, 5)
     spec = {"tabular": Input(modality="tabular", columns=("job",), categorical=("job",))}
     assert checked(tmp_path / "few", spec, found, warn=pytest.fail) == []
-    [note] = test_validate.summary(tmp_path / "few")["notes"]
-    assert "as is usual where columns have few values" in note["sentence"]
+    [note] = notes(tmp_path / "few")
+    assert "as is usual where columns have few values" in note["text"]
 
 
 def test_copies_that_are_taken_out_are_a_note(tmp_path: Path) -> None:
@@ -105,9 +112,9 @@ def test_copies_that_are_taken_out_are_a_note(tmp_path: Path) -> None:
     for row, other in zip(tests, train[:7], strict=False):
         row["text"], row["label"] = other["text"], other["label"]
     assert checked(tmp_path / "out", only("text"), found, warn=pytest.fail) == []
-    assert [(n["kind"], n["rows"]) for n in test_validate.summary(tmp_path / "out")["notes"]] == [("copies", 7)]
+    assert [(n["check"], n["details"]["rows"]) for n in notes(tmp_path / "out")] == [("train_test_overlap", 7)]
     [leak] = checked(tmp_path / "kept", only("text"), found, copies="keep")
-    assert (leak["kind"], leak["rows"]) == ("copies", 7)
+    assert (leak["check"], leak["details"]["rows"]) == ("train_test_overlap", 7)
 
 
 def test_near_duplicates_are_a_finding_and_said_once(tmp_path: Path) -> None:
@@ -121,8 +128,8 @@ def test_near_duplicates_are_a_finding_and_said_once(tmp_path: Path) -> None:
         row["image"] = encode(picture)
     said: list[str] = []
     [leak] = checked(tmp_path, only("image"), found, warn=said.append, near_duplicates=0.99)
-    assert (leak["kind"], leak["rows"]) == ("near-duplicates", 1)
-    assert said == [leak["sentence"]]
+    assert (leak["check"], leak["details"]["rows"]) == ("near_duplicates", 1)
+    assert said == [in_words(leak)]
 
 
 def test_groups_that_stand_in_several_splits(tmp_path: Path) -> None:
@@ -130,15 +137,15 @@ def test_groups_that_stand_in_several_splits(tmp_path: Path) -> None:
     for i, row in enumerate(found):
         row["group"] = f"p{i % 40}"
     [leak] = checked(tmp_path / "a", only("series"), found)
-    assert (leak["kind"], leak["groups"]) == ("groups", 40)
-    assert leak["rows"] == sum(row["split"] == "test" for row in found)
+    assert (leak["check"], leak["details"]["groups"]) == ("group_overlap", 40)
+    assert leak["details"]["rows"] == sum(row["split"] == "test" for row in found)
     for row in found:  # each in one split
         row["group"] = f"{row['split']} {row['group']}"
     assert checked(tmp_path / "b", only("series"), found, warn=pytest.fail) == []
     for i, row in enumerate(found):  # times of the splits follow each other: known groups are no surprise
         row["group"], row["time"] = f"p{i % 40}", ["train", "val", "test"].index(row["split"]) * 1e6 + i
     assert checked(tmp_path / "c", only("series"), found, warn=pytest.fail) == []
-    assert "goes by time" in test_validate.summary(tmp_path / "c")["notes"][0]["sentence"]
+    assert "goes by time" in notes(tmp_path / "c")[0]["text"]
 
 
 def test_a_column_that_acts_like_a_group(tmp_path: Path) -> None:
@@ -152,8 +159,8 @@ def test_a_column_that_acts_like_a_group(tmp_path: Path) -> None:
     columns = (*spec.columns, "patient")
     inputs = {"tabular": Input(modality="tabular", columns=columns, categorical=("job", "patient"), date=spec.date)}
     [leak] = checked(tmp_path / "a", inputs, found)
-    assert (leak["kind"], leak["column"]) == ("suspected group", "patient")
-    assert "source.group" in leak["sentence"]
+    assert (leak["check"], leak["details"]["column"]) == ("undeclared_groups", "patient")
+    assert "source.group" in leak["text"]
     for row in found:  # as many levels that say nothing
         row["tabular"]["patient"] = str(rng.integers(80))
     assert checked(tmp_path / "b", inputs, found, warn=pytest.fail) == []
@@ -168,15 +175,15 @@ def test_levels_that_say_nothing_are_no_group(seed: int) -> None:
     rng = np.random.default_rng(seed)
     split = rng.choice(["train", "test"], 1000, p=[0.7, 0.3])
     label = rng.choice(list("abc"), 1000)
-    assert straddling(*frame(rng.integers(0, 150, 1000).astype(str), label, split)) is None
-    assert straddling(*frame(np.arange(1000).astype(str), label, split)) is None  # an id
-    assert straddling(*frame(label, label, split)) is None  # the label itself is another leak
+    assert overlap(*frame(rng.integers(0, 150, 1000).astype(str), label, split)) is None
+    assert overlap(*frame(np.arange(1000).astype(str), label, split)) is None  # an id
+    assert overlap(*frame(label, label, split)) is None  # the label itself is another leak
     group = np.char.add(label.astype(str), rng.integers(0, 40, 1000).astype(str))
-    found = straddling(*frame(group, label, split))
+    found = overlap(*frame(group, label, split))
     assert found is not None
     assert found["agree"] == 1
     apart = np.char.add(group, np.where(split == "test", "t", ""))
-    assert straddling(*frame(apart, label, split)) is None  # the split has kept them apart
+    assert overlap(*frame(apart, label, split)) is None  # the split has kept them apart
 
 
 def test_folders_of_files_may_be_groups() -> None:
@@ -186,11 +193,10 @@ def test_folders_of_files_may_be_groups() -> None:
         "label": label, "split": rng.choice(["train", "test"], 600), "group": None,
         "source": [f"{k}/patient{rng.integers(30)}/{i}.png" for i, k in enumerate(label)],
     })  # fmt: skip
-    [leak] = suspected(table, only("image"), set())
-    assert leak["column"] == "folder"
-    assert (
-        list(suspected(table.assign(source=[f"{k}/{i}.png" for i, k in enumerate(label)]), only("image"), set())) == []
-    )
+    [leak] = undeclared_groups.check(context(table))
+    assert leak.details["column"] == "folder"
+    flat = table.assign(source=[f"{k}/{i}.png" for i, k in enumerate(label)])
+    assert list(undeclared_groups.check(context(flat))) == []
 
 
 @pytest.mark.parametrize(
@@ -205,23 +211,22 @@ def test_folders_of_files_may_be_groups() -> None:
 )  # fmt: skip
 def test_how_items_were_recorded_gives_the_label_away(kind: str, plant: Any, column: str, tmp_path: Path) -> None:
     found = [row | {kind: plant(row)} for row in rows(kind)]
-    leaks = {
-        leak["column"]: leak for leak in checked(tmp_path, only(kind), found, copies="keep") if leak["kind"] == "fact"
-    }
-    assert leaks[column]["auc"] == 1
-    assert "recorded" in leaks[column]["sentence"]
+    found = checked(tmp_path, only(kind), found, copies="keep")
+    leaks = {leak["details"]["fact"]: leak for leak in found if leak["check"] == "recording_leakage"}
+    assert leaks[column]["details"]["auc"] == 1
+    assert "recorded" in leaks[column]["text"]
 
 
 def test_the_ending_of_a_file_gives_the_label_away(tmp_path: Path) -> None:
     found = [row | {"source": f"{row['id']}.{'png' if row['label'] == 'a' else 'jpg'}"} for row in rows("image")]
-    assert [leak["column"] for leak in checked(tmp_path, only("image"), found)] == ["suffix"]
+    assert [leak["details"]["fact"] for leak in checked(tmp_path, only("image"), found)] == ["suffix"]
 
 
 def test_that_a_column_is_missing_gives_the_label_away(tmp_path: Path) -> None:
     found = rows("tabular")
     for row in found:
         row["tabular"]["x"] = None if row["label"] == "a" else row["tabular"]["x"]
-    assert [leak["column"] for leak in checked(tmp_path, only("tabular"), found)] == ["x"]
+    assert [leak["details"]["columns"] for leak in checked(tmp_path, only("tabular"), found)] == [["x"]]
 
 
 @pytest.mark.parametrize("kind", ["text", "basket"])
@@ -230,8 +235,8 @@ def test_a_word_or_a_good_gives_the_label_away(kind: str, tmp_path: Path) -> Non
     for row in found:
         if row["label"] == "b":
             row[kind] = {"t": f"[SPAM] {row[kind]['t']}"} if kind == "text" else {"g": [*row[kind]["g"], "spam"]}
-    leaks = [leak for leak in checked(tmp_path, only(kind), found) if leak["kind"] == "word"]
-    assert [leak["column"] for leak in leaks] == [kind]
+    leaks = [leak for leak in checked(tmp_path, only(kind), found) if leak["check"] == "word_leakage"]
+    assert [leak["details"]["input"] for leak in leaks] == [kind]
     assert "spam" in leaks[0]["examples"]
 
 
@@ -246,9 +251,14 @@ def test_telling_words_are_counted_in_all_rows() -> None:
     assert telling_words([], [], str.split, 0.9) == {}
 
 
-def timed(train: Any, test: Any) -> pd.DataFrame:
+def context(rows: pd.DataFrame, kind: str = "image") -> Context:
+    return Context(rows, only(kind), Validate(), "classification", Path("raw"))
+
+
+def backwards(train: Any, test: Any) -> list[Finding]:
+    """What is found in rows of these times."""
     split = ["train"] * len(train) + ["test"] * len(test)
-    return pd.DataFrame({"time": [*train, *test], "split": split})
+    return list(time_overlap.check(context(pd.DataFrame({"time": [*train, *test], "split": split}))))
 
 
 def test_time_that_runs_backwards(tmp_path: Path) -> None:
@@ -256,21 +266,21 @@ def test_time_that_runs_backwards(tmp_path: Path) -> None:
     for i, row in enumerate(found):
         row["time"] = float(i)
     [leak] = checked(tmp_path, only("tabular"), found)
-    assert leak["kind"] == "time"
+    assert leak["check"] == "time_overlap"
     first = min(int(row["id"]) for row in found if row["split"] == "test")
     train = [int(row["id"]) for row in found if row["split"] == "train"]
-    assert leak["share"] == pytest.approx(np.mean([i > first for i in train]), abs=1e-4)
+    assert leak["details"]["share"] == pytest.approx(np.mean([i > first for i in train]), abs=1e-4)
     rng = np.random.default_rng(0)
-    [leak] = backwards(timed(rng.random(500), rng.random(500)))
-    assert leak["later"] == pytest.approx(0.5, abs=0.05)
+    [leak] = backwards(rng.random(500), rng.random(500))
+    assert leak.details["later"] == pytest.approx(0.5, abs=0.05)
 
 
 def test_time_that_runs_forwards() -> None:
-    assert list(backwards(timed(range(100), range(100, 150)))) == []
-    assert list(backwards(timed(range(100), range(99, 150)))) == []  # rows of one moment on both sides
-    assert list(backwards(timed(range(1000), [500, *range(1000, 1200)]))) == []  # one stray row
-    assert list(backwards(timed([np.nan] * 5, [np.nan] * 5))) == []
-    assert list(backwards(timed([], [1.0]))) == []
+    assert backwards(range(100), range(100, 150)) == []
+    assert backwards(range(100), range(99, 150)) == []  # rows of one moment on both sides
+    assert backwards(range(1000), [500, *range(1000, 1200)]) == []  # one stray row
+    assert backwards([np.nan] * 5, [np.nan] * 5) == []
+    assert backwards([], [1.0]) == []
 
 
 def test_splits_that_differ(tmp_path: Path) -> None:
@@ -279,10 +289,10 @@ def test_splits_that_differ(tmp_path: Path) -> None:
         row["tabular"]["x"] += 2 * (row["split"] == "test")
     said: list[str] = []
     [leak] = checked(tmp_path, only("tabular"), found, warn=said.append)
-    assert (leak["kind"], leak["weight"]) == ("shift", "warning")
-    assert leak["examples"][0]["item"].startswith(("x >=", "x <"))
-    assert leak["facts"] == 1
-    assert said == [leak["sentence"]]
+    assert (leak["check"], leak["severity"]) == ("split_drift", "warning")
+    assert leak["details"]["largest"][0]["item"].startswith(("x >=", "x <"))
+    assert leak["details"]["facts"] == 1
+    assert said == [in_words(leak)]
     checked(tmp_path / "no leak", only("tabular"), found, leaks="fail")  # it makes no figure too good
 
 
@@ -290,26 +300,26 @@ def test_splits_that_differ(tmp_path: Path) -> None:
 def test_random_splits_do_not_differ(seed: int) -> None:
     rng = np.random.default_rng(seed)
     items, split = rng.random((4000, 300)) < rng.random(300), rng.random(4000) < 0.3
-    assert shifted(items[~split].sum(0), items[split].sum(0), (int((~split).sum()), int(split.sum()))) == []
+    assert drifts(items[~split].sum(0), items[split].sum(0), (int((~split).sum()), int(split.sum()))) == []
     few = slice(0, 500)  # where chance alone makes large differences
     a, b = items[few][~split[few]], items[few][split[few]]
-    assert shifted(a.sum(0), b.sum(0), (len(a), len(b))) == []
+    assert drifts(a.sum(0), b.sum(0), (len(a), len(b))) == []
 
 
 def test_a_difference_is_told_if_it_is_sure_and_not_small() -> None:
     train, test = np.array([500, 500, 500, 0]), np.array([250, 300, 380, 0])
-    assert [(one.item, one.test) for one in shifted(train, test, (1000, 500))] == [(2, 0.76), (1, 0.6)]
-    assert shifted(train // 10, test // 10, (100, 50)) == []  # too few
-    assert shifted(np.array([500_000]), np.array([255_000]), (10**6, 500_000)) == []  # sure, and of no consequence
+    assert [(one.item, one.test) for one in drifts(train, test, (1000, 500))] == [(2, 0.76), (1, 0.6)]
+    assert drifts(train // 10, test // 10, (100, 50)) == []  # too few
+    assert drifts(np.array([500_000]), np.array([255_000]), (10**6, 500_000)) == []  # sure, and of no consequence
 
 
 def test_leaks_fail_the_stage_where_a_person_wants_that(tmp_path: Path) -> None:
     found = rows("tabular")
     for i, row in enumerate(found):
         row["group"], row["time"] = f"p{i % 40}", float(i)
-    with pytest.raises(DeepmineError, match=r"(?s)40 groups stand in several.*Time runs backwards"):
+    with pytest.raises(DeepmineError, match=r"(?s)40 groups are in several.*Train rows later than test rows"):
         checked(tmp_path, only("tabular"), found, leaks="fail")
-    assert len(test_validate.summary(tmp_path)["leaks"]) == 2
+    assert len(test_validate.problems(tmp_path)) == 2
     clean = rows("tabular")
     assert checked(tmp_path, only("tabular"), clean, leaks="fail") == []
 
@@ -347,12 +357,13 @@ BIKES = {
 def test_a_sum_of_columns_gives_a_number_away(tmp_path: Path) -> None:
     said: list[str] = []
     [leak] = checked(tmp_path, BIKES, bikes(), warn=said.append, objective="regression")
-    assert (leak["kind"], leak["weight"], sorted(leak["columns"])) == ("sum", "leak", ["casual", "registered"])
-    assert leak["R²"] == 1.0
-    assert said == [leak["sentence"]]
-    assert "A sum of 2 columns tells the label: 1 x '" in said[0]
+    assert (leak["check"], leak["severity"], leak["details"]["kind"]) == ("target_leakage", "leak", "sum")
+    assert sorted(leak["details"]["columns"]) == ["casual", "registered"]
+    assert leak["details"]["R²"] == 1.0
+    assert said == [in_words(leak)]
+    assert "A sum of 2 columns predicts the label: 1 x '" in said[0]
     assert "(R² 1.0000 on other train rows)" in said[0]
-    with pytest.raises(DeepmineError, match=r"A sum of 2 columns tells the label"):
+    with pytest.raises(DeepmineError, match=r"A sum of 2 columns predicts the label"):
         checked(tmp_path / "fail", BIKES, bikes(), objective="regression", leaks="fail")
     honest = bikes()
     for row in honest:
@@ -365,8 +376,8 @@ def test_a_column_gives_a_number_away(tmp_path: Path) -> None:
     for i, row in enumerate(found):
         row["tabular"] |= {"wind": float(row["label"]) ** 2, "casual": i * i % 17}
     [leak] = checked(tmp_path, BIKES, found, warn=lambda text: None, objective="regression")
-    assert (leak["kind"], leak["column"]) == ("column", "wind")
-    assert leak["sentence"].startswith("The column 'wind' alone tells the label (")
+    assert (leak["check"], leak["details"]["columns"]) == ("target_leakage", ["wind"])
+    assert leak["text"].startswith("The column 'wind' alone predicts the label (")
 
 
 def test_the_past_of_a_forecast_is_no_leak(tmp_path: Path) -> None:
@@ -383,9 +394,9 @@ def test_how_items_were_recorded_gives_a_number_away(tmp_path: Path) -> None:
     for i, row in enumerate(found):
         row["label"], row["audio"] = str(3.0 * (800 + i)), wav(noise(i, frames=800 + i, level=0.1))
     leaks = checked(tmp_path, only("audio"), found, warn=lambda text: None, objective="regression")
-    assert [leak["kind"] for leak in leaks][:1] == ["fact"]
-    assert "seconds" in {leak["column"] for leak in leaks}
-    assert "The length in seconds of 'audio' alone tells the label (R² " in " ".join(leak["sentence"] for leak in leaks)
+    assert [leak["check"] for leak in leaks][:1] == ["recording_leakage"]
+    assert "seconds" in {leak["details"].get("fact") for leak in leaks}
+    assert "The length in seconds of 'audio' alone predicts the label (R² " in " ".join(leak["text"] for leak in leaks)
 
 
 def test_the_order_of_two_columns_gives_a_class_away(tmp_path: Path) -> None:
@@ -398,8 +409,11 @@ def test_the_order_of_two_columns_gives_a_class_away(tmp_path: Path) -> None:
     spec = {"tabular": Input(modality="tabular", columns=("x", "job", "since", "done"), categorical=("job",),
                                     date=("since", "done"))}  # fmt: skip
     [leak] = checked(tmp_path, spec, found, warn=lambda text: None)
-    assert (leak["kind"], leak["columns"], leak["label"], leak["auc"]) == ("order", ["done", "since"], "a", 1.0)
-    assert "Whether 'done' is larger than 'since' tells whether the label is 'a' (AUC 1.000" in leak["sentence"]
+    assert (leak["check"], leak["details"]) == (
+        "column_order",
+        {"columns": ["done", "since"], "label": "a", "auc": 1.0},
+    )
+    assert "Whether 'done' is larger than 'since' predicts whether the label is 'a' (AUC 1.000" in leak["text"]
 
 
 def test_copies_that_split_together_are_a_note(tmp_path: Path) -> None:
@@ -409,7 +423,10 @@ def test_copies_that_split_together_are_a_note(tmp_path: Path) -> None:
         for row in part[1 : count + 1]:
             row["tabular"], row["label"] = part[0]["tabular"], part[0]["label"]
     assert checked(tmp_path, only("tabular"), found, warn=pytest.fail) == []
-    [note] = test_validate.summary(tmp_path)["notes"]
-    assert (note["kind"], note["rows"], note["splits"]) == ("repeated rows", 37, {"train": 30, "val": 0, "test": 7})
-    assert "37 of 400 rows are copies of another in every input (30 in train, 7 in test)" in note["sentence"]
-    assert note["sentence"].endswith("Equal rows stand in one split, so that no test row is known from train or val.")
+    [note] = notes(tmp_path)
+    assert (note["check"], note["details"]) == (
+        "repeated_rows",
+        {"rows": 37, "splits": {"train": 30, "val": 0, "test": 7}},
+    )
+    assert "37 of 400 rows are copies of another in every input (30 in train, 7 in test)" in note["text"]
+    assert note["text"].endswith("No test row equals a row of train or val.")
