@@ -9,6 +9,7 @@ import numpy as np
 
 from tasks.core.text import many
 from tasks.evaluation.conclusions import ROLES, Conclusion, Table, conclude, in_words
+from tasks.metrics import secondary
 from tasks.splitting.folds import rank
 from tasks.stats.cluster_robust import standard_error
 from tasks.stats.intervals import methods
@@ -228,11 +229,11 @@ def table(result: dict[str, Any]) -> list[dict[str, str]]:
         values = [v[measure["key"]], *v["interval"]]
         value, low, high = (f"{x:.2%}" if measure["unit"] == "share" else f"{x:.4g}" for x in values)
         row = {"way": titles[way], "by": v["by"], measure["title"]: value, "interval": f"{low} to {high}"}
-        if measure["key"] == "accuracy":
-            row["F1 (macro)"] = f"{v['f1']:.2%}"
-        elif v["r2"] is not None:
-            row |= {"RMSE": f"{v['rmse']:.4g}", "R2": f"{v['r2']:.3f}"}
-        if (v.get("positive") or {}).get("auc") is not None:
-            row |= {"F1 (positive class)": f"{v['positive']['f1']:.2%}", "AUC": f"{v['positive']['auc']:.4f}"}
+        for key, metric in secondary(result["aim"], result["positive"] is not None).items():
+            inside, _, name = key.rpartition(".")
+            other = (v[inside] if inside else v).get(name)
+            if other is not None:
+                title = f"{metric.title} (positive class)" if inside else metric.title
+                row[title] = f"{other:.2%}" if metric.unit == "share" else f"{other:.4g}"
         rows.append(row)
     return rows

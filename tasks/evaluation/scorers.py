@@ -9,7 +9,9 @@ import pyarrow.compute as pc
 
 from tasks.core.text import plain
 from tasks.features.label_values import as_numbers, parse_numbers
-from tasks.metrics.classification import classification, confusion, detection
+from tasks.metrics import measure
+from tasks.metrics.classification import classification, confusion
+from tasks.metrics.detection import detection
 from tasks.metrics.regression import regression
 from tasks.stats.intervals import Interval
 from tasks.stats.resampling import Resampling
@@ -81,7 +83,7 @@ class Difference:
 class Classes:
     """Judges classes by accuracy; of two classes also by how well the one named ``positive`` is found."""
 
-    measure: ClassVar = {"key": "accuracy", "title": "accuracy", "better": "higher", "unit": "share"}
+    measure: ClassVar = measure("classification")
 
     def __init__(self, test: Said, classes: list[str], positive: str | None, sampling: Resampling) -> None:
         self.test, self.positive, self.classes = test, positive, classes
@@ -139,7 +141,7 @@ class Numbers:
         scale: mean absolute error of the naive forecast on train rows, for MASE (Hyndman and Koehler 2006), or None.
     """
 
-    measure: ClassVar = {"key": "mae", "title": "mean absolute error", "better": "lower", "unit": "number"}
+    measure: ClassVar = measure("regression")
 
     def __init__(self, test: Said, scale: float | None, sampling: Resampling) -> None:
         self.test, self.scale = test, scale
@@ -150,9 +152,7 @@ class Numbers:
 
     def score(self, name: str) -> dict[str, Any]:
         """Every figure of one verdict on test rows."""
-        found = regression(self.test.truth, self.test.by[name], self.sampling)
-        found["interval"] = found.pop("mae_interval")
-        return {**found, "mase": found["mae"] / self.scale} if self.scale else found
+        return regression(self.test.truth, self.test.by[name], self.sampling, self.scale)
 
     def values(self, name: str, rows: Said | None = None) -> np.ndarray:
         """(N,) absolute errors of a verdict, of several outputs their mean, of test rows or of ``rows``."""

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from tasks.metrics import measure
 from tasks.stats.intervals import Interval
 
 if TYPE_CHECKING:
@@ -68,10 +69,10 @@ def clusters(
     pairs: "dict[str, Difference]", found: dict[str, Any], curves: dict[str, dict[str, Any]] | None = None
 ) -> str:
     """What clusters say of the two views; without classes only that nobody can say, and which are none by ``curves``."""
-    measure = {"title": "ARI", "better": "higher", "unit": "number"}
     if pairs:
         return " ".join(
-            (f"{name}: " if len(pairs) > 1 else "") + told(pair, CLUSTERS, measure) for name, pair in pairs.items()
+            (f"{name}: " if len(pairs) > 1 else "") + told(pair, CLUSTERS, measure("clustering"))
+            for name, pair in pairs.items()
         )
     if not found or any("ari" in values for values in found.values()):
         return ""

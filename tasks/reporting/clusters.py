@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasks.core.text import many
+from tasks.metrics import METRICS, Metric
 from tasks.reporting.examples import LABEL, Group, group, least_pure
-from tasks.reporting.formatting import cut, isolated, percent, significant
+from tasks.reporting.formatting import bounds, cut, isolated, number, percent, significant
 from tasks.reporting.run_record import seconds_of
 from tasks.reporting.section import Content
 from tasks.reporting.test_rows import RMS, PredictedRows
@@ -17,6 +18,8 @@ from tasks.storage.store import read
 if TYPE_CHECKING:
     from tasks.reporting.run import Run
 
+#: Metrics in the first table; all others stand below it.
+FIRST = ("ari", "nmi", "purity", "accuracy", "silhouette")
 #: Clusters of a clustering that are described at most.
 MOST_DESCRIBED = 100
 #: The style of a word for how stable a cluster is.
@@ -30,7 +33,7 @@ class Clusters(Content):
 
     Attributes:
         objective: what the network was trained for: whether it saw the labels.
-        clusterings: the scores of each clusterer on each view.
+        clusterings: each clusterer on each view; `columns` and `more_columns` are title -> value and interval of its metrics.
         charts: the score of each number of clusters that was tried.
         profiles: clustering -> cluster -> what it holds more often than the rest, in words.
         agreement: of every two clusterings.
@@ -69,16 +72,28 @@ def assignments(run: "Run") -> dict[str, dict[str, str]]:
 
 
 def clusterings(evaluated: dict[str, Any], records: dict[str, Any]) -> list[dict[str, Any]]:
-    """Agreement of each clusterer on each view with the classes (None without classes), and its seconds."""
-    nothing = dict.fromkeys((
-        "ari", "ari_interval", "nmi", "homogeneity", "completeness", "purity", "accuracy", "noise", "davies_bouldin",
-        "calinski_harabasz", "stability", "stability_interval",
-    ))  # fmt: skip
+    """The metrics of each clusterer on each view, and its seconds; metrics that no clustering has are left out."""
+    found = sorted(evaluated["clusters"].items())
+    shown = {
+        name: metric for name, metric in METRICS["clustering"].items()
+        if any(values.get(name) is not None for _, values in found)
+    }  # fmt: skip
+    nothing = dict.fromkeys(("ari", "noise", "stability", "stability_interval"))
     return [
-        {"name": name.partition("@")[0], "view": name.partition("@")[2], **nothing, **values,
-         "seconds": seconds_of(name, records)}
-        for name, values in sorted(evaluated["clusters"].items())
+        {"name": key.partition("@")[0], "view": key.partition("@")[2], **nothing, **values, "seconds": seconds_of(key, records),
+         "columns": {m.title: _cell(n, m, values) for n, m in shown.items() if n in FIRST},
+         "more_columns": {m.title: _cell(n, m, values) for n, m in shown.items() if n not in FIRST}}
+        for key, values in found
     ]  # fmt: skip
+
+
+def _cell(name: str, metric: Metric, values: dict[str, Any]) -> tuple[str, str]:
+    """A metric, and its interval where it has one."""
+    value, interval = values.get(name), values.get(f"{name}_interval")
+    if metric.unit == "share":
+        return percent(value), bounds(interval, "share") if interval else ""
+    under = f"{number(interval[0])} to {number(interval[1])}" if interval else ""
+    return (number(value) if metric.best == 1 else significant(value)), under
 
 
 def counts(evaluated: dict[str, Any]) -> list[dict[str, Any]]:

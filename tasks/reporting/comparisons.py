@@ -3,13 +3,18 @@
 from typing import Any
 
 from tasks.core.text import many
+from tasks.metrics import METRICS
 from tasks.reporting.formatting import change, count, cut, figure, isolated, seconds
 
 #: Models in the matrix of comparisons, and characters of a name in a sentence.
 MOST_COMPARED, NAME = 24, 60
 #: Another model is named as cheaper if it takes at most this fraction of the seconds, and this many seconds less.
 MUCH, SAVED = 0.8, 1.0
-MEASURES = {"accuracy": "accuracy", "mae": "mean absolute error", "recall": "recall of the positive class"}
+#: What slices are compared by.
+MEASURES = {
+    "accuracy": METRICS["classification"]["accuracy"], "mae": METRICS["regression"]["mae"],
+    "recall": METRICS["detection"]["recall"],
+}  # fmt: skip
 
 
 def equivalent(found: dict[str, Any], base: dict[str, Any], records: dict[str, Any]) -> dict[str, Any] | None:
@@ -109,10 +114,13 @@ def slices(found: dict[str, Any], base: dict[str, Any]) -> dict[str, Any] | None
     parts = []
     for measure, made in found.items():
         if made["tried"]:
-            unit = "number" if measure == "mae" else "share"
-            order = sorted(made["slices"], key=lambda s: s["value"], reverse=unit == "number")  # the worst first
+            metric = MEASURES[measure]
+            unit, title = metric.unit, metric.title + (" of the positive class" if measure == "recall" else "")
+            order = sorted(
+                made["slices"], key=lambda s: s["value"], reverse=metric.better == "lower"
+            )  # the worst first
             rows = [{**one, "name": _spelt(one)} for one in order]
-            parts.append({**made, "measure": measure, "unit": unit, "rows": rows, "title": MEASURES[measure]})
+            parts.append({**made, "measure": measure, "unit": unit, "rows": rows, "title": title})
     if not parts:
         return None
     return {"parts": parts, "lines": [line for part in parts for line in _worst(part)]}
@@ -126,7 +134,7 @@ def _spelt(one: dict[str, Any]) -> str:
 def _worst(part: dict[str, Any]) -> list[str]:
     """Sentences on the worst and the best significant slice, and the worst class."""
     unit, rows = part["unit"], part["rows"]
-    sign = 1 if unit == "share" else -1
+    sign = 1 if MEASURES[part["measure"]].better == "higher" else -1
     significant = [s for s in rows if s["stands"] and s["kind"] != "class"]
     tried = f"{count(part['tried'])} slices" + (
         f" and {count(part['pairs_tried'])} pairs of them" if part["pairs_tried"] else ""
@@ -154,9 +162,8 @@ def _described(one: dict[str, Any], unit: str, measure: str) -> str:
     value, outside = figure(one["value"], unit), figure(one["outside"], unit)
     points = " points" if unit == "share" else ""
     low, high = one["interval"]
-    words = {
-        "accuracy": f"accuracy {value} on {many(one['rows'], 'row', 'rows')}, elsewhere {outside}",
-        "mae": f"mean absolute error {value} on {many(one['rows'], 'row', 'rows')}, elsewhere {outside}",
-        "recall": f"recall {value} on {many(one['rows'], 'positive row', 'positive rows')}, elsewhere {outside}",
-    }[measure]
+    rows = (
+        many(one["rows"], "positive row", "positive rows") if measure == "recall" else many(one["rows"], "row", "rows")
+    )
+    words = f"{MEASURES[measure].title} {value} on {rows}, elsewhere {outside}"
     return f"{one['name']}: {words} ({change(low, unit)} to {change(high, unit)}{points})."

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tasks.metrics import METRICS
 from tasks.reporting.axis_scale import LIMITS, balanced, marks, scale
 from tasks.reporting.formatting import bounds, figure, significant
 from tasks.reporting.section import Content
@@ -15,7 +16,11 @@ SCHEMES = {
     "group": "All rows of a group are in one fold",
     "time": "Each fold is later than all rows that were used for training",
 }
-COLUMNS = {"f1": "F1 (macro)", "auc": "AUC", "rmse": "RMSE", "r2": "R²"}
+#: What has no value for each row, so that its mean over folds is shown.
+COLUMNS = {
+    "f1": METRICS["classification"]["f1"], "auc": METRICS["detection"]["auc"],
+    "rmse": METRICS["regression"]["rmse"], "r2": METRICS["regression"]["r2"],
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ def cross_validation(found: dict[str, Any]) -> CrossValidation:
         **{name: found[name] for name in ("sentence", "confidence", "measure", "set_aside", "lacking")},
         "grouped": found["grouped"], "methods": found["methods"],
         "rows": found["judged_rows"], "scheme": SCHEMES[found["scheme"]], "approaches": rows, "ends": ends, "optimism": optimism,
-        "edges": edges, "single": single, "pairs": pairs, "columns": [COLUMNS[name] for name in columns],
+        "edges": edges, "single": single, "pairs": pairs, "columns": [COLUMNS[name].title for name in columns],
         "sizes": found["sizes"], "clusters": _clusters(found["clusters"]),
     }  # fmt: skip
     return CrossValidation(found["folds"], found["why"], tables)
@@ -91,7 +96,7 @@ def _cell(values: dict[str, Any] | None, name: str) -> tuple[str, str]:
     """A mean over folds, and its interval."""
     if values is None:
         return "–", ""
-    unit = "share" if name == "f1" else "number"
+    unit = COLUMNS[name].unit
     low, high = values["interval"]
     if name in ("f1", "auc"):  # the t-interval of a few folds knows no bounds, but a share has some
         low, high = max(low, 0.0), min(high, 1.0)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tasks.metrics import Metric, secondary
 from tasks.reporting.axis_scale import LIMITS, balanced, marks, scale
 from tasks.reporting.formatting import NONE, bounds, percent, significant
 from tasks.reporting.run_record import seconds_of
@@ -75,7 +76,7 @@ def fusion(evaluated: dict[str, Any], records: dict[str, Any]) -> Fusion:
     # a prediction without a model is far from the others, whose differences would not be seen beside it
     shown = [way for name, way in found.items() if name != "constant"] or list(found.values())
     place, ends = scale([x for way in shown for x in way["interval"]], LIMITS[measure["unit"]])
-    columns = _columns(list(found.values()), evaluated["positive"])
+    columns = _columns(list(found.values()), evaluated["aim"], evaluated["positive"])
     approaches = [
         {
             **found[key], "key": key, "title": title, "best": key == evaluated["best"],
@@ -120,7 +121,7 @@ def miners(evaluated: dict[str, Any], records: dict[str, Any]) -> list[dict[str,
     """Every miner, the network and the forecasts, the best first."""
     measure = evaluated["fusion"]["measure"] or UNMEASURED
     sign = -1 if measure["better"] == "higher" else 1
-    columns = _columns(list(evaluated["scores"].values()), evaluated["positive"])
+    columns = _columns(list(evaluated["scores"].values()), evaluated["aim"], evaluated["positive"])
     rows = [
         {"name": name.partition("@")[0], "view": name.partition("@")[2], **scores, "value": scores[measure["key"]],
          "cells": [cell(scores) for _, cell in columns], "seconds": seconds_of(name, records)}
@@ -194,24 +195,27 @@ def calibrated(evaluated: dict[str, Any]) -> str:
 Cell = Callable[[dict[str, Any]], tuple[str, str]]  # the score, and what stands under it
 
 
-def _columns(rows: list[dict[str, Any]], positive: str | None) -> list[tuple[str, Cell]]:
-    """Titles of the scores beside the first, and what they show of a row."""
+def _columns(rows: list[dict[str, Any]], task: str, positive: str | None) -> list[tuple[str, Cell]]:
+    """Titles of the metrics beside the first, and what they show of a row; those that no row has are left out."""
     if not rows:
         return []
-    if "r2" in rows[0]:
-        columns: list[tuple[str, Cell]] = [("RMSE", _plain("rmse")), ("R²", _plain("r2"))]
-        return columns + ([("MASE", _plain("mase"))] if "mase" in rows[0] else [])
-    if positive is None:
-        return [(title, _share(title.lower())) for title in ("precision", "recall", "F1")]
-    inner: list[tuple[str, Cell]] = [
-        ("AUC", _plain("auc")), ("AP", _plain("average_precision")), ("precision / recall", _both), ("F1", _share("f1"))
-    ]  # fmt: skip
-    return [(title, _of_positive(cell)) for title, cell in inner]
+    found = []
+    for key, metric in secondary(task, positive is not None).items():
+        cell = _cell(key, metric)
+        if any(cell(row)[0] != NONE for row in rows):
+            found.append((metric.title, cell))
+    return found
 
 
-def _plain(key: str) -> Cell:
+def _cell(key: str, metric: Metric) -> Cell:
+    """How a row shows the metric: the value, and its interval under it. `positive.f1` is found in `positive`."""
+    inside, _, name = key.rpartition(".")
+
     def cell(row: dict[str, Any]) -> tuple[str, str]:
-        value, interval = row.get(key), row.get(f"{key}_interval")
+        values = row[inside] if inside else row
+        value, interval = values.get(name), values.get(f"{name}_interval")
+        if metric.unit == "share":
+            return percent(value), bounds(interval, "share") if interval else ""
         under = f"{_three(interval[0])} to {_three(interval[1])}" if interval else ""
         return NONE if value is None else _three(value), under
 
@@ -221,22 +225,6 @@ def _plain(key: str) -> Cell:
 def _three(value: float) -> str:
     """Scores up to 1 with three decimals, so that a column of them can be compared; others with four digits."""
     return f"{value:.3f}".replace("-", "−") if abs(value) < 1 else significant(value)
-
-
-def _share(key: str) -> Cell:
-    def cell(row: dict[str, Any]) -> tuple[str, str]:
-        interval = row.get(f"{key}_interval")
-        return percent(row[key]), bounds(interval, "share") if interval else ""
-
-    return cell
-
-
-def _both(row: dict[str, Any]) -> tuple[str, str]:
-    return f"{row['precision'] * 100:.1f} / {row['recall'] * 100:.1f} %", ""
-
-
-def _of_positive(cell: Cell) -> Cell:
-    return lambda row: cell(row["positive"])
 
 
 def _skipped(skipped: dict[str, str]) -> list[dict[str, Any]]:

@@ -87,10 +87,9 @@ def found(parts: Parts, evaluated: dict[str, Any]) -> list[Line]:
     compared, lines = parts.fusion, []
     best = compared.best
     if best:
-        unit = compared.measure["unit"]
+        unit, title = compared.measure["unit"], compared.measure["title"]
         value = figure(best["value"], unit)
-        text = f"{'classifies' if unit == 'share' else 'has a mean absolute error of'} {value}"
-        text += " of the test rows correctly" if unit == "share" else ""
+        text = f"classifies {value} of the test rows correctly" if unit == "share" else f"has a {title} of {value}"
         if compared.positive and best["positive"]["auc"] is not None:
             text += f" (AUC {number(best['positive']['auc'])})"
         lines.append(_line(f"{_capital(best['title'])}, chosen without using test rows, {text}.", "fusion"))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tasks.core.files import read_json
+from tasks.metrics import METRICS
 from tasks.reporting.formatting import percent, significant
 from tasks.reporting.section import Content
 from tasks.storage.names import HISTORY
@@ -12,8 +13,10 @@ from tasks.storage.names import HISTORY
 if TYPE_CHECKING:
     from tasks.reporting.run import Run
 
-#: Quantities of an epoch that are fractions.
-FRACTIONS = ("accuracy",)
+#: Quantities of an epoch that are metrics of predictions.
+SCORES = {"accuracy": METRICS["classification"]["accuracy"], "r2": METRICS["regression"]["r2"]}
+#: Those of them that are fractions.
+FRACTIONS = tuple(name for name, metric in SCORES.items() if metric.unit == "share")
 #: What the network says of itself beside its weights.
 CARD = "encoder.json"
 
@@ -70,7 +73,7 @@ def curves(history: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _words(name: str) -> str:
-    return "R²" if name == "r2" else name.replace("_", " ")
+    return SCORES[name].title if name in SCORES else name.replace("_", " ")
 
 
 def branches(card: dict[str, Any]) -> list[dict[str, Any]]:

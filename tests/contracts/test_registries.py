@@ -1,10 +1,11 @@
-"""What every entry of READERS and CHECKS promises; METRICS have a file of their own."""
+"""What every entry of the registries METRICS, READERS and CHECKS promises."""
 
 import gzip
 import json
 from collections.abc import Callable
 from dataclasses import replace
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,79 @@ import pytest
 from tasks.config.source import Input
 from tasks.config.validate import Validate
 from tasks.core.errors import DeepmineError
+from tasks.evaluation.scorers import Classes, Numbers
+from tasks.metrics import METRICS
+from tasks.metrics.classification import classification
+from tasks.metrics.clustering import clustering
+from tasks.metrics.detection import detection
+from tasks.metrics.regression import regression
 from tasks.modalities import modality
 from tasks.reporting.sections import SECTIONS
 from tasks.sources.open_table import open_table
 from tasks.sources.readers import CODECS, READERS
+from tasks.stats.resampling import Resampling
 from tasks.storage.store import Writer
 from tasks.validation import CHECKS, run_checks
 from tasks.validation.context import Context
 from tasks.validation.finding import MOST_EXAMPLES, SEVERITIES, in_words
+
+SAMPLING = Resampling(0.95, 100, 0)
+#: Of these classes the positive one is `a`, the number of a row is that of its class, and its features are near to it.
+Y_TRUE = np.array(list("cabcabcabcab"))
+NUMBERS = np.unique(Y_TRUE, return_inverse=True)[1].astype(float)
+#: Inputs of a metric's function that hold numbers, among which may be NaN.
+NUMERIC = {"y_score", "moments", "points", "dense_points"}
+
+
+def scored(kind: str, wrong: int, nan: float = 0.0) -> dict[str, Any]:
+    """The metrics of predictions of which the first ``wrong`` are wrong; ``nan`` is added to the numbers of the first row."""
+    error = np.where(np.arange(len(Y_TRUE)) < wrong, 1.0, 0.0)
+    y_pred = np.array(list("abc"))[(NUMBERS + error).astype(int) % 3]
+    spoilt = np.where(np.arange(len(Y_TRUE)) == 0, nan, 0.0)
+    if kind == "classification":
+        return classification(Y_TRUE, y_pred, ["a", "b", "c"], SAMPLING)
+    if kind == "detection":
+        return detection(Y_TRUE == "a", y_pred == "a", np.where(y_pred == "a", 1.0, 0.0) + spoilt, SAMPLING)
+    if kind == "regression":
+        return regression(NUMBERS[:, None], (NUMBERS + error + spoilt)[:, None], SAMPLING, naive_error=1.0)
+    near = (NUMBERS + np.arange(len(Y_TRUE)) * 1e-9 + spoilt)[:, None]
+    return clustering(Y_TRUE, y_pred, near, np.arange(len(Y_TRUE)))
+
+
+ENTRIES = [(kind, name) for kind, metrics in METRICS.items() for name in metrics]
+
+
+@pytest.mark.parametrize(("kind", "name"), ENTRIES)
+def test_better_predictions_have_the_better_metric(kind: str, name: str) -> None:
+    metric = METRICS[kind][name]
+    perfect, good, bad = (scored(kind, wrong)[name] for wrong in (0, 2, 5))
+    sign = 1 if metric.better == "higher" else -1
+    assert sign * perfect > sign * good > sign * bad
+    assert perfect == pytest.approx(metric.best, abs=1e-6) if np.isfinite(metric.best) else perfect > 1e6
+    assert metric.unit == "number" or 0 <= bad < good < perfect <= 1
+
+
+@pytest.mark.parametrize(("kind", "name"), ENTRIES)
+def test_a_metric_of_nan_is_no_number(kind: str, name: str) -> None:
+    if not NUMERIC & set(signature(METRICS[kind][name].load()).parameters):
+        assert scored(kind, 0)[name] is not None  # of classes alone
+        return
+    try:
+        value = scored(kind, 0, nan=float("nan"))[name]
+    except ValueError:
+        return
+    assert value is None
+
+
+@pytest.mark.parametrize(("kind", "name"), ENTRIES)
+def test_a_metric_has_a_title_of_its_own_and_an_example(kind: str, name: str) -> None:
+    assert [metric.title for metric in METRICS[kind].values()].count(METRICS[kind][name].title) == 1
+    assert ">>> " in str(METRICS[kind][name].load().__doc__)
+
+
+def test_the_first_metric_is_the_one_that_predictions_are_compared_by() -> None:
+    assert (Classes.measure["key"], Numbers.measure["key"]) == ("accuracy", "mae")
+
 
 NAMES, ROWS = ("name", "size"), [("anna", "1"), ("bo", "20"), ("cleo", "3")]
 
@@ -84,7 +150,7 @@ def test_what_a_reader_cannot_read_is_named_with_its_place(suffix: str, tmp_path
     path = tmp_path / f"rows{suffix}"
     path.write_bytes(TABLES[suffix][1])
     [complaint] = complaints(path)
-    assert complaint.startswith((f"{path}: ", f"{path.name}:4: "))
+    assert complaint.startswith((f"{path}:", f"{path.name}:4: "))
     path.write_bytes(b"")
     with pytest.raises(DeepmineError, match="an empty file"):
         open_table(path)

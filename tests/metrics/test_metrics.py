@@ -6,8 +6,9 @@ from scipy import sparse
 from scipy.stats import norm
 from sklearn import metrics as sk
 
-from tasks.metrics.classification import classification, confusion, detection
+from tasks.metrics.classification import classification, confusion
 from tasks.metrics.clustering import clustering
+from tasks.metrics.detection import detection
 from tasks.metrics.regression import regression
 from tasks.stats.intervals import Interval, wilson
 from tasks.stats.rand_index import ari_difference
@@ -237,8 +238,8 @@ def test_regression_by_hand() -> None:
     truth, said = np.array([[1.0], [2], [3], [4]]), np.array([[1.0], [2], [5], [3]])
     found = regression(truth, said, Resampling(0.95, 500, 0))
     assert (found["mae"], found["rmse"], found["r2"]) == pytest.approx((3 / 4, (5 / 4) ** 0.5, 1 - 5 / 5))
-    for name in ("mae", "rmse"):
-        assert found[f"{name}_interval"].low <= found[name] <= found[f"{name}_interval"].high
+    for name, interval in (("mae", found["interval"]), ("rmse", found["rmse_interval"])):
+        assert interval.low <= found[name] <= interval.high
 
 
 def test_regression_of_several_outputs_and_large_values() -> None:
@@ -253,7 +254,7 @@ def test_regression_of_several_outputs_and_large_values() -> None:
 
 def test_a_truth_that_never_varies_has_no_r2() -> None:
     found = regression(np.full((20, 1), 3.0), np.arange(20.0)[:, None], Resampling(0.95, 100, 0))
-    assert (found["r2"], found["r2_interval"]) == (None, None)
+    assert (found["r2"], "r2_interval" in found) == (None, False)
     assert found["mae"] > 0
 
 

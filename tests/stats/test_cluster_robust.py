@@ -8,7 +8,7 @@ from tasks.evaluation.slices import slices
 from tasks.features.item_matrix import ItemMatrix
 from tasks.metrics import curves
 from tasks.metrics.calibration import calibration
-from tasks.metrics.classification import detection
+from tasks.metrics.detection import detection
 from tasks.metrics.regression import regression
 from tasks.stats import cluster_robust, roc_auc
 from tasks.stats.intervals import Interval, methods, newcombe, wilson

@@ -313,7 +313,7 @@ def test_of_two_classes_the_rarer_is_looked_for(positive: str, tmp_path: Path) -
     rows = table(verdict)
     told = {"always the commonest class", "raw → SVM", "the network alone", "deep → SVM"}
     assert {row["way"] for row in rows} == told
-    assert all(("AUC" in row) == (row["by"] != "constant") for row in rows)
+    assert all(("AUC (positive class)" in row) == (row["by"] != "constant") for row in rows)
 
 
 def test_the_positive_class_may_be_named(tmp_path: Path) -> None:
@@ -394,7 +394,7 @@ def test_numbers_are_judged_by_their_errors(tmp_path: Path) -> None:
     titles = dict(verdict["titles"])
     assert titles == {**TITLES, "constant": "always the train median"}
     assert [row["way"] for row in table(verdict)] == [titles[way] for way in verdict["fusion"]["ways"]]
-    assert {"RMSE", "R2", "mean absolute error"} < set(table(verdict)[0])
+    assert {"RMSE", "R²", "mean absolute error"} < set(table(verdict)[0])
 
 
 def test_the_choice_of_numbers_turns_with_val_rows_too(tmp_path: Path) -> None:
@@ -482,7 +482,8 @@ def test_the_page_shows_what_was_evaluated(kind: str, tmp_path: Path) -> None:
     assert ("Confusion" in text) == (kind in ("classes", "auto"))
     clusters = clusterings(verdict, {})
     assert len(clusters) == len(verdict["clusters"])
-    assert all({"ari", "nmi", "purity", "silhouette"} <= set(row) for row in clusters)
+    labelled = {"ARI", "NMI", "purity"} if kind in ("classes", "auto") else set()
+    assert all(set(row["columns"]) >= {"silhouette", *labelled} for row in clusters)
 
 
 def test_probabilities_without_val_rows(tmp_path: Path) -> None:
