@@ -30,8 +30,8 @@ from tasks.stats.resampling import Resampling
 from tasks.storage.names import NOISE, PREDICTIONS, SUMMARY
 from tasks.storage.store import read
 from tasks.storage.summaries import Stability, read_mine_summary
-from tests.features.test_view import write_view
-from tests.itemstore import write_items
+from tests.fixtures.itemstore import write_items
+from tests.fixtures.views import write_view
 from tests.written import written
 
 GROUPERS = {"kmeans": "n_clusters", "agglomerative": "n_clusters", "gaussian_mixture": "n_components"}

@@ -18,7 +18,7 @@ from tasks.stats.intervals import newcombe
 from tasks.stats.resampling import Resampling
 from tasks.storage.names import PREDICTIONS, SUMMARY
 from tasks.storage.store import read
-from tests.features.test_view import write_view
+from tests.fixtures.views import write_view
 from tests.written import written
 
 NAMES = ("isolation_forest", "local_outlier_factor", "one_class_svm")

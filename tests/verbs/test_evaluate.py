@@ -26,8 +26,8 @@ from tasks.reporting.fusion import fusion
 from tasks.stats.resampling import Resampling
 from tasks.storage.names import PREDICTIONS, SUMMARY
 from tasks.storage.store import Writer, vector_column
-from tests.features.test_view import write_view
-from tests.itemstore import write_items
+from tests.fixtures.itemstore import write_items
+from tests.fixtures.views import write_view
 from tests.pages import html
 
 LABELS = ["a", "b", "c"]
