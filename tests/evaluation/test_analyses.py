@@ -14,8 +14,8 @@ from tasks.reporting.confusion import classes, confusion
 from tasks.reporting.reliability import Reliability, reliability
 from tasks.storage.store import Writer
 from tests.fixtures.itemstore import write_items
+from tests.fixtures.pages import html
 from tests.fixtures.views import write_view
-from tests.pages import html
 from tests.verbs.test_evaluate import (
     IDS,
     MINED,

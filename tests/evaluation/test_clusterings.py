@@ -32,7 +32,7 @@ from tasks.storage.store import read
 from tasks.storage.summaries import Stability, read_mine_summary
 from tests.fixtures.itemstore import write_items
 from tests.fixtures.views import write_view
-from tests.written import written
+from tests.fixtures.written import written
 
 GROUPERS = {"kmeans": "n_clusters", "agglomerative": "n_clusters", "gaussian_mixture": "n_components"}
 

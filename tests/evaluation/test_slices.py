@@ -11,7 +11,7 @@ from tasks.evaluation.slices import slices
 from tasks.features.item_matrix import ItemMatrix
 from tasks.stats.intervals import newcombe
 from tasks.stats.resampling import Resampling
-from tests.written import written
+from tests.fixtures.written import written
 
 
 def facts(seed: int, rows: int = 600, attributes: int = 20, levels: int = 3) -> tuple[ItemMatrix, np.ndarray]:

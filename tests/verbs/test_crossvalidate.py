@@ -35,7 +35,7 @@ from tasks.storage.quarantine import QUARANTINE
 from tasks.storage.store import MANIFEST, Writer, read, read_manifest, read_shards
 from tests.fixtures.runs import admitted
 from tests.fixtures.runs import stage as run_stage
-from tests.written import written
+from tests.fixtures.written import written
 
 SAMPLING = Resampling(0.95, 300, 0)
 

@@ -27,8 +27,8 @@ from tasks.stats.resampling import Resampling
 from tasks.storage.names import PREDICTIONS, SUMMARY
 from tasks.storage.store import Writer, vector_column
 from tests.fixtures.itemstore import write_items
+from tests.fixtures.pages import html
 from tests.fixtures.views import write_view
-from tests.pages import html
 
 LABELS = ["a", "b", "c"]
 TRAIN, VAL, TEST = 3, 40, 200
