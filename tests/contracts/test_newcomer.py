@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -74,10 +75,10 @@ def check(context: Context) -> Iterator[Finding]:
         yield Finding(WARNING, "Constant columns", "Columns with a single value tell nothing.", names)
 ''',
 }
+MINERS = {"linear_svm": {"miner": "linear_svm", "views": ["raw"]}}
 #: Small enough that the run takes as long as its processes take to start.
 SMALL = {
     "train": {"epochs": 1, "encoders": {"tabular": {"hidden": [4]}}},
-    "mine": {"miners": {}, "rules": {"views": []}},
     "evaluate": {"resamples": 100},
     "report": {"map_points": 10},
 }
@@ -103,9 +104,16 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         file.write_table(table)
     made = Project(home)
     made.run("git", "init", "-q")
-    inputs = {"table": {"modality": "tabular", "columns": ["x", "y", "still"]}}
-    source = {"path": "rows.arrow", "label": "label"}
-    made.edit(lambda data: data.update(datasets={"new": {"source": source, "inputs": inputs, **SMALL}}))
+    source, inputs = (
+        {"path": "rows.arrow", "label": "label"},
+        {"table": {"modality": "tabular", "columns": ["x", "y", "still"]}},
+    )
+
+    def small(data: dict[str, Any]) -> None:
+        data["defaults"]["mine"]["miners"] = MINERS
+        data["datasets"] = {"new": {"source": source, "inputs": inputs, **SMALL}}
+
+    made.edit(small)
     made.run(sys.executable, "-m", "flows.cli", "run", "new", "--no-server")
     yield made
     made.end()
