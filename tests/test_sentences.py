@@ -19,6 +19,7 @@ from tasks.extraction import deep_view
 from tasks.miners import MINERS, MOST_ROWS, crossvalidation, n_clusters, stability
 from tasks.miners.kernel_approximation import CHEAP, COMPONENTS, KERNEL_ROWS
 from tasks.modalities import audio, image, tabular_steps, text
+from tasks.reporting.sections import SECTIONS
 from tasks.rules import search
 from tasks.splitting.folds import ENOUGH
 from tasks.validation import near_duplicates
@@ -174,6 +175,13 @@ def test_names_schedule_and_remote_in_the_readme() -> None:
     url = re.search(r"url = (\S+)", (ROOT / ".dvc/config").read_text(encoding="utf-8"))
     assert url
     assert f"default remote `storage` is the folder `{url[1].removeprefix('../')}`" in readme
+
+
+def test_the_page_on_the_report_names_its_sections() -> None:
+    page = (ROOT / "docs/report.md").read_text(encoding="utf-8")
+    listed = re.search(r"## Sections\n(.*?)\n\n`dvc", page, re.S)
+    assert listed
+    assert set(re.findall(r"\*\*([^*]+)\*\*", listed[1])) == {section.title for section in SECTIONS}
 
 
 def test_recipes_in_the_readme() -> None:

@@ -12,7 +12,8 @@ from scipy.sparse import csr_array
 from tasks.core.errors import DeepmineError, nearest
 from tasks.evaluation.comparisons import Comparisons, comparisons
 from tasks.evaluation.scorers import Classes, Numbers, Said
-from tasks.evaluation.slices import Facts, Slices, slices
+from tasks.evaluation.slices import Slices, slices
+from tasks.features.item_matrix import ItemMatrix
 from tasks.features.items import load_items
 from tasks.features.view import rows_of
 from tasks.metrics import curves
@@ -154,32 +155,31 @@ def _sides(said: Said, name: str, positive: str, place: int) -> tuple[np.ndarray
 def _slices(judge: Classes | Numbers, name: str, items: Path, params: "Evaluate") -> dict[str, Slices]:
     """Slices of what the best way's rows are worth; of two classes also of how many of the positive rows it finds."""
     test, wanted = judge.test, params.slices
-    facts = _facts(items, test.ids, wanted.columns)
+    known = _known(items, test.ids, wanted.columns)
     values = judge.values(name)
-    whole = facts.with_classes(test.truth) if isinstance(judge, Classes) else facts
-    found = {judge.measure["key"]: slices(values, whole, wanted.min_rows, wanted.q, judge.sampling)}
+    classes = test.truth if isinstance(judge, Classes) else None
+    found = {judge.measure["key"]: slices(values, known, wanted.min_rows, wanted.q, judge.sampling, classes)}
     if isinstance(judge, Classes) and judge.positive is not None:
         rows = np.flatnonzero(test.truth == judge.positive)
-        part = Facts(csr_array(facts.held[rows]), facts.names, facts.attributes, facts.kinds)
         groups = judge.sampling.groups
         if groups is not None:
             own = np.unique(groups[rows], return_inverse=True)[1]
             groups = own if len(set(own.tolist())) > 1 else None
         if len(rows):
             found["recall"] = slices(
-                values[rows], part, wanted.min_rows, wanted.q, replace(judge.sampling, groups=groups)
+                values[rows], known.take(rows), wanted.min_rows, wanted.q, replace(judge.sampling, groups=groups)
             )
     return found
 
 
-def _facts(items: Path, ids: np.ndarray, columns: tuple[str, ...]) -> Facts:
+def _known(items: Path, ids: np.ndarray, columns: tuple[str, ...]) -> ItemMatrix:
     """What the store of items knows of the rows ``ids``, of the attributes ``columns`` (empty: of all).
 
     Raises:
         DeepmineError: one of ``columns`` is no attribute of it.
     """
     if not (items / MANIFEST).is_file():
-        return Facts(csr_array((len(ids), 0)), (), (), ())
+        return ItemMatrix(csr_array((len(ids), 0)), (), ())
     known = load_items(items)
     for column in columns:
         if column not in known.attributes:
@@ -187,8 +187,8 @@ def _facts(items: Path, ids: np.ndarray, columns: tuple[str, ...]) -> Facts:
             raise DeepmineError(f"evaluate.slices.columns: nothing is known of '{column}'.{near}")
     keep = [i for i, attribute in enumerate(known.attributes) if not columns or attribute in columns]
     names, attributes = (tuple(told[i] for i in keep) for told in (known.names, known.attributes))
-    held = csr_array(known.view.X)[rows_of(known.view, ids)][:, keep]
-    return Facts(csr_array(held, dtype=np.float64), names, attributes, ("item",) * len(keep))
+    matrix = csr_array(known.view.X)[rows_of(known.view, ids)][:, keep]
+    return ItemMatrix(csr_array(matrix, dtype=np.float64), names, attributes)
 
 
 def numbers(found: Analyses | None) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array, hstack
+from scipy.sparse import csr_array
 
 from tasks.core.text import enumerated, percent
+from tasks.features.item_matrix import ItemMatrix
 from tasks.stats.fisher import fisher
 from tasks.stats.multiple_testing import benjamini_hochberg
 from tasks.storage.names import NOISE
@@ -27,41 +28,22 @@ QUARTERS = ("lowest", "lower middle", "upper middle", "highest")
 LABEL = "label"
 
 
-@dataclass(frozen=True)
-class Known:
-    """What is known of N rows.
-
-    Attributes:
-        held: (N, M) not zero where a row has an item.
-        names: of the items, in words; ``attributes`` what each is a value of, `LABEL` for classes.
-    """
-
-    held: csr_array
-    names: tuple[str, ...]
-    attributes: tuple[str, ...]
-
-    def beside(self, other: "Known") -> "Known":
-        """The items of both for the same rows."""
-        both = csr_array(hstack([self.held, other.held], format="csr"))
-        return Known(both, self.names + other.names, self.attributes + other.attributes)
-
-
-def of_classes(labels: Sequence[str | None]) -> Known:
+def of_classes(labels: Sequence[str | None]) -> ItemMatrix:
     """Classes as items; a row without a label has none of them."""
     names = sorted({label for label in labels if label is not None})
     place = {name: i for i, name in enumerate(names)}
     pairs = [(row, place[label]) for row, label in enumerate(labels) if label is not None]
-    return Known(_ones(pairs, (len(labels), len(names))), tuple(f"“{n}”" for n in names), (LABEL,) * len(names))
+    return ItemMatrix(_ones(pairs, (len(labels), len(names))), tuple(f"“{n}”" for n in names), (LABEL,) * len(names))
 
 
-def of_numbers(values: np.ndarray) -> Known:
+def of_numbers(values: np.ndarray) -> ItemMatrix:
     """In which quarter of all the (N,) labels each stands, as an item; NaN in none."""
     known = np.isfinite(values)
     edges = np.quantile(values[known], (0.25, 0.5, 0.75)) if known.any() else np.zeros(3)
     quarter = np.searchsorted(edges, values, side="left")
     pairs = [(row, int(quarter[row])) for row in np.flatnonzero(known).tolist()]
     names = tuple(f"in the {q} quarter of the label" for q in QUARTERS)
-    return Known(_ones(pairs, (len(values), len(names))), names, (LABEL,) * len(names))
+    return ItemMatrix(_ones(pairs, (len(values), len(names))), names, (LABEL,) * len(names))
 
 
 @dataclass(frozen=True)
@@ -105,7 +87,7 @@ class Profile:
     sentence: str = ""
 
 
-def profiles(clusters: np.ndarray, known: Known, X: Any, stable: dict[str, float]) -> list[Profile]:
+def profiles(clusters: np.ndarray, known: ItemMatrix, X: Any, stable: dict[str, float]) -> list[Profile]:
     """What each cluster is, in the order of their names.
 
     Fisher's exact test that an item is more frequent in a cluster than in the other rows, over all pairs of cluster and
@@ -120,7 +102,7 @@ def profiles(clusters: np.ndarray, known: Known, X: Any, stable: dict[str, float
     """
     names, place = np.unique(clusters, return_inverse=True)
     inside = _ones(list(enumerate(place.tolist())), (len(clusters), len(names)))
-    both = np.asarray((inside.T @ (known.held != 0).astype(np.float64)).todense())  # (C, M)
+    both = np.asarray((inside.T @ (known.matrix != 0).astype(np.float64)).todense())  # (C, M)
     sizes, totals = np.bincount(place, minlength=len(names)), both.sum(0)  # (C,), (M,)
     q_values, rows = _tests(both, sizes, totals), len(clusters)
     tight, nearest = _shape(X, place, len(names))

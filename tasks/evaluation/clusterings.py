@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sklearn.metrics import adjusted_rand_score
 
-from tasks.evaluation.cluster_profiles import Known, Profile, of_classes, of_numbers, profiles
+from tasks.evaluation.cluster_profiles import Profile, of_classes, of_numbers, profiles
 from tasks.evaluation.scorers import Difference
+from tasks.features.item_matrix import ItemMatrix
 from tasks.features.items import load_items
 from tasks.features.label_values import parse_numbers
 from tasks.features.scaling import comparable
@@ -98,11 +99,11 @@ def clusterings(
     return Clusterings(found, pairs, agreement, told)
 
 
-def _known(ids: np.ndarray, labels: list[str | None], aim: str, items: Path) -> Known:
+def _known(ids: np.ndarray, labels: list[str | None], aim: str, items: Path) -> ItemMatrix:
     """The items of the rows ``ids``, and their labels as items too: classes, or the quarters of one number."""
     store = load_items(items)
     held = store.view.X[rows_of(store.view, ids)]
-    known = Known(held, store.names, store.attributes)
+    known = ItemMatrix(held, store.names, store.attributes)
     if aim == "classification":
         return of_classes(labels).beside(known)
     if aim == "regression":

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_array, hstack
+from scipy.sparse import csr_array
 from scipy.stats import t as student
 
+from tasks.features.item_matrix import ItemMatrix
 from tasks.stats.fisher import fisher_two_sided
 from tasks.stats.intervals import T_OVER_GROUPS, WELCH, Interval, methods, newcombe
 from tasks.stats.multiple_testing import benjamini_hochberg
@@ -21,25 +22,6 @@ KEPT = 15
 CELLS = 10_000_000
 #: The attribute of the items that name groups of rows.
 GROUP = "group"
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What is known of N test rows: (N, M) whether a row has an item, the items' names and their attributes."""
-
-    held: csr_array
-    names: tuple[str, ...]
-    attributes: tuple[str, ...]
-    kinds: tuple[str, ...]
-
-    def with_classes(self, truth: np.ndarray) -> "Facts":
-        """Each class of ``truth`` (N,) as one more item."""
-        labels = sorted(set(truth.tolist()))
-        own = csr_array((truth[:, None] == np.array(labels)[None]).astype(np.float64))
-        return Facts(
-            csr_array(hstack([self.held, own])), (*self.names, *labels), (*self.attributes, *["class"] * len(labels)),
-            (*self.kinds, *["class"] * len(labels)),
-        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -91,7 +73,14 @@ class Slices:
     methods: dict[str, str]
 
 
-def slices(values: np.ndarray, facts: Facts, min_rows: int, q: float, sampling: Resampling) -> Slices:
+def slices(
+    values: np.ndarray,
+    items: ItemMatrix,
+    min_rows: int,
+    q: float,
+    sampling: Resampling,
+    y_true: np.ndarray | None = None,
+) -> Slices:
     """Which items, and pairs of items, go with better or worse ``values`` (N,): hits as booleans, or sizes of errors.
 
     Each slice of at least ``min_rows`` rows, with as many outside, is compared with the rows outside it. Hits: Fisher's
@@ -99,10 +88,16 @@ def slices(values: np.ndarray, facts: Facts, min_rows: int, q: float, sampling: 
     must agree. A slice *stands* where Benjamini and Hochberg's (1995) q-value over all slices that were tried is at
     most ``q``. A pair stands where it differs the same way from the rest of either item's rows too, so that it says more
     than both. Where rows come in groups, a difference between rows must also be one between groups.
+
+    Args:
+        items: of the same rows.
+        y_true: (N,) classes, each of which is a slice too; but no pair is made with one.
     """
-    size = np.asarray(facts.held.sum(0)).ravel()
+    whole = items if y_true is None else items.beside(_classes(y_true))
+    kinds = ["item"] * len(items.names) + ["class"] * (len(whole.names) - len(items.names))
+    size = np.asarray(whole.matrix.sum(0)).ravel()
     enough = (size >= min_rows) & (len(values) - size >= min_rows)
-    held = csr_array(facts.held[:, np.flatnonzero(enough)])
+    held = csr_array(whole.matrix[:, np.flatnonzero(enough)])
     picked = np.flatnonzero(enough)
     score = values.astype(np.float64)
     if not len(picked):
@@ -110,23 +105,30 @@ def slices(values: np.ndarray, facts: Facts, min_rows: int, q: float, sampling: 
     hits, groups = values.dtype == bool, sampling.groups
     single = _compare(score, held, hits)
     if groups is not None:
-        rows = np.array([facts.attributes[i] != GROUP for i in picked], bool)
+        rows = np.array([whole.attributes[i] != GROUP for i in picked], bool)
         between, half = _between_groups(score, held, groups, sampling.confidence)
         single["p"] = np.where(rows, np.maximum(single["p"], between), single["p"])
         single["half"] = np.where(rows, half, np.nan)
     single["q"] = benjamini_hochberg(single["p"])
     found = [
-        _slice([facts.names[i]], [facts.attributes[i]], facts.kinds[i], _row(single, k), hits, q, sampling.confidence)
+        _slice([whole.names[i]], [whole.attributes[i]], kinds[i], _row(single, k), hits, q, sampling.confidence)
         for k, i in enumerate(picked)
     ]
-    items = [i for i in range(len(picked)) if facts.kinds[picked[i]] == "item"]
-    pairs, tried = ([], 0) if groups is not None else _pairs(score, held, items, picked, facts, min_rows, hits)
+    places = [k for k, i in enumerate(picked) if kinds[i] == "item"]
+    pairs, tried = ([], 0) if groups is not None else _pairs(score, held, places, picked, items, min_rows, hits)
     deep = [_slice(*pair, hits, q, sampling.confidence) for pair in pairs]
     kept = _kept(found) + [pair for pair in deep if pair.stands]
     plain = [s for s in found if s.kind == "item"]
     worst = min(plain, key=lambda s: (s.value if hits else -s.value, s.items), default=None)
     stand = sum(s.stands for s in kept)
     return Slices(len(found), tried, kept, worst, min_rows, q, stand, len(values), methods(kept))
+
+
+def _classes(y_true: np.ndarray) -> ItemMatrix:
+    """Each class of (N,) ``y_true`` as an item."""
+    labels = sorted(set(y_true.tolist()))
+    matrix = csr_array((y_true[:, None] == np.array(labels)[None]).astype(np.float64))
+    return ItemMatrix(matrix, tuple(labels), ("class",) * len(labels))
 
 
 def _slice(
@@ -209,7 +211,13 @@ def _block_between(score: np.ndarray, held: csr_array, groups: np.ndarray) -> tu
 
 
 def _pairs(
-    score: np.ndarray, held: csr_array, items: list[int], picked: np.ndarray, facts: Facts, min_rows: int, hits: bool
+    score: np.ndarray,
+    held: csr_array,
+    places: list[int],
+    picked: np.ndarray,
+    items: ItemMatrix,
+    min_rows: int,
+    hits: bool,
 ) -> tuple[list[tuple[list[str], list[str], str, dict[str, Any]]], int]:
     """Items, attributes, kind and figures of pairs of items of two attributes; and how many pairs there were.
 
@@ -218,13 +226,13 @@ def _pairs(
     each rest would cost too much.
     """
     size = np.asarray(held.sum(0)).ravel()
-    items = sorted(items, key=lambda i: (-int(size[i]), i))[:MOST_PAIRED]
-    if len(items) < 2:
+    places = sorted(places, key=lambda i: (-int(size[i]), i))[:MOST_PAIRED]
+    if len(places) < 2:
         return [], 0
-    X = csr_array(held[:, items])
+    X = csr_array(held[:, places])
     n, first, second = ((X.T @ X.multiply(w[:, None])).toarray() for w in (np.ones(len(score)), score, score**2))
-    a, b = np.triu_indices(len(items), 1)
-    attribute = np.array([facts.attributes[picked[i]] for i in items])
+    a, b = np.triu_indices(len(places), 1)
+    attribute = np.array([items.attributes[picked[i]] for i in places])
     inside = n[a, b]
     rests = [n[a, a] - inside, n[b, b] - inside, len(score) - inside]
     keep = (attribute[a] != attribute[b]) & (np.minimum.reduce([inside, *rests]) >= min_rows)
@@ -243,7 +251,7 @@ def _pairs(
     found = {**against[0], "p": np.where(same, p, 1.0)}
     found["q"] = benjamini_hochberg(found["p"])
     told = [
-        ([facts.names[picked[items[i]]] for i in pair], [str(attribute[i]) for i in pair], "pair", _row(found, k))
+        ([items.names[picked[places[i]]] for i in pair], [str(attribute[i]) for i in pair], "pair", _row(found, k))
         for k, pair in enumerate(zip(a.tolist(), b.tolist(), strict=True)) if found["q"][k] < 0.5
     ]  # fmt: skip
     return told, len(a)

@@ -1,13 +1,13 @@
 """Items made of deep features, so that rules can speak of them: clusters, leaves of a small tree, main directions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from tasks.features.binning import one_hot
+from tasks.features.item_matrix import ItemMatrix
 from tasks.features.view import View, feature_names
 from tasks.stats.quantile_bins import quantile_edges
 from tasks.storage.names import NOISE
@@ -33,28 +33,11 @@ class Clusterer(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class DeepItems:
-    """Which of M items N rows have.
-
-    Attributes:
-        held: (N, M) bool.
-        names: as a person reads them: `cluster 3 (kmeans)`, `leaf 5 (tree)`, `direction 1 high`.
-        attributes: what each is a part of: the clusterer, `tree`, the direction.
-        meaning: name -> what it is, in words, where the name does not say it.
-    """
-
-    held: csr_array
-    names: tuple[str, ...]
-    attributes: tuple[str, ...]
-    meaning: dict[str, str]
-
-
 def deep_items(
     deep: View, clusterers: Mapping[str, Clusterer], target: np.ndarray | None, fitted_on: np.ndarray, *,
     directions: int, bins: int, seed: int,
-) -> DeepItems:  # fmt: skip
-    """The items of all N rows of ``deep``, settled on its train rows.
+) -> ItemMatrix:  # fmt: skip
+    """The items of all N rows of ``deep``, fitted on its train rows: `cluster 3 (kmeans)`, `leaf 5 (tree)`, `direction 1 high`.
 
     Args:
         clusterers: name -> one that was fitted on this view.
@@ -75,7 +58,7 @@ def deep_items(
     names = tuple(name for _, own, _, _ in groups for name in own)
     attributes = tuple(attribute for _, own, attribute, _ in groups for _ in own)
     meaning = {name: text for _, own, _, told in groups for name, text in zip(own, told, strict=True) if text}
-    return DeepItems(
+    return ItemMatrix(
         _one_hot([(codes, len(own)) for codes, own, _, _ in groups], len(deep.ids)), names, attributes, meaning
     )
 

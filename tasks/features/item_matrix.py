@@ -1,17 +1,44 @@
-"""Transactions: baskets of named items."""
+"""Which rows have which items: `ItemMatrix` for what is known of rows, `Transactions` for what rules are found in."""
 
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Literal
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, hstack
 
 from tasks.core.errors import DeepmineError
 
 Kind = Literal["baskets", "rows"]
+
+
+@dataclass(frozen=True)
+class ItemMatrix:
+    """Which of M items N rows have.
+
+    Attributes:
+        matrix: (N, M) `csr_array`, not zero where a row has an item.
+        names: of the items, as a person reads them: `colour=red`, `cluster 3 (kmeans)`.
+        attributes: what each is a value of, say `colour`; equal for the items of one column.
+        meaning: name -> what an item is, in words, where its name does not say it.
+    """
+
+    matrix: csr_array
+    names: tuple[str, ...]
+    attributes: tuple[str, ...]
+    meaning: dict[str, str] = field(default_factory=dict)
+
+    def take(self, rows: np.ndarray) -> "ItemMatrix":
+        """The rows at ``rows``, positions or an (N,) mask, over the same items."""
+        return ItemMatrix(csr_array(self.matrix[rows]), self.names, self.attributes, self.meaning)
+
+    def beside(self, other: "ItemMatrix") -> "ItemMatrix":
+        """The items of both for the same rows."""
+        both = csr_array(hstack([self.matrix, other.matrix], format="csr"))
+        names, attributes = self.names + other.names, self.attributes + other.attributes
+        return ItemMatrix(both, names, attributes, self.meaning | other.meaning)
 
 
 @dataclass(frozen=True)

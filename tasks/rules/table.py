@@ -85,7 +85,7 @@ def rule_table(
             deep, clusterers, target, fitted_on, directions=params.directions, bins=params.bins, seed=seed
         )
         meaning = made.meaning
-        parts.append((made.held, made.names, made.attributes, DEEP))
+        parts.append((made.matrix, made.names, made.attributes, DEEP))
     rows = np.ones(len(view.ids), bool)
     if label is not None:
         # rows without a label would count as rows of another one

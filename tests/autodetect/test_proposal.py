@@ -18,7 +18,7 @@ from tasks.config.dataset import Dataset
 from tasks.config.parsing import parse
 from tasks.config.source import Input, Source
 from tasks.core.errors import DeepmineError
-from tests.images import class_folders
+from tests.fixtures.images import class_folders
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(os.environ.get("DEEPMINE_TEST_DATA", ROOT / "../shared/data"))

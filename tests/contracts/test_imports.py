@@ -10,7 +10,7 @@ import pytest
 
 from tasks import STAGES, crossvalidate
 from tasks.plan import CHAIN
-from tests.images import class_folders
+from tests.fixtures.images import class_folders
 
 ROOT = Path(__file__).parents[2]
 #: module name -> file, of everything under tasks/

@@ -20,7 +20,7 @@ from tasks.reporting.page import fragment
 from tasks.reporting.run import Run
 from tasks.reporting.section import Content, Section
 from tasks.reporting.sections import SECTIONS
-from tests.runs import finish, finished
+from tests.fixtures.runs import finish, finished
 
 HOSTILE = "<i onload=alert(1)>"
 COLUMNS = ("age", "balance", f"{HOSTILE}kind", "height")

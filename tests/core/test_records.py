@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tasks.core.records import as_json, from_json
-from tests.written import written
+from tests.fixtures.written import written
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from tasks.core.errors import DeepmineError
 from tasks.reporting.confusion import classes, confusion
 from tasks.reporting.reliability import Reliability, reliability
 from tasks.storage.store import Writer
-from tests.features.test_view import write_view
-from tests.itemstore import write_items
-from tests.pages import html
+from tests.fixtures.itemstore import write_items
+from tests.fixtures.pages import html
+from tests.fixtures.views import write_view
 from tests.verbs.test_evaluate import (
     IDS,
     MINED,

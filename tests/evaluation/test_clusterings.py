@@ -13,8 +13,9 @@ from tasks.core.errors import DeepmineError
 from tasks.core.files import read_json
 from tasks.core.progress import Progress
 from tasks.evaluation import sentences
-from tasks.evaluation.cluster_profiles import MOST_CLUSTERS, Known, called, of_classes, of_numbers, profiles
+from tasks.evaluation.cluster_profiles import MOST_CLUSTERS, called, of_classes, of_numbers, profiles
 from tasks.evaluation.clusterings import clusterings
+from tasks.features.item_matrix import ItemMatrix
 from tasks.features.view import Part, View
 from tasks.metrics.clustering import clustering
 from tasks.mine import mine
@@ -29,9 +30,9 @@ from tasks.stats.resampling import Resampling
 from tasks.storage.names import NOISE, PREDICTIONS, SUMMARY
 from tasks.storage.store import read
 from tasks.storage.summaries import Stability, read_mine_summary
-from tests.features.test_view import write_view
-from tests.itemstore import write_items
-from tests.written import written
+from tests.fixtures.itemstore import write_items
+from tests.fixtures.views import write_view
+from tests.fixtures.written import written
 
 GROUPERS = {"kmeans": "n_clusters", "agglomerative": "n_clusters", "gaussian_mixture": "n_components"}
 
@@ -245,7 +246,7 @@ def test_the_interval_of_an_ari_holds_the_truth_as_often_as_it_says(k: int) -> N
     assert ari(one, two, sampling) == ari(one, two, sampling)
 
 
-def planted(n: int = 300, seed: int = 0) -> tuple[np.ndarray, Known, np.ndarray]:
+def planted(n: int = 300, seed: int = 0) -> tuple[np.ndarray, ItemMatrix, np.ndarray]:
     """Three clusters: of class a, bright; of class b; of anything. And 40 items that say nothing."""
     rng = np.random.default_rng(seed)
     cluster = np.arange(n) % 3
@@ -255,7 +256,7 @@ def planted(n: int = 300, seed: int = 0) -> tuple[np.ndarray, Known, np.ndarray]
     held = csr_array(np.column_stack([bright, noise]).astype(np.float32))
     names = ("bright", *(f"noise {i}" for i in range(40)))
     attributes = ("brightness", *(f"n{i}" for i in range(40)))
-    known = of_classes(label.tolist()).beside(Known(held, names, attributes))
+    known = of_classes(label.tolist()).beside(ItemMatrix(held, names, attributes))
     return cluster.astype(str), known, rng.normal(size=(n, 4)) + 5 * np.eye(3, 4)[cluster]
 
 
@@ -268,7 +269,7 @@ def test_a_profile_names_what_was_planted() -> None:
     assert found[0]["sentence"].startswith("Cluster 0 (100 rows, 33.3 % of all, stable .91): 100 % are “a” (")
     assert "; bright (" in found[0]["sentence"]
     first = found[0]["items"][0]
-    assert (first["inside"], first["lift"]) == (1.0, pytest.approx(1 / np.mean(known.held[:, [0]].toarray())))
+    assert (first["inside"], first["lift"]) == (1.0, pytest.approx(1 / np.mean(known.matrix[:, [0]].toarray())))
     assert first["q"] < 1e-9
     assert found[0]["nearest"] in ("1", "2")
     assert 0 < found[0]["spread"] < 1
@@ -279,7 +280,7 @@ def test_items_that_say_nothing_are_not_named() -> None:
     for seed in range(20):
         rng = np.random.default_rng(seed)
         held = csr_array((rng.random((300, 60)) < 0.3).astype(np.float32))
-        known = Known(held, tuple(f"i{i}" for i in range(60)), tuple(f"a{i}" for i in range(60)))
+        known = ItemMatrix(held, tuple(f"i{i}" for i in range(60)), tuple(f"a{i}" for i in range(60)))
         found = written(profiles((np.arange(300) % 5).astype(str), known, rng.normal(size=(300, 2)), {}))
         false += any(one["items"] for one in found)
         assert (
@@ -290,7 +291,7 @@ def test_items_that_say_nothing_are_not_named() -> None:
 
 
 def test_profiles_of_nothing_known_noise_one_cluster_and_very_many() -> None:
-    nothing, X = Known(csr_array((40, 0)), (), ()), even(40)
+    nothing, X = ItemMatrix(csr_array((40, 0)), (), ()), even(40)
     (one,) = written(profiles(np.full(40, "0"), nothing, X, {}))
     assert (one["sentence"], one.get("nearest")) == (
         "Cluster 0 (40 rows, 100 % of all): nothing that is known of its rows sets them apart.", None,
@@ -299,7 +300,7 @@ def test_profiles_of_nothing_known_noise_one_cluster_and_very_many() -> None:
     assert [one["cluster"] for one in noisy] == ["9", "10", NOISE]
     assert noisy[-1]["sentence"].startswith("Noise (10 rows, 25.0 % of all): ")
     many = np.array([str(i % 500) for i in range(1200)])
-    found = written(profiles(many, Known(csr_array((1200, 0)), (), ()), even(1200), {}))
+    found = written(profiles(many, ItemMatrix(csr_array((1200, 0)), (), ()), even(1200), {}))
     assert len(found) == MOST_CLUSTERS
     assert {one["rows"] for one in found} == {3}
 
@@ -307,11 +308,11 @@ def test_profiles_of_nothing_known_noise_one_cluster_and_very_many() -> None:
 def test_numbers_are_told_by_quarters() -> None:
     values = np.array([*range(100), np.nan], float)
     known = of_numbers(values)
-    assert known.held.sum(0).tolist() == [25, 25, 25, 25]
-    assert known.held[[100]].sum() == 0
+    assert known.matrix.sum(0).tolist() == [25, 25, 25, 25]
+    assert known.matrix[[100]].sum() == 0
     found = written(profiles(np.where(values > 74, "high", "rest"), known, even(101), {}))
     assert found[0]["items"][0]["name"] == "in the highest quarter of the label"
-    assert of_numbers(np.full(3, np.nan)).held.sum() == 0
+    assert of_numbers(np.full(3, np.nan)).matrix.sum() == 0
 
 
 @pytest.mark.parametrize("aim", ["classification", "regression", "clusters"])

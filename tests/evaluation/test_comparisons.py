@@ -8,7 +8,7 @@ from tasks.evaluation.comparisons import comparisons
 from tasks.stats.multiple_testing import holm
 from tasks.stats.paired_tests import mcnemar, signed_ranks
 from tasks.stats.resampling import Resampling
-from tests.written import written
+from tests.fixtures.written import written
 
 
 def test_mcnemar_and_holm_by_hand() -> None:

@@ -15,7 +15,7 @@ from tasks.evaluation.scorers import Classes, Difference, Numbers, Said
 from tasks.stats.intervals import Interval
 from tasks.stats.resampling import Resampling
 from tasks.storage.summaries import MinerKind
-from tests.written import written
+from tests.fixtures.written import written
 
 #: What approaches are by, as the registry calls it.
 KINDS = {name: MinerKind(miner, False, "classifier") for name, miner in

@@ -18,8 +18,8 @@ from tasks.stats.paired_tests import corrected_t
 from tasks.stats.resampling import Resampling
 from tasks.storage.names import SUMMARY
 from tasks.storage.store import Writer
-from tests.pages import html
-from tests.written import written
+from tests.fixtures.pages import html
+from tests.fixtures.written import written
 
 K, EACH = 5, 80
 N = K * EACH

@@ -15,8 +15,8 @@ from tasks.mine import mine
 from tasks.reporting import neighbours as page
 from tasks.storage.names import PREDICTIONS, SUMMARY
 from tasks.storage.store import read
-from tests.features.test_view import write_view
-from tests.written import written
+from tests.fixtures.views import write_view
+from tests.fixtures.written import written
 
 N = 600
 IDS = np.array([f"r{i:03d}" for i in range(N)])

@@ -18,8 +18,8 @@ from tasks.stats.intervals import newcombe
 from tasks.stats.resampling import Resampling
 from tasks.storage.names import PREDICTIONS, SUMMARY
 from tasks.storage.store import read
-from tests.features.test_view import write_view
-from tests.written import written
+from tests.fixtures.views import write_view
+from tests.fixtures.written import written
 
 NAMES = ("isolation_forest", "local_outlier_factor", "one_class_svm")
 TRAIN, VAL, TEST, PLANTED = 500, 50, 400, 20

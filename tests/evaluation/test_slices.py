@@ -7,22 +7,25 @@ import pytest
 from scipy.sparse import csr_array
 from scipy.stats import fisher_exact, mannwhitneyu
 
-from tasks.evaluation.slices import Facts, slices
+from tasks.evaluation.slices import slices
+from tasks.features.item_matrix import ItemMatrix
 from tasks.stats.intervals import newcombe
 from tasks.stats.resampling import Resampling
-from tests.written import written
+from tests.fixtures.written import written
 
 
-def facts(seed: int, rows: int = 600, attributes: int = 20, levels: int = 3) -> tuple[Facts, np.ndarray]:
+def facts(seed: int, rows: int = 600, attributes: int = 20, levels: int = 3) -> tuple[ItemMatrix, np.ndarray]:
     """Attributes of some levels each, by chance; and (N, A) the level of each."""
     level = np.random.default_rng(seed).integers(0, levels, (rows, attributes))
     held = np.concatenate([level == k for k in range(levels)], axis=1).astype(float)
     names = tuple(f"c{a}={k}" for k in range(levels) for a in range(attributes))
-    return Facts(csr_array(held), names, tuple(n.partition("=")[0] for n in names), ("item",) * len(names)), level
+    return ItemMatrix(csr_array(held), names, tuple(n.partition("=")[0] for n in names)), level
 
 
-def found_in(values: np.ndarray, known: Facts, groups: np.ndarray | None = None) -> dict[str, Any]:
-    found: dict[str, Any] = written(slices(values, known, 20, 0.05, Resampling(0.95, 500, 0, groups)))
+def found_in(
+    values: np.ndarray, known: ItemMatrix, groups: np.ndarray | None = None, y_true: np.ndarray | None = None
+) -> dict[str, Any]:
+    found: dict[str, Any] = written(slices(values, known, 20, 0.05, Resampling(0.95, 500, 0, groups), y_true))
     return found
 
 
@@ -85,10 +88,10 @@ def test_a_pair_that_says_more_than_both_is_found_and_the_others_are_not() -> No
 def test_few_rows_are_no_slice_and_classes_are() -> None:
     held = np.zeros((100, 2))
     held[:5, 0] = held[:50, 1] = 1
-    known = Facts(csr_array(held), ("few", "half"), ("x", "y"), ("item", "item"))
+    known = ItemMatrix(csr_array(held), ("few", "half"), ("x", "y"))
     truth = np.array(["a"] * 30 + ["b"] * 70)
     values = truth == "b"
-    found = found_in(values, known.with_classes(truth))
+    found = found_in(values, known, y_true=truth)
     assert {s["items"][0] for s in found["slices"]} == {"half", "a", "b"}
     assert {s["kind"] for s in found["slices"] if s["items"][0] in "ab"} == {"class"}
     assert next(s for s in found["slices"] if s["items"] == ["a"])["value"] == 0
@@ -96,21 +99,21 @@ def test_few_rows_are_no_slice_and_classes_are() -> None:
 
 
 def test_nothing_known_is_nothing_said() -> None:
-    nothing = Facts(csr_array((50, 0)), (), (), ())
+    nothing = ItemMatrix(csr_array((50, 0)), (), ())
     found = found_in(np.ones(50, bool), nothing)
     assert (found["tried"], found["slices"], found["worst"]) == (0, [], None)
-    assert found_in(np.ones(1), Facts(csr_array(np.ones((1, 1))), ("x",), ("x",), ("item",)))["tried"] == 0
+    assert found_in(np.ones(1), ItemMatrix(csr_array(np.ones((1, 1))), ("x",), ("x",)))["tried"] == 0
 
 
 def test_what_differs_between_few_groups_alone_does_not_stand() -> None:
     """Six speakers of fifty rows, three of each sex; one of the women is hard to understand."""
     groups = np.repeat(np.arange(6), 50)
     held = np.stack([groups < 3, groups >= 3], axis=1).astype(float)
-    known = Facts(csr_array(held), ("sex=f", "sex=m"), ("sex", "sex"), ("item", "item"))
+    known = ItemMatrix(csr_array(held), ("sex=f", "sex=m"), ("sex", "sex"))
     values = np.random.default_rng(0).random(300) < np.where(groups == 0, 0.5, 0.95)
     assert "sex=f" in standing(found_in(values, known))
     assert standing(found_in(values, known, groups=groups)) == []
-    speakers = Facts(csr_array(np.eye(6)[groups]), tuple("abcdef"), ("group",) * 6, ("item",) * 6)
+    speakers = ItemMatrix(csr_array(np.eye(6)[groups]), tuple("abcdef"), ("group",) * 6)
     assert "a" in standing(found_in(values, speakers, groups=groups))
 
 
@@ -136,7 +139,7 @@ def test_over_groups_the_interval_of_a_slice_covers() -> None:
         rng = np.random.default_rng(seed)
         groups = np.repeat(np.arange(24), 20)
         values = rng.random(480) < rng.beta(6, 2, 24)[groups]
-        known = Facts(csr_array((groups % 2 == 0)[:, None].astype(float)), ("even",), ("parity",), ("item",))
+        known = ItemMatrix(csr_array((groups % 2 == 0)[:, None].astype(float)), ("even",), ("parity",))
         for over in covered:
             [one] = found_in(values, known, groups=groups if over else None)["slices"]
             covered[over] += one["interval"][0] <= 0 <= one["interval"][1]

@@ -17,10 +17,10 @@ from tasks.features.items import MOST_LEVELS, Items, load_items
 from tasks.modalities import image, modality
 from tasks.modalities.raw_schema import raw_schema
 from tasks.storage.store import read, read_manifest
-from tests.images import encode
-from tests.runs import write_raw
-from tests.sounds import encode as wav
-from tests.sounds import tone
+from tests.fixtures.images import encode
+from tests.fixtures.runs import write_raw
+from tests.fixtures.sounds import encode as wav
+from tests.fixtures.sounds import tone
 from tests.verbs import test_clean
 
 TABLE = Input(modality="tabular", columns=("age", "job", "since"), categorical=("job",), date=("since",))

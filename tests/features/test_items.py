@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from tasks.features.items import load_items
-from tests.itemstore import write_items
+from tests.fixtures.itemstore import write_items
 
 
 def test_items_come_back_by_id(tmp_path: Path) -> None:

@@ -1,16 +1,13 @@
 """Views: joined by id, refused when they are over different rows; sparse ones; labels not known; blocks of one size."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from scipy import sparse
 
 from tasks.core.errors import DeepmineError
 from tasks.features.view import (
-    COLUMNS,
     Part,
     blocks,
     columns_of,
@@ -18,31 +15,9 @@ from tasks.features.view import (
     load_view,
     trained_for,
     vector_columns,
-    view_schema,
 )
-from tasks.storage.store import Writer, read_manifest
-
-N = 30
-IDS = np.array([f"r{i:02d}" for i in range(N)])
-SPLIT = np.array((["train"] * 6 + ["val", "test", "test", "train"]) * 3)
-LABEL = np.array(["a", "b", "c"] * 10)
-
-
-def write_view(
-    features: Path, name: str, X: Any, *, ids: np.ndarray = IDS, split: np.ndarray = SPLIT,
-    label: np.ndarray = LABEL, order: np.ndarray | None = None, shards: int = 2, mark: str = "", **more: str,
-) -> None:  # fmt: skip
-    """A view's store as `extract` leaves it, its rows in ``order``; labels None are not known."""
-    order = np.arange(len(ids)) if order is None else order
-    mark = mark or f"mark of {name}"
-    schema = view_schema(name, X.shape[1], mark, sparse=not isinstance(X, np.ndarray), **more)
-    writer = Writer(features / name, schema, mark)
-    for part in np.array_split(order, shards):
-        columns = [ids[part], np.char.add("content of ", ids[part]), split[part], label[part]]
-        text = [pa.array(c.tolist(), pa.string()) for c in columns]
-        assert len(text) == len(COLUMNS)
-        writer.add(pa.Table.from_arrays([*text, *vector_columns(X[part].astype(np.float32))], schema=writer.schema))
-    writer.finish({"in": len(ids), "accepted": len(ids), "quarantined": {}})
+from tasks.storage.store import read_manifest
+from tests.fixtures.views import IDS, LABEL, SPLIT, N, thin, write_view
 
 
 def numbers(width: int, seed: int = 0) -> np.ndarray:
@@ -100,10 +75,6 @@ def test_a_view_that_is_missing_or_damaged_is_refused(tmp_path: Path) -> None:
     shard.write_bytes(data)
     with pytest.raises(DeepmineError, match="damaged: missing"):
         load_view(tmp_path, "raw")
-
-
-def thin(width: int, seed: int = 0) -> sparse.csr_array:
-    return sparse.csr_array(sparse.random_array((N, width), density=0.2, rng=seed, dtype=np.float32))
 
 
 def test_a_sparse_view_is_what_was_written(tmp_path: Path) -> None:

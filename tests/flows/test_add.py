@@ -7,7 +7,7 @@ import pytest
 from flows import add as adding
 from tasks.config.loader import load, read_yaml
 from tasks.core.errors import DeepmineError
-from tests.images import class_folders
+from tests.fixtures.images import class_folders
 
 ROOT = Path(__file__).parents[2]
 RECIPES = read_yaml(ROOT / "tasks/config/recipes.yaml")

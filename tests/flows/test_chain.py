@@ -17,7 +17,7 @@ from tasks.core.files import read_json, write_json
 from tasks.core.progress import Progress
 from tasks.features.view import load_view
 from tasks.storage.store import read, read_manifest
-from tests import images, sounds
+from tests.fixtures import images, sounds
 
 ROOT = Path(__file__).parents[2]
 QUICK = {

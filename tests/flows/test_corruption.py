@@ -24,7 +24,7 @@ from tasks.sources.listing_file import read_listing
 from tasks.storage.names import SUMMARY
 from tasks.storage.scratch import Scratch
 from tasks.storage.store import MANIFEST, read, read_manifest
-from tests.damage import CHANGES, overwrite, swap
+from tests.fixtures.damage import CHANGES, overwrite, swap
 from tests.flows.conftest import SMALL, Project, make_images, new_project
 
 CACHE = Path(".dvc/cache/files/md5")

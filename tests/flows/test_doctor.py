@@ -20,7 +20,7 @@ from tasks.core.files import named, write_json
 from tasks.storage.names import SUMMARY
 from tasks.storage.scratch import Scratch
 from tasks.storage.store import MANIFEST, Writer
-from tests.damage import flip, overwrite
+from tests.fixtures.damage import flip, overwrite
 from tests.flows.conftest import ROOT, Project
 
 TABLE = pa.table({"id": ["a", "b"], "n": [1, 2]})

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from tests.core.test_printable import STEERS
+from tests.fixtures.opened import look, needs_browser
 from tests.flows.conftest import Project, new_project
-from tests.opened import look, needs_browser
 
 #: Names of files, labels, headers and cells. Each would, where it is obeyed, make a file `canary`, set a page's title
 #: or `pwned`, or steer the terminal.

@@ -22,7 +22,7 @@ from flows.rest import Server
 from flows.server import login_url, run_url
 from tasks.core.errors import DeepmineError
 from tasks.core.files import write_json
-from tests.browser import CHROMIUM, browser
+from tests.fixtures.browser import CHROMIUM, browser
 from tests.flows.conftest import Project, Stranger, free_port, listening, new_project, post
 
 #: What another site's page may try: with a body as JSON, which a browser asks leave for, and as plain text, which it

@@ -23,7 +23,7 @@ from tasks.splitting.folds import ENOUGH, Cases, cases_of, rank
 from tasks.stats.resampling import Resampling
 from tasks.storage.names import PREDICTIONS, SUMMARY
 from tasks.storage.store import Writer, read
-from tests.features.test_view import write_view
+from tests.fixtures.views import write_view
 
 TRAIN, VAL, TEST = 120, 5, 60
 N = TRAIN + VAL + TEST

@@ -17,7 +17,7 @@ from tasks.miners.persistence import load_miner
 from tasks.reporting import fusion
 from tasks.storage.names import PREDICTIONS, SUMMARY
 from tasks.storage.store import read
-from tests.features.test_view import write_view
+from tests.fixtures.views import write_view
 
 N = 700
 #: As they are where no test changes them.

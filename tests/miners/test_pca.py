@@ -11,8 +11,8 @@ from scipy.sparse import csr_array
 from tasks.features.view import load_view
 from tasks.miners.pca import components
 from tasks.reporting import components as page
-from tests.features.test_view import write_view
-from tests.itemstore import write_items
+from tests.fixtures.itemstore import write_items
+from tests.fixtures.views import write_view
 
 N = 400
 IDS = np.array([f"r{i:03d}" for i in range(N)])

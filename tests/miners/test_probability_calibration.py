@@ -21,7 +21,7 @@ from tasks.miners.persistence import load_miner
 from tasks.miners.probability_calibration import Response
 from tasks.storage.names import PREDICTIONS, SUMMARY
 from tasks.storage.store import read, vectors
-from tests.features.test_view import write_view
+from tests.fixtures.views import write_view
 
 MINERS = {
     "svm": Miner(miner="linear_svm", views=("deep",), params={"C": 1.0}),

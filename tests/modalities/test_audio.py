@@ -20,7 +20,7 @@ from tasks.config.train import AugmentAudio
 from tasks.core.errors import DeepmineError
 from tasks.modalities import audio, audio_mel
 from tasks.sources import Unreadable
-from tests.sounds import encode, noise, tone
+from tests.fixtures.sounds import encode, noise, tone
 
 DATA = Path(os.environ.get("DEEPMINE_TEST_DATA", Path(__file__).parents[2] / "../shared/data"))
 SPEC = Input(modality="audio")

@@ -32,7 +32,7 @@ from tasks.plan import plan
 from tasks.storage.names import STATE
 from tasks.storage.quarantine import QUARANTINE
 from tasks.storage.store import read, read_manifest
-from tests import runs
+from tests.fixtures import runs
 
 SPEC = Input(modality="basket", columns=("items",))
 DATA = Path(os.environ.get("DEEPMINE_TEST_DATA", Path(__file__).parents[2] / "../shared/data"))

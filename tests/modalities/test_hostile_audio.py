@@ -13,8 +13,8 @@ from tasks.config.source import Input
 from tasks.config.validate import ValidAudio
 from tasks.modalities import audio
 from tasks.sources import Unreadable
-from tests.hostile import mutated
-from tests.sounds import encode, noise, tone
+from tests.fixtures.hostile import mutated
+from tests.fixtures.sounds import encode, noise, tone
 
 SPEC = Input(modality="audio")
 INGEST = Ingest(max_samples=1_000_000)

@@ -23,8 +23,8 @@ from tasks.modalities.image import FORMATS
 from tasks.plan import plan
 from tasks.storage.store import read, read_manifest
 from tasks.validate import validate
-from tests.hostile import mutated
-from tests.images import camera, encode, noise, png, png_chunk
+from tests.fixtures.hostile import mutated
+from tests.fixtures.images import camera, encode, noise, png, png_chunk
 
 GOOD = 500
 MUTATED = 2000

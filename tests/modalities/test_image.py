@@ -15,8 +15,8 @@ from tasks.config.ingest import Ingest
 from tasks.config.source import Input
 from tasks.modalities import image
 from tasks.sources import Unreadable
-from tests.hostile import mutated
-from tests.images import camera, encode, noise, png
+from tests.fixtures.hostile import mutated
+from tests.fixtures.images import camera, encode, noise, png
 
 PLENTY = 1 << 30
 LIMITS = Ingest(max_pixels=PLENTY)

@@ -8,7 +8,7 @@ import pytest
 
 from tasks.reporting import rules
 from tasks.reporting.test_rows import PredictedRows
-from tests.pages import html
+from tests.fixtures.pages import html
 
 
 def row(over: str, about: str, antecedent: list[str], consequent: list[str], **more: Any) -> dict[str, Any]:

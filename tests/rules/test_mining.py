@@ -17,8 +17,8 @@ from tasks.features.item_matrix import from_baskets
 from tasks.mine import mine
 from tasks.storage.names import RULES, SUMMARY
 from tasks.storage.store import read
-from tests.features.test_view import write_view
-from tests.itemstore import write_items
+from tests.fixtures.itemstore import write_items
+from tests.fixtures.views import write_view
 
 DATA = Path(os.environ.get("DEEPMINE_TEST_DATA", Path(__file__).parents[2] / "../shared/data"))
 GROCERIES = DATA / "groceries.csv"

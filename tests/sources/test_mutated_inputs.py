@@ -29,11 +29,11 @@ from tasks.modalities.raw_schema import raw_schema
 from tasks.plan import _listing as list_source
 from tasks.splitting.splits import draw
 from tasks.storage.store import read, read_manifest
-from tests.hostile import damaged
-from tests.images import encode as image
-from tests.images import noise
+from tests.fixtures.hostile import damaged
+from tests.fixtures.images import encode as image
+from tests.fixtures.images import noise
+from tests.fixtures.sounds import encode, tone
 from tests.modalities import test_hostile_audio, test_hostile_images
-from tests.sounds import encode, tone
 
 ROWS = 40
 TEXT = {"x": Input(modality="text", columns=("text",))}

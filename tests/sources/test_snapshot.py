@@ -18,7 +18,7 @@ from tasks.plan import plan
 from tasks.sources import NotNow, snapshot
 from tasks.sources.base import State
 from tasks.storage.store import MANIFEST, read
-from tests.images import class_folders, encode, noise, write_image
+from tests.fixtures.images import class_folders, encode, noise, write_image
 from tests.verbs.test_ingest import BOTH, HEADER, IMAGE, QUICK, TABLE, cells, run, several, write_rows
 
 

@@ -12,7 +12,7 @@ from tasks import sources
 from tasks.config.source import Input, Join, Source
 from tasks.core.errors import DeepmineError
 from tasks.sources import LISTING, Unreadable, exists, read_bytes
-from tests.images import class_folders
+from tests.fixtures.images import class_folders
 
 IMAGE = {"image": Input()}
 

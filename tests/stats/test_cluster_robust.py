@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from tasks.evaluation.slices import Facts, slices
+from tasks.evaluation.slices import slices
+from tasks.features.item_matrix import ItemMatrix
 from tasks.metrics import curves
 from tasks.metrics.calibration import calibration
 from tasks.metrics.detection import detection
@@ -155,10 +156,10 @@ def test_an_interval_knows_what_made_it() -> None:
 def test_intervals_of_slices_say_what_they_are(errors: bool) -> None:
     rng = np.random.default_rng(1)
     held = csr_array((rng.random((300, 2)) < 0.5).astype(float))
-    facts = Facts(held, ("a", "b"), ("a", "b"), ("item", "item"))
+    items = ItemMatrix(held, ("a", "b"), ("a", "b"))
     values = rng.normal(size=300) if errors else rng.random(300) < 0.7
     alone, grouped = (
-        slices(values, facts, 20, 0.05, Resampling(0.9, 100, 0, groups)) for groups in (None, np.arange(300) // 6)
+        slices(values, items, 20, 0.05, Resampling(0.9, 100, 0, groups)) for groups in (None, np.arange(300) // 6)
     )
     assert alone.methods == {"interval": "Welch" if errors else "Newcombe"}
     assert grouped.methods == {"interval": "t over groups, cluster-robust"}

@@ -18,10 +18,10 @@ from tasks.validation.context import Context
 from tasks.validation.finding import Finding, in_words
 from tasks.validation.split_drift import drifts
 from tasks.validation.undeclared_groups import overlap
-from tests.images import encode
-from tests.runs import write_raw
-from tests.sounds import encode as wav
-from tests.sounds import noise
+from tests.fixtures.images import encode
+from tests.fixtures.runs import write_raw
+from tests.fixtures.sounds import encode as wav
+from tests.fixtures.sounds import noise
 from tests.verbs import test_validate
 
 ROWS = 400

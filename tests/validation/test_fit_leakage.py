@@ -20,7 +20,7 @@ from tasks.modalities import MODALITIES, modality
 from tasks.modalities.raw_schema import column_name
 from tasks.storage.store import read
 from tasks.validation.fit_leakage import digest, moved
-from tests.runs import write_raw
+from tests.fixtures.runs import write_raw
 from tests.validation.test_checks import INPUTS, only, rows
 from tests.verbs import test_clean
 

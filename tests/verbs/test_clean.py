@@ -27,7 +27,7 @@ from tasks.modalities.raw_schema import raw_schema
 from tasks.storage.names import STATE
 from tasks.storage.quarantine import QUARANTINE
 from tasks.storage.store import MANIFEST, Writer, read, read_manifest
-from tests.images import encode, noise
+from tests.fixtures.images import encode, noise
 from tests.verbs.test_validate import IMAGE, RAW, TABLE
 
 SPLITS = ["train"] * 6 + ["val"] * 2 + ["test"] * 4

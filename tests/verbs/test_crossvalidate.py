@@ -33,9 +33,9 @@ from tasks.stats.resampling import Resampling
 from tasks.storage.names import SUMMARY
 from tasks.storage.quarantine import QUARANTINE
 from tasks.storage.store import MANIFEST, Writer, read, read_manifest, read_shards
-from tests.runs import admitted
-from tests.runs import stage as run_stage
-from tests.written import written
+from tests.fixtures.runs import admitted
+from tests.fixtures.runs import stage as run_stage
+from tests.fixtures.written import written
 
 SAMPLING = Resampling(0.95, 300, 0)
 

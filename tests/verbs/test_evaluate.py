@@ -26,9 +26,9 @@ from tasks.reporting.fusion import fusion
 from tasks.stats.resampling import Resampling
 from tasks.storage.names import PREDICTIONS, SUMMARY
 from tasks.storage.store import Writer, vector_column
-from tests.features.test_view import write_view
-from tests.itemstore import write_items
-from tests.pages import html
+from tests.fixtures.itemstore import write_items
+from tests.fixtures.pages import html
+from tests.fixtures.views import write_view
 
 LABELS = ["a", "b", "c"]
 TRAIN, VAL, TEST = 3, 40, 200

@@ -18,7 +18,7 @@ from tasks.modalities.raw_schema import raw_schema
 from tasks.plan import plan
 from tasks.splitting.splits import split_of
 from tasks.storage.store import MANIFEST, read, read_manifest
-from tests.images import class_folders, encode, noise, write_image
+from tests.fixtures.images import class_folders, encode, noise, write_image
 
 QUICK = {"shard_rows": 8, "val": 0.2, "test": 0.3}
 

@@ -23,7 +23,7 @@ from tasks.miners.n_clusters import Curve
 from tasks.miners.persistence import load_miner
 from tasks.storage.names import NOISE, PREDICTIONS, SUMMARY
 from tasks.storage.store import read, read_manifest
-from tests.features.test_view import IDS, LABEL, SPLIT, N, thin, write_view
+from tests.fixtures.views import IDS, LABEL, SPLIT, N, thin, write_view
 
 MINERS = {
     "svm": Miner(miner="linear_svm", views=("raw", "deep", "raw+deep"), params={"C": 1.0}),

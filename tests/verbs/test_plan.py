@@ -23,7 +23,7 @@ from tasks.config.validate import Validate, ValidTabular
 from tasks.core.errors import DeepmineError
 from tasks.core.files import read_json
 from tasks.plan import assign_shards, check_miners, plan, stage_slice
-from tests.images import class_folders, noise, write_image
+from tests.fixtures.images import class_folders, noise, write_image
 
 
 def items(*names: str, size: int = 1) -> pa.Table:

@@ -42,9 +42,9 @@ from tasks.reporting import (
 from tasks.reporting.test_rows import PredictedRows
 from tasks.storage.names import SUMMARY
 from tasks.storage.store import read_manifest
-from tests.images import encode
-from tests.opened import look, needs_browser, with_probe
-from tests.runs import STORES, finish, finished, stage
+from tests.fixtures.images import encode
+from tests.fixtures.opened import look, needs_browser, with_probe
+from tests.fixtures.runs import STORES, finish, finished, stage
 
 OVERRIDE = "\u202e"
 LABELS = ["plain", f"<script>alert(1)</script>\"' {OVERRIDE}gnp.exe", "<img src=http://evil.example onerror=alert(1)>"]
