@@ -18,6 +18,7 @@ from tasks.core.progress import Progress
 from tasks.features.view import load_view
 from tasks.storage.store import read, read_manifest
 from tests.fixtures import images, sounds
+from tests.fixtures.runs import finished
 
 ROOT = Path(__file__).parents[2]
 QUICK = {
@@ -43,13 +44,14 @@ def run(home: Path, entry: dict[str, Any]) -> tuple[dict[str, Path], list[str]]:
     (home / "records").mkdir()
     for stage in ("plan", *STAGES):
         verb = getattr(import_module(f"tasks.{stage}"), stage)
-        names = inspect.signature(verb).parameters
+        names = {n: p for n, p in inspect.signature(verb).parameters.items() if p.default is p.empty}
         at |= {name: home / name for name, p in names.items() if p.annotation is Path}
         known: dict[str, Any] = {
             **at, "dataset": dataset, "source": dataset.source, "inputs": dataset.inputs, "name": "some",
             "objective": dataset.objective, "code": "code", "warn": said.append, "scratch": home / "scratch" / stage,
             "params": getattr(dataset, stage, None), "progress": Progress(quiet=True), "chain": dataset.chain,
             "confidence": dataset.evaluate.confidence,
+            "run": finished(home, dataset, "some", dataset.report),
         }  # fmt: skip
         facts = verb(**{name: known[name] for name in names})
         record = {"stage": stage, "dataset": "some", "began": "2026-01-02T03:04:05", "seconds": 1.0, "host": "here",
@@ -155,6 +157,6 @@ def test_from_plan_to_report(
         values = view.X.data if view.sparse else view.X
         assert np.isfinite(values).all()
     assert read_json(at["metrics"])
-    page = at["index"].read_text()
+    page = (tmp_path / "index.html").read_text()
     assert page.startswith("<!doctype html>")
     assert len(page) > 20_000

@@ -13,7 +13,8 @@ import pytest
 from tasks import sources
 from tasks.config.source import Input, Join, Source
 from tasks.core.errors import DeepmineError, first_few, nearest
-from tasks.sources import parquet, table_file
+from tasks.sources import parquet
+from tasks.sources.open_table import open_table
 
 MB = 1 << 20
 #: What a child that reads a table holds at most beyond what its imports hold, in MB.
@@ -154,7 +155,7 @@ def test_rows_and_lines_at_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert [len(t) for t in batch.table["text"].to_pylist()] == [10, 70, 99, 3, 98]
     assert batch.bad.to_pylist()[0]["source"] == "rows.parquet:row 2"
     assert batch.table["source"].to_pylist()[2] == "rows.parquet:row 3"
-    assert [b.table.num_rows for b in table_file.open_table(tmp_path / "rows.parquet").read(["text"])] == [2, 2, 1]
+    assert [b.table.num_rows for b in open_table(tmp_path / "rows.parquet").read(["text"])] == [2, 2, 1]
     lines = [f'{{"text": "{"x" * n}"}}\n' for n in (10, 88, 89, 5)]
     (tmp_path / "rows.jsonl").write_text("".join(lines))
     assert [len(line) for line in lines] == [23, 101, 102, 18]
@@ -208,7 +209,7 @@ def test_parquet_text_that_is_no_utf_8_is_set_aside(tmp_path: Path) -> None:
         ("maps", pa.MapArray.from_arrays(each, pa.array(list("abcde")), raw)),
     ):
         write(tmp_path / f"{name}.parquet", text=column, label=list("ababa"))
-        found = next(iter(table_file.open_table(tmp_path / f"{name}.parquet").read(["text", "label"])))
+        found = next(iter(open_table(tmp_path / f"{name}.parquet").read(["text", "label"])))
         assert found.numbers.tolist() == [0, 2, 3]
         assert found.table["label"].to_pylist() == ["a", "a", "b"]
         assert [(row.number, row.reason, row.detail) for row in found.bad] == [

@@ -190,7 +190,7 @@ def test_flips_are_found_out_for_images_alone(tmp_path: Path) -> None:
     [
         (["a"] * N, "auto", r"1 class\(es\); at least two"),
         ([None] * N, "classification", "no train row has a label"),
-        (NAMES, "regression", r"not all numbers, as many in each row \(.*'place'\), which 'regression' needs"),
+        (NAMES, "regression", r"not all numbers, or not equally many per row \(.*'place'\), which 'regression' needs"),
         (["nan"] * N, "regression", r"labels are not all numbers"),
         (["1", "2 3"] * (N // 2), "forecasting", r"labels are not all numbers"),
         (["1"] + [None] * (N - 1), "regression", r"1 train row\(s\)"),
