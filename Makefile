@@ -28,7 +28,7 @@ $(DEV): $(READY)
 run: $(READY)  ## install, then run every dataset of params.yaml through to its report
 	@$(BIN)/deepmine run
 
-test: $(DEV) lint  ## install, then lint, type-check and test (under 10 minutes)
+test: $(DEV) lint  ## install, then lint, type-check and test (10 to 15 minutes on two cores)
 	@$(BIN)/python -m pytest -m "not slow and not gpu" --numprocesses logical --dist loadfile
 
 test-slow: $(DEV)  ## the full-size tests (kills, real server with a worker, CIFAR-10)
