@@ -4,6 +4,7 @@ import inspect
 import os
 import platform
 import time
+from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
 from importlib import import_module, metadata
@@ -67,13 +68,18 @@ def _run(stage: str, name: str) -> None:
         offered = _offer(stage, name, progress)
         if stage == "ingest":
             _assert_room_for(offered["listing"], scratch, doing)
-        facts = verb(**{k: offered[k] for k, p in inspect.signature(verb).parameters.items() if p.default is p.empty})
+        facts = verb(**arguments(inspect.signature(verb).parameters, offered))
     record = {
         "stage": stage, "dataset": name, "began": began.isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - clock, 2), "host": platform.node(), "python": platform.python_version(),
         "platform": platform.platform(), "versions": {n: metadata.version(n) for n in LIBRARIES}, "facts": facts,
     }  # fmt: skip
     write_json(records / f"{stage}.json", record)
+
+
+def arguments(asked: Mapping[str, inspect.Parameter], offered: dict[str, Any]) -> dict[str, Any]:
+    """What of ``offered`` a verb takes; what has a default is left out only where nothing is offered."""
+    return {k: offered[k] for k, p in asked.items() if p.default is p.empty or k in offered}
 
 
 def _assert_room_for(listing: Path, scratch: Path, doing: str) -> None:

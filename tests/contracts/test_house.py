@@ -133,6 +133,19 @@ def test_every_miner_is_made_and_fits(name: str) -> None:
     check(name, {}, "here")
 
 
+def test_a_folder_that_a_verb_can_do_without_is_handed_to_it_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without `raw` folds of `mine` would know no groups, no times and no copies."""
+    from flows import stages
+
+    monkeypatch.chdir(ROOT)
+    asked = inspect.signature(import_module("tasks.mine").mine).parameters
+    assert asked["raw"].default is None
+    assert "raw" in stages.arguments(asked, dict.fromkeys(asked, 0))
+    assert "sections" not in stages.arguments(
+        inspect.signature(import_module("tasks.report").report).parameters, {"run": 0, "progress": 0}
+    )
+
+
 @pytest.mark.parametrize("stage", ["plan", *STAGES])
 def test_every_name_that_a_verb_asks_for_is_offered(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)

@@ -44,7 +44,7 @@ def run(home: Path, entry: dict[str, Any]) -> tuple[dict[str, Path], list[str]]:
     (home / "records").mkdir()
     for stage in ("plan", *STAGES):
         verb = getattr(import_module(f"tasks.{stage}"), stage)
-        names = {n: p for n, p in inspect.signature(verb).parameters.items() if p.default is p.empty}
+        names = {n: p for n, p in inspect.signature(verb).parameters.items() if p.default is p.empty or n in at}
         at |= {name: home / name for name, p in names.items() if p.annotation is Path}
         known: dict[str, Any] = {
             **at, "dataset": dataset, "source": dataset.source, "inputs": dataset.inputs, "name": "some",
